@@ -1,0 +1,415 @@
+"""
+Every failure that the gateway can name, as one tree.
+
+A class has a stable dotted ``code``, a ``disposition``, and two sentences for people: its
+docstring (English, also the default ``detail``) and ``vi``. Evidence is kept as attributes.
+HTTP statuses are in ``api/problems.py`` and exit codes in ``cli`` only. Each code has a row
+in ``docs/errors.md``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from gateway.model import Verdict, Violation
+
+
+class Disposition(enum.Enum):
+    """What the gateway does with the document after this failure."""
+
+    REJECT = "reject"
+    """The sender must change something; sending the same again will not help."""
+    RETRY = "retry"
+    """The same attempt may succeed later; the ledger keeps it."""
+    HALT = "halt"
+    """An operator has to act before anything else moves."""
+
+
+class GatewayError(Exception):
+    """The gateway could not do what was asked."""
+
+    code: ClassVar[str] = "gateway.unspecified"
+    vi: ClassVar[str] = "Trục liên thông không thực hiện được yêu cầu."
+    disposition: ClassVar[Disposition] = Disposition.HALT
+
+    def __init__(self, detail: str | None = None, *, path: str | None = None) -> None:
+        self.detail = detail or self.en()
+        """One English sentence for this occurrence; free of secrets and personal data."""
+        self.path = path
+        """Path of the element or field at fault (``MessageHeader.To.OrganId``); ``None`` for the whole."""
+        super().__init__(self.detail)
+
+    @classmethod
+    def en(cls) -> str:
+        """The class's own English sentence."""
+        return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def every_error(root: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
+    """All classes of the tree, parents first; for the tables and the tests about the program."""
+    yield root
+    for child in root.__subclasses__():
+        yield from every_error(child)
+
+
+# Document errors: the sender must change the package
+
+
+class DocumentError(GatewayError):
+    """The package cannot be accepted as it is."""
+
+    code = "document.rejected"
+    vi = "Gói tin không được chấp nhận."
+    disposition = Disposition.REJECT
+
+
+class MalformedPackage(DocumentError):
+    """The package is not well-formed XML in UTF-8 or UTF-16."""
+
+    code = "package.malformed"
+    vi = "Gói tin không phải là XML đúng cú pháp."
+
+
+class EmptyPackage(MalformedPackage):
+    """The package holds no bytes."""
+
+    code = "package.empty"
+    vi = "Gói tin rỗng."
+
+
+class ForbiddenMarkup(DocumentError):
+    """The package holds a DOCTYPE, an entity, an XInclude or a processing instruction."""
+
+    code = "package.forbidden_markup"
+    vi = "Gói tin chứa DOCTYPE, thực thể, XInclude hoặc chỉ thị xử lý bị cấm."
+
+
+class PackageLimitExceeded(DocumentError):
+    """The package exceeds a limit on size, depth, width or number."""
+
+    code = "package.limit_exceeded"
+    vi = "Gói tin vượt quá giới hạn cho phép."
+
+    def __init__(self, *, limit: str, allowed: int, path: str | None = None) -> None:
+        self.limit = limit
+        """Name of the limit as in the settings, e.g. ``attributes_per_element``."""
+        self.allowed = allowed
+        super().__init__(f"The package exceeds the limit {limit} = {allowed}.", path=path)
+
+
+class UnknownPackage(DocumentError):
+    """The root element is not that of an edXML package."""
+
+    code = "package.unknown"
+    vi = "Phần tử gốc không phải là gói tin edXML."
+
+
+class UnsupportedVariant(UnknownPackage):
+    """The package is of an old edXML form that this gateway recognises and does not accept."""
+
+    code = "package.unsupported_variant"
+    vi = "Gói tin thuộc dạng edXML cũ không còn được hỗ trợ."
+
+
+class InvalidPackage(DocumentError):
+    """The package departs from QCVN 102 in ways that cannot be trusted."""
+
+    code = "package.invalid"
+    vi = "Gói tin không tuân thủ QCVN 102 ở những điểm không thể bỏ qua."
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        """Errors first; each with its own code, path and sentences."""
+        first = self.violations[0]
+        super().__init__(f"{first.en} ({first.code})", path=first.code.partition(".")[2])
+
+
+class IncompleteUpload(DocumentError):
+    """The body ended before its declared length."""
+
+    code = "package.incomplete_upload"
+    vi = "Dữ liệu gửi lên bị ngắt trước khi đủ độ dài khai báo."
+    disposition = Disposition.RETRY
+
+
+class DocumentConflict(DocumentError):
+    """Another package with this DocumentId and other bytes was accepted before."""
+
+    code = "document.conflict"
+    vi = "Đã tiếp nhận một gói tin khác có cùng DocumentId nhưng nội dung khác."
+
+    def __init__(self, *, existing: str) -> None:
+        self.existing = existing
+        """Gateway id of the document accepted first."""
+        super().__init__(f"{self.en()} It is {existing}.", path="MessageHeader.DocumentId")
+
+
+# Trust
+
+
+class SignatureRejected(DocumentError):
+    """The signature does not make this document trustworthy."""
+
+    code = "signature.rejected"
+    vi = "Chữ ký số không đủ tin cậy để tiếp nhận văn bản."
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        """The whole judgement; ``verdict.reason`` says what was wrong."""
+        super().__init__(f"{self.en()} ({verdict.standing}: {verdict.reason})", path="Signature")
+
+
+class SenderNotAllowed(DocumentError):
+    """The credential does not speak for the agency named as the sender."""
+
+    code = "sender.not_allowed"
+    vi = "Tài khoản kết nối không được gửi thay cho cơ quan ghi trong gói tin."
+
+
+class UnknownSender(SenderNotAllowed):
+    """The directory knows no agency by the sender's code."""
+
+    code = "sender.unknown"
+    vi = "Danh bạ không có cơ quan gửi mang mã định danh này."
+
+
+# Routing
+
+
+class RoutingError(DocumentError):
+    """A recipient cannot be reached."""
+
+    code = "recipient.unreachable"
+    vi = "Không có đường liên thông tới cơ quan nhận."
+
+    def __init__(
+        self, detail: str | None = None, *, recipients: Sequence[str] = (), choices: Sequence[str] = ()
+    ) -> None:
+        self.recipients = tuple(recipients)
+        """The codes at fault, as written in the package."""
+        self.choices = tuple(choices)
+        """Codes that the sender may choose among instead."""
+        super().__init__(
+            detail or f"{self.en()} ({', '.join(recipients)})" if recipients else detail,
+            path="MessageHeader.To.OrganId",
+        )
+
+
+class UnknownRecipient(RoutingError):
+    """The directory knows no agency by the recipient's code."""
+
+    code = "recipient.unknown"
+    vi = "Danh bạ không có cơ quan nhận mang mã định danh này."
+
+
+class RecipientClosed(RoutingError):
+    """The recipient no longer exists, and no single successor takes its place."""
+
+    code = "recipient.closed"
+    vi = "Cơ quan nhận đã ngừng hoạt động và không có duy nhất một cơ quan kế thừa."
+
+
+class RecipientNotInPackage(RoutingError):
+    """The request asks for a recipient that the package does not name."""
+
+    code = "recipient.not_in_package"
+    vi = "Yêu cầu gửi tới cơ quan không có tên trong gói tin."
+
+
+# Requests to the API
+
+
+class RequestError(GatewayError):
+    """The request cannot be carried out as it was made."""
+
+    code = "request.invalid"
+    vi = "Yêu cầu không hợp lệ."
+    disposition = Disposition.REJECT
+
+
+class NotAuthenticated(RequestError):
+    """The request carries no valid credential."""
+
+    code = "request.not_authenticated"
+    vi = "Yêu cầu không có thông tin xác thực hợp lệ."
+
+
+class NotPermitted(RequestError):
+    """The credential does not allow this."""
+
+    code = "request.not_permitted"
+    vi = "Tài khoản không có quyền thực hiện yêu cầu này."
+
+
+class NotFound(RequestError):
+    """There is no such thing, or it is not the caller's to see."""
+
+    code = "request.not_found"
+    vi = "Không tìm thấy, hoặc không thuộc quyền xem của người gọi."
+
+
+class UnsupportedMedia(RequestError):
+    """The content type of the request is not one that this call accepts."""
+
+    code = "request.unsupported_media"
+    vi = "Kiểu nội dung của yêu cầu không được chấp nhận."
+
+
+class BodyTooLarge(RequestError):
+    """The body of the request exceeds the limit."""
+
+    code = "request.body_too_large"
+    vi = "Nội dung yêu cầu vượt quá giới hạn."
+
+
+class TooManyRequests(RequestError):
+    """The caller has made too many requests; try again later."""
+
+    code = "request.too_many"
+    vi = "Quá nhiều yêu cầu; hãy thử lại sau."
+    disposition = Disposition.RETRY
+
+
+class StateConflict(RequestError):
+    """What was asked is not possible in the present state."""
+
+    code = "request.state_conflict"
+    vi = "Không thể thực hiện yêu cầu ở trạng thái hiện tại."
+
+
+class TransitionForbidden(StateConflict):
+    """The delivery cannot go from its present state to the one asked for."""
+
+    code = "delivery.transition_forbidden"
+    vi = "Lượt chuyển không thể đổi từ trạng thái hiện tại sang trạng thái yêu cầu."
+
+
+class LeaseLost(StateConflict):
+    """The lock on this delivery has ended or belongs to somebody else."""
+
+    code = "delivery.lease_lost"
+    vi = "Khóa trên lượt chuyển đã hết hạn hoặc thuộc về bên khác."
+
+
+class ReasonRequired(RequestError):
+    """This status or action must say why."""
+
+    code = "request.reason_required"
+    vi = "Phải nêu lý do cho trạng thái hoặc thao tác này."
+
+
+# Deliveries: try later, or give up on this one
+
+
+class DeliveryError(GatewayError):
+    """The attempt to hand over a document failed."""
+
+    code = "delivery.attempt_failed"
+    vi = "Lần chuyển văn bản không thành công."
+    disposition = Disposition.RETRY
+
+
+class PeerUnreachable(DeliveryError):
+    """The endpoint could not be reached, or the connection broke."""
+
+    code = "delivery.peer_unreachable"
+    vi = "Không kết nối được tới hệ thống nhận."
+
+
+class PeerFailed(DeliveryError):
+    """The endpoint answered with a failure that may pass."""
+
+    code = "delivery.peer_failed"
+    vi = "Hệ thống nhận trả lời lỗi tạm thời."
+
+    def __init__(self, detail: str | None = None, *, retry_at: datetime | None = None) -> None:
+        self.retry_at = retry_at
+        """What ``Retry-After`` asked for, aware UTC; ``None`` when it did not."""
+        super().__init__(detail)
+
+
+class PeerAnswerUnusable(DeliveryError):
+    """The endpoint answered success with something that is not its protocol's answer."""
+
+    code = "delivery.peer_answer_unusable"
+    vi = "Hệ thống nhận trả lời thành công nhưng nội dung không đúng giao thức."
+
+
+class PeerRefused(DeliveryError):
+    """The endpoint refused the document for good."""
+
+    code = "delivery.peer_refused"
+    vi = "Hệ thống nhận từ chối hẳn văn bản."
+    disposition = Disposition.REJECT
+
+
+class EndpointMisconfigured(DeliveryError):
+    """The endpoint lacks something that an operator must provide."""
+
+    code = "delivery.endpoint_misconfigured"
+    vi = "Điểm nhận chưa được cấu hình đầy đủ."
+    disposition = Disposition.HALT
+
+
+# The operator's side
+
+
+class OperatorError(GatewayError):
+    """An operator has to act."""
+
+    code = "operator.action_needed"
+    vi = "Cần người vận hành xử lý."
+
+
+class SettingsInvalid(OperatorError):
+    """The settings are not usable."""
+
+    code = "settings.invalid"
+    vi = "Cấu hình không sử dụng được."
+
+
+class DirectoryInvalid(OperatorError):
+    """The agency directory contradicts itself."""
+
+    code = "directory.invalid"
+    vi = "Danh bạ cơ quan có mâu thuẫn."
+
+
+class KeyUnusable(OperatorError):
+    """A key or certificate cannot be read or used."""
+
+    code = "key.unusable"
+    vi = "Không đọc hoặc không dùng được khóa hay chứng thư số."
+
+
+class LedgerUnavailable(OperatorError):
+    """The ledger cannot be read or written."""
+
+    code = "ledger.unavailable"
+    vi = "Không đọc hoặc ghi được sổ cái."
+    disposition = Disposition.RETRY
+
+
+class LedgerOutdated(OperatorError):
+    """The ledger's tables are not of this version; run `gateway db upgrade`."""
+
+    code = "ledger.outdated"
+    vi = "Cấu trúc sổ cái không đúng phiên bản; hãy chạy `gateway db upgrade`."
+
+
+class PayloadMissing(OperatorError):
+    """The stored package cannot be found or is not what was stored."""
+
+    code = "payload.missing"
+    vi = "Không tìm thấy gói tin đã lưu, hoặc nội dung đã bị thay đổi."
+
+
+class StorageFull(OperatorError):
+    """There is no room left to store the package."""
+
+    code = "storage.full"
+    vi = "Không còn dung lượng để lưu gói tin."
+    disposition = Disposition.RETRY

@@ -1,0 +1,568 @@
+"""
+The vocabulary of the gateway: what a package says, who it concerns, and where it stands.
+
+Everything here is a value: frozen, comparable, free of files, clocks and networks.
+The names of the trade and their wire spellings are in ``docs/glossary.md``.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+VIETNAM_TIME = timezone(timedelta(hours=7), "UTC+7")
+"""The zone of every zone-less time on the wire; Vietnam has had no other since 1975."""
+
+_TT10 = re.compile(r"[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}")
+_QD20 = re.compile(r"[A-Z][0-9]{2}(\.[0-9A-Z]{1,6}){0,6}")
+_SHORT_TT10 = re.compile(r"([0-9]{2,3}\.){1,2}[A-Z][0-9]{2}")
+_UUID = re.compile(r"\{?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
+
+
+def fold(text: str) -> str:
+    """
+    The form of a text under which people search: lower case, no marks, đ as d.
+
+    Made here and stored, because neither SQLite nor PostgreSQL folds Vietnamese
+    the same way (``lower('Đ')`` stays, FTS5 keeps đ).
+    """
+    decomposed = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
+
+
+def normal_key(text: str) -> str:
+    """A text as it is compared for identity: trimmed and NFC; never shown instead of the original."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+# Agencies
+
+
+class CodeGeneration(enum.Enum):
+    """Which rule an agency code was made by."""
+
+    TT10 = "tt10"
+    """Thông tư 10/2016/TT-BTTTT: ``000.00.00.H37``, level 4 to level 1."""
+    QD20 = "qd20"
+    """Quyết định 20/2020/QĐ-TTg: ``H37.14.2``, level 1 downwards."""
+    OTHER = "other"
+    """Neither; seen in the field (``vxp.saas.03``) and kept as sent."""
+
+
+class AgencyCode(str):
+    """
+    The code of an agency as it is written on the wire (``OrganId``).
+
+    Equality is by text: two generations of one agency are two codes, and only the
+    directory knows that they are one agency (mapping is by catalogue, not by rule).
+    """
+
+    __slots__ = ()
+
+    LONGEST = 35
+    """Characters; QĐ 20/2020 codes are the longest in use."""
+
+    @classmethod
+    def normal(cls, text: str) -> AgencyCode:
+        """The code as it is looked up: trimmed, upper case, short TT10 forms padded on the left with zero groups."""
+        code = text.strip().upper()
+        if _SHORT_TT10.fullmatch(code):
+            groups = code.split(".")
+            lead = [g.zfill(w) for g, w in zip(groups[:-1], (3, 2, 2)[4 - len(groups) :], strict=True)]
+            code = ".".join([*("000", "00", "00")[: 4 - len(groups)], *lead, groups[-1]])
+        return cls(code)
+
+    @property
+    def generation(self) -> CodeGeneration:
+        """Which rule the text follows."""
+        if _TT10.fullmatch(self):
+            return CodeGeneration.TT10
+        if _QD20.fullmatch(self):
+            return CodeGeneration.QD20
+        return CodeGeneration.OTHER
+
+    @property
+    def parent(self) -> AgencyCode | None:
+        """The code one level up, by the rule of its generation; ``None`` at the top and for other forms."""
+        if self.generation is CodeGeneration.TT10:
+            groups = self.split(".")
+            for i in range(3):
+                if int(groups[i]):
+                    return AgencyCode(".".join([*("000", "00", "00")[: i + 1], *groups[i + 1 :]]))
+            return None
+        if self.generation is CodeGeneration.QD20 and "." in self:
+            return AgencyCode(self.rpartition(".")[0])
+        return None
+
+    @property
+    def level1(self) -> str | None:
+        """The first-level part (``H37``, ``G22``): province or ministry; ``None`` for other forms."""
+        if self.generation is CodeGeneration.TT10:
+            return self.rpartition(".")[2]
+        if self.generation is CodeGeneration.QD20:
+            return self.partition(".")[0]
+        return None
+
+
+class Level(enum.StrEnum):
+    """The tier of an agency."""
+
+    NATIONAL = "national"
+    PROVINCE = "province"
+    DEPARTMENT = "department"
+    DISTRICT = "district"
+    """Abolished on 1 July 2025; such agencies are closed and have successors or none."""
+    COMMUNE = "commune"
+
+
+# What a package says
+
+
+class DocumentId(str):
+    """
+    The identity that the sender gave a document, as sent.
+
+    Norm: ``OrganId,yyyy/MM/dd,Number/Notation`` (QĐ 28/2018 Art. 10); in the wild also
+    UUIDs and anything else. Holds commas, slashes and Vietnamese letters: never a path or a header.
+    """
+
+    __slots__ = ()
+
+    @property
+    def key(self) -> str:
+        """What two ids are compared by: NFC and trimmed (domain §1.4)."""
+        return normal_key(self)
+
+    @property
+    def is_uuid(self) -> bool:
+        """True for a random id, which some software makes anew on every retry."""
+        return _UUID.fullmatch(self.strip()) is not None
+
+
+class PackageKind(enum.StrEnum):
+    """A dispatch, or a report on one."""
+
+    DOCUMENT = "document"
+    STATUS = "status"
+
+
+class Variant(enum.StrEnum):
+    """The dialect a package is written in (domain §1.11)."""
+
+    V1 = "v1"
+    """QCVN 102, as the national Java kit writes it."""
+    V2 = "v2"
+    """The C# kit: xlink attributes, unprefixed content, SOAP attributes on the trace list."""
+    V3 = "v3"
+    """The old Bkav e-doc in a SOAP envelope; recognised and refused."""
+    V4 = "v4"
+    """The flat ``go.vn`` form; recognised and refused."""
+    V5 = "v5"
+    """V1 with other letter cases in its element names."""
+
+
+class BusinessType(enum.Enum):
+    """What a package does to a document (``BussinessDocType``)."""
+
+    NEW = 0
+    REVOKE = 1
+    UPDATE = 2
+    REPLACE = 3
+
+
+class StatusCode(enum.StrEnum):
+    """What a status package reports; values are the wire's (domain §1.7)."""
+
+    ARRIVED = "01"
+    """In the receiver's system; the clerk has not acted. Sent by a machine."""
+    REFUSED = "02"
+    REGISTERED = "03"
+    ASSIGNED = "04"
+    PROCESSING = "05"
+    DONE = "06"
+    RECALL_ASKED = "13"
+    AGREED = "15"
+    DISAGREED = "16"
+
+    @property
+    def needs_reason(self) -> bool:
+        """Whether a description must say why."""
+        return self in (StatusCode.REFUSED, StatusCode.RECALL_ASKED, StatusCode.DISAGREED)
+
+    @property
+    def rank(self) -> int | None:
+        """Progress of the main line 01 < 03 < 04 < 05 < 06; ``None`` for codes that are not progress."""
+        line = (StatusCode.ARRIVED, StatusCode.REGISTERED, StatusCode.ASSIGNED, StatusCode.PROCESSING, StatusCode.DONE)
+        return line.index(self) if self in line else None
+
+
+class Lane(enum.IntEnum):
+    """
+    How urgent a document is; the wire's ``Priority``.
+
+    Lanes are served highest first; retry limits depend on them.
+    """
+
+    NORMAL = 0
+    URGENT = 1
+    VERY_URGENT = 2
+    FLASH = 3
+    """Hỏa tốc."""
+    FLASH_TIMED = 4
+    """Hỏa tốc hẹn giờ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Organization:
+    """An agency as a package names it; only ``code`` is ever used to route."""
+
+    code: AgencyCode
+    in_charge: str | None = None
+    name: str | None = None
+    address: str | None = None
+    email: str | None = None
+    telephone: str | None = None
+    fax: str | None = None
+    website: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentNumber:
+    """Số và ký hiệu. ``number`` is text: ``07``, ``74fass22``."""
+
+    number: str | None = None
+    notation: str | None = None
+
+    @property
+    def text(self) -> str | None:
+        """``number/notation`` as written on paper; ``None`` when both are absent."""
+        return "/".join(p for p in (self.number, self.notation) if p) or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentType:
+    """Kind of document; ``name`` is authoritative in practice (domain §1.5)."""
+
+    type: int | None = None
+    detail: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignerInfo:
+    """Who signed the paper, in words; no proof of anything."""
+
+    competence: str | None = None
+    position: str | None = None
+    full_name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherInfo:
+    """``OtherInfo``; absent members are ``None``, never defaults."""
+
+    priority: int | None = None
+    """As sent; ``Envelope.lane`` is what it means."""
+    sphere: str | None = None
+    typist: str | None = None
+    promulgation_amount: int | None = None
+    page_amount: int | None = None
+    reply_fors: str | None = None
+    direction: bool | None = None
+    reference_codes: str | None = None
+    appendixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseFor:
+    """The document that this one answers; in a status, the document reported on."""
+
+    code: AgencyCode | None = None
+    """In a status: who must receive it."""
+    number: str | None = None
+    """``7816/VPCP-TTĐT``: one string here, unlike in the header."""
+    document_id: DocumentId | None = None
+    issued_on: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaffInfo:
+    """A person to ask. Personal data: never logged."""
+
+    department: str | None = None
+    department_id: str | None = None
+    staff: str | None = None
+    staff_id: str | None = None
+    email: str | None = None
+    mobile: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hop:
+    """One ``TraceHeader``: which system had the package, and when."""
+
+    code: str | None = None
+    """As sent; the field also shows the literal ``null``."""
+    at: datetime | None = None
+    """Aware UTC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiverChange:
+    """One receiver added to or removed from a document by an update."""
+
+    code: AgencyCode
+    added: bool | None = None
+    """``None`` when ``ReceiverType`` is absent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentChange:
+    """What an update (business type 2) changed."""
+
+    content: bool | None = None
+    receivers: bool | None = None
+    receiver_changes: tuple[ReceiverChange, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """One document that a replacement (business type 3) takes the place of."""
+
+    document_id: DocumentId | None = None
+    recipients: tuple[AgencyCode, ...] = ()
+    """Empty means all recipients."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Business:
+    """``Bussiness`` [sic]: what the package does to a document."""
+
+    type: BusinessType = BusinessType.NEW
+    document_id: DocumentId | None = None
+    """Unreliable: the official samples carry a foreign one (domain §1.6)."""
+    reason: str | None = None
+    paper: bool | None = None
+    changes: tuple[DocumentChange, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    staff: tuple[StaffInfo, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """One entry of the manifest."""
+
+    content_id: str
+    """Without any leading ``cid:``."""
+    name: str | None = None
+    content_type: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """
+    One attached file. Its content is opened from the package, never held (design D8).
+
+    ``size`` and ``sha256`` are of the *unwrapped* content: the axis unzips and re-zips,
+    so nothing else survives the way (domain §1.9).
+    """
+
+    content_id: str
+    """Without any leading ``cid:``."""
+    name: str
+    """As sent; never used as a path."""
+    size: int
+    """Bytes, unwrapped."""
+    sha256: str
+    """Lower-case hex, unwrapped."""
+    media_type: str
+    """What the content is by its first bytes, whatever was declared."""
+    wrapped: bool = False
+    """True when the wire holds a ZIP with one entry around the content."""
+    content_type: str | None = None
+    description: str | None = None
+    field_name: str | None = None
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusReport:
+    """The body of a status package."""
+
+    code: StatusCode
+    description: str | None = None
+    reported_at: datetime
+    """Aware UTC; the reporter's clock, often wrong."""
+    staff: StaffInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """
+    Everything that a package says besides the content of its files.
+
+    One shape serves both kinds: a status has ``status`` and no recipients of its own
+    (its receiver is ``responses[0].code``); a document has recipients and a number.
+    """
+
+    sender: Organization
+    recipients: tuple[Organization, ...] = ()
+    document_id: DocumentId | None = None
+    number: DocumentNumber = DocumentNumber()
+    issued_place: str | None = None
+    issued_on: date | None = None
+    document_type: DocumentType | None = None
+    subject: str | None = None
+    content: str | None = None
+    signer: SignerInfo | None = None
+    due_on: date | None = None
+    other: OtherInfo | None = None
+    responses: tuple[ResponseFor, ...] = ()
+    steering_type: int | None = None
+    task_codes: tuple[str, ...] = ()
+    application_type: str | None = None
+    places: tuple[str, ...] = ()
+    trace: tuple[Hop, ...] = ()
+    business: Business | None = None
+    references: tuple[Reference, ...] = ()
+    status: StatusReport | None = None
+
+    @property
+    def kind(self) -> PackageKind:
+        """A status is recognised by its ``StatusCode`` alone (domain §1.7)."""
+        return PackageKind.DOCUMENT if self.status is None else PackageKind.STATUS
+
+    @property
+    def lane(self) -> Lane:
+        """The urgency; a status travels as ordinary mail, an unknown priority as the ordinary one."""
+        priority = self.other.priority if self.other else None
+        return Lane(priority) if priority is not None and 0 <= priority <= max(Lane) else Lane.NORMAL
+
+    @property
+    def business_type(self) -> BusinessType:
+        """Absent means new (domain §1.2)."""
+        return self.business.type if self.business else BusinessType.NEW
+
+    @property
+    def identity(self) -> str | None:
+        """
+        What this document is known by among the documents of its sender (domain §1.4).
+
+        The DocumentId; when that is absent or random, number, notation and date together;
+        ``None`` when those are incomplete too (the bytes are then the only identity).
+        """
+        if self.document_id and self.document_id.key and not self.document_id.is_uuid:
+            return self.document_id.key
+        if self.number.number and self.number.notation and self.issued_on:
+            return normal_key(f"~{self.issued_on:%Y/%m/%d},{self.number.text}")
+        return None
+
+
+class Severity(enum.StrEnum):
+    """Whether a departure from the standard stops a package."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """
+    One departure of a package from QCVN 102.
+
+    ``code`` is stable: ``N.`` missing, ``R.`` out of range, ``T.`` wrong form,
+    ``M.`` meaningless, followed by the element's path (domain §1.10).
+    """
+
+    code: str
+    severity: Severity
+    vi: str
+    en: str
+
+
+# Trust
+
+
+class Standing(enum.StrEnum):
+    """What is known of a package's signature (design D2)."""
+
+    VALID = "valid"
+    VALID_WEAK = "valid_weak"
+    """Verified, with an algorithm that policy tolerates."""
+    UNSIGNED = "unsigned"
+    UNVERIFIABLE = "unverifiable"
+    """There is something like a signature that nobody could verify: the kit's form outside
+    the XML-DSig namespace, placeholders, or no certificate registered for the sender."""
+    INDETERMINATE = "indeterminate"
+    """Verified, but revocation is not known."""
+    INVALID = "invalid"
+
+
+class SignedBy(enum.StrEnum):
+    """Whose registered certificate verified the package."""
+
+    SENDER = "sender"
+    GATEWAY = "gateway"
+    """The gateway that handed it over, for a package that its sender did not sign."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The judgement on one package's signature at one moment, with its evidence."""
+
+    standing: Standing
+    reason: str
+    """Stable dotted code, e.g. ``signature.verified``, ``signature.digest_mismatch``."""
+    judged_at: datetime
+    """Aware UTC: the moment that certificates were judged at, which is the time of receipt."""
+    signed_by: SignedBy | None = None
+    certificate_sha256: str | None = None
+    """Lower-case hex of the DER of the certificate that verified the package."""
+    subject: str | None = None
+    """RFC 4514 subject of that certificate."""
+    signature_method: str | None = None
+    """Algorithm URI."""
+    digest_method: str | None = None
+    canonicalization: str | None = None
+
+
+# Deliveries
+
+
+class Channel(enum.StrEnum):
+    """How an endpoint is reached."""
+
+    MAILBOX = "mailbox"
+    """The agency collects: peek, lock, acknowledge."""
+    PUSH = "push"
+    """The gateway posts to the agency's URL, signed as Standard Webhooks prescribe."""
+    PEER = "peer"
+    """Another gateway's ``/api/v1``."""
+
+
+class DeliveryState(enum.StrEnum):
+    """Where one document stands on its way to one recipient; transitions in ``ledger/states.py``."""
+
+    WAITING = "waiting"
+    """To be sent, or to be collected from the mailbox."""
+    LEASED = "leased"
+    """A worker sends it, or a receiver has locked it, until the lease ends."""
+    FORWARDED = "forwarded"
+    """The next gateway has accepted it and answered with its receipt."""
+    DELIVERED = "delivered"
+    """The receiver's own system has it: acknowledged, or its endpoint answered 2xx."""
+    REFUSED = "refused"
+    """The receiver refused it with a reason."""
+    ABANDONED = "abandoned"
+    """Tries ended without success; replayable."""
+    WITHDRAWN = "withdrawn"
+    """Taken back by the sender before it was collected."""
+
+    @property
+    def is_open(self) -> bool:
+        """True while the gateway, or the mailbox's owner, still has something to do."""
+        return self in (DeliveryState.WAITING, DeliveryState.LEASED)
