@@ -566,3 +566,64 @@ class DeliveryState(enum.StrEnum):
     def is_open(self) -> bool:
         """True while the gateway, or the mailbox's owner, still has something to do."""
         return self in (DeliveryState.WAITING, DeliveryState.LEASED)
+
+
+# Agencies as the directory knows them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where an agency's system is reached."""
+
+    channel: Channel
+    url: str | None = None
+    """``None`` for a mailbox."""
+    credential: str | None = None
+    """Name of a secret in the settings (push secret, peer key); never the secret itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredCertificate:
+    """A certificate that an agency, or one of its people, may sign with."""
+
+    pem: str
+    sha256: str
+    """Lower-case hex of the DER; how it is named in verdicts and logs."""
+    role: str = "agency"
+    """``agency`` (its seal), ``person``, or ``gateway`` (signs what it hands over)."""
+    valid_from: datetime | None = None
+    """Start of the registration, aware UTC; ``None`` means as long as the certificate itself."""
+    valid_to: datetime | None = None
+    """End of the registration, exclusive; ``None`` means as long as the certificate itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agency:
+    """One agency with its history (design D11)."""
+
+    code: AgencyCode
+    """The primary code: what the ledger stores, whichever code a package used."""
+    aliases: tuple[AgencyCode, ...] = ()
+    """Its codes of the other generation and of former times."""
+    name: str
+    level: Level
+    parent: AgencyCode | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    """First day on which it no longer exists, in Vietnam time; ``None`` while it does."""
+    successors: tuple[AgencyCode, ...] = ()
+    closed_reason: str | None = None
+    """Legal basis of the closing, shown to senders."""
+    endpoint: Endpoint | None = None
+    """``None``: reached through the nearest ancestor that has one."""
+    certificates: tuple[RegisteredCertificate, ...] = ()
+    accepts: frozenset[Standing] | None = None
+    """Verdicts accepted from this sender; ``None`` means the deployment's default."""
+    tolerate_sha1: bool = False
+    hidden: bool = False
+    """Not offered to people as a recipient: interconnection centres (``…W00``)."""
+
+    @property
+    def codes(self) -> tuple[AgencyCode, ...]:
+        """Every code that it answers to, the primary one first."""
+        return (self.code, *self.aliases)
