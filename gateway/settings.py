@@ -1,0 +1,309 @@
+"""
+Typed settings from one TOML file and the environment; an unknown key is an error that names it.
+
+``GATEWAY_CONFIG`` names the file; ``GATEWAY__WEB__PORT=8080`` overrides ``[web] port``.
+Paths in the file are relative to the file. Secrets stand in files of their own (``*_file``),
+never in the settings, so that the settings can be shown.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gateway.errors import SettingsInvalid
+from gateway.model import AgencyCode, Standing
+
+Code = Annotated[AgencyCode, BeforeValidator(AgencyCode.normal)]
+"""An agency code, normalised while the settings are read."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class GatewaySection(_Section):
+    """Who this gateway is."""
+
+    code: Code
+    """Agency code that the gateway acts under: its hops, seals and receipts name it."""
+    name: str
+    first_levels: frozenset[str]
+    """First-level parts of its own agencies (``H37``); several after a merger of provinces."""
+    default_route: Code | None = None
+    """Agency code of the gateway above; absent on the national level."""
+    agencies: Path = Path("agencies.toml")
+    data: Path = Path("../var")
+    """Folder of ledger, payloads, spool and keys; must survive restarts."""
+
+
+class WebSection(_Section):
+    """Where and how requests are served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    threads: int = Field(default=8, ge=1, le=256)
+    body_limit_bytes: int = Field(default=300 * 1024 * 1024, ge=1024)
+    rate_limit: str = "1200 per minute"
+    """Per credential, in the notation of the ``limits`` library; counted by each process alone."""
+    login_rate_limit: str = "10 per minute"
+    """Console log-in tries, per address."""
+    proxies: int = Field(default=0, ge=0)
+    """Trusted reverse proxies in front; only then are forwarded addresses believed."""
+    secure_cookies: bool = False
+    """True behind TLS: the session cookie is then never sent in the clear."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+class LedgerSection(_Section):
+    """The database that is ledger and queue."""
+
+    url: str | None = None
+    """SQLAlchemy URL; absent means SQLite in the data folder. PostgreSQL: ``postgresql+psycopg://…``."""
+    url_file: Path | None = None
+    """A file holding the URL, when it carries a password."""
+    refusals_kept: int = Field(default=10_000, ge=0)
+    refusals_kept_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+
+
+class PayloadsSection(_Section):
+    """Where packages are kept that are too large for the ledger."""
+
+    inline_bytes: int = Field(default=512 * 1024, ge=0, le=8 * 1024 * 1024)
+    """Up to this size a package lives in the ledger (design D4)."""
+    store: Literal["files", "s3"] = "files"
+    s3_bucket: str | None = None
+    s3_prefix: str = "payloads"
+    s3_endpoint: str | None = None
+    s3_region: str | None = None
+    s3_allow_http: bool = False
+    s3_credentials_file: Path | None = None
+    """Two lines: access key id and secret; absent means the platform's own way."""
+
+
+class LimitsSection(_Section):
+    """Bounds on what a package may be; see ``gateway.edxml`` for each. Absent members keep its defaults."""
+
+    package_bytes: int | None = None
+    depth: int | None = None
+    elements: int | None = None
+    attributes_per_element: int | None = None
+    name_bytes: int | None = None
+    text_bytes: int | None = None
+    attachments: int | None = None
+    attachment_bytes: int | None = None
+    unpacked_ratio: int | None = None
+    recipients: int | None = None
+    stream_above: int | None = None
+
+
+class SigningSection(_Section):
+    """The gateway's own key, and whom it believes."""
+
+    key: Path = Path("keys/gateway.p12")
+    """PKCS#12 or PEM, relative to the data folder."""
+    password_file: Path | None = Path("keys/gateway.password")
+    """Relative to the data folder."""
+    anchors: tuple[Path, ...] = ()
+    """PEM files of the trust anchors; empty means that registered certificates are trusted by themselves."""
+    accepts: frozenset[Standing] = frozenset(
+        {Standing.VALID, Standing.VALID_WEAK, Standing.UNSIGNED, Standing.UNVERIFIABLE}
+    )
+    """Verdicts accepted from senders that have no policy of their own; ``invalid`` never is."""
+    minimum_rsa_bits: int = Field(default=2048, ge=1024)
+    complete_unsigned: bool = True
+    """Add this hop and the gateway's signature to packages that carry no verifiable signature (design D1)."""
+
+
+class DeliverySection(_Section):
+    """How deliveries are tried."""
+
+    threads: int = Field(default=8, ge=1, le=128)
+    per_endpoint: int = Field(default=2, ge=1, le=32)
+    lease_seconds: int = Field(default=300, ge=10)
+    mailbox_lease_seconds: int = Field(default=300, ge=10)
+    connect_timeout_seconds: float = Field(default=10, gt=0)
+    read_timeout_seconds: float = Field(default=60, gt=0)
+    poll_seconds: float = Field(default=1.0, gt=0)
+    ca_file: Path | None = None
+    """Extra CA for TLS to endpoints; absent means the system's."""
+    wait_factor: float = Field(default=1.0, gt=0, le=10)
+    """Multiplies every wait between tries; below 1 for demonstrations and tests."""
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker may take for one claim."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def mailbox_lease(self) -> timedelta:
+        """How long a receiver's lock lasts."""
+        return timedelta(seconds=self.mailbox_lease_seconds)
+
+
+class ConsoleSection(_Section):
+    """The pages for operators."""
+
+    enabled: bool = True
+    session_minutes: int = Field(default=480, ge=5)
+    language: Literal["vi", "en"] = "vi"
+    """Language until a person has chosen one."""
+
+
+class LogSection(_Section):
+    """The program's own log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+
+
+class SecretSection(_Section):
+    """One secret, by name: a push secret (``whsec_…``) or the key for a peer."""
+
+    file: Path | None = None
+    value: str | None = Field(default=None, repr=False)
+    """For the environment (``GATEWAY__SECRETS__NATIONAL__VALUE``) rather than for the file."""
+
+
+class Settings(BaseSettings):
+    """Everything that an operator may set; ``docs/operate.md`` has the table."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="GATEWAY__",
+        env_nested_delimiter="__",
+        arbitrary_types_allowed=True,
+    )
+
+    base: Path = Field(default=Path(), exclude=True)
+    """Folder of the settings file; set by ``load_settings``."""
+    gateway: GatewaySection
+    web: WebSection = WebSection()
+    ledger: LedgerSection = LedgerSection()
+    payloads: PayloadsSection = PayloadsSection()
+    limits: LimitsSection = LimitsSection()
+    signing: SigningSection = SigningSection()
+    delivery: DeliverySection = DeliverySection()
+    console: ConsoleSection = ConsoleSection()
+    log: LogSection = LogSection()
+    secrets: dict[str, SecretSection] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file (whose content comes as the initial values); nothing else is read."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def data(self) -> Path:
+        """The data folder, absolute."""
+        return (self.base / self.gateway.data).resolve()
+
+    @property
+    def agencies_file(self) -> Path:
+        """The agencies' file, absolute."""
+        return (self.base / self.gateway.agencies).resolve()
+
+    def beside(self, path: Path) -> Path:
+        """A path of the settings file, absolute."""
+        return (self.base / path).resolve()
+
+    def within_data(self, path: Path) -> Path:
+        """A path of the data folder, absolute."""
+        return (self.data / path).resolve()
+
+    @property
+    def ledger_url(self) -> str:
+        """The URL to open; may hold a password: never shown."""
+        if self.ledger.url_file is not None:
+            return _read_secret(self.beside(self.ledger.url_file), "ledger.url_file")
+        if self.ledger.url is not None:
+            return self.ledger.url
+        return f"sqlite:///{self.data / 'ledger.sqlite3'}"
+
+    def secret(self, name: str) -> str | None:
+        """
+        The secret of that name, read anew each time so that it can be rotated without a restart.
+
+        :return: ``None`` when no such secret is configured.
+        :raises SettingsInvalid: when its file cannot be read or is empty.
+        """
+        section = self.secrets.get(name)
+        if section is None:
+            return None
+        if section.value is not None:
+            return section.value
+        if section.file is not None:
+            return _read_secret(self.beside(section.file), f"secrets.{name}.file")
+        raise SettingsInvalid(f"The secret {name} has neither a file nor a value.", path=f"secrets.{name}")
+
+
+def _read_secret(path: Path, key: str) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise SettingsInvalid(f"{key}: the file {path} cannot be read ({type(e).__name__}).", path=key) from e
+    if not text:
+        raise SettingsInvalid(f"{key}: the file {path} is empty.", path=key)
+    return text
+
+
+def settings_path(explicit: Path | None = None) -> Path:
+    """The settings file in force: the given one, ``GATEWAY_CONFIG``, or ``config/gateway.toml`` here."""
+    return (explicit or Path(os.environ.get("GATEWAY_CONFIG") or "config/gateway.toml")).resolve()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """
+    Read the settings file and the environment.
+
+    :raises SettingsInvalid: naming the file and each key at fault.
+    """
+    where = settings_path(path)
+    try:
+        content: dict[str, Any] = tomllib.loads(where.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise SettingsInvalid(
+            f"The settings file {where} cannot be read ({type(e).__name__}); `gateway init` makes one."
+        ) from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsInvalid(f"The settings file {where} is not TOML: {e}.") from e
+    if "base" in content:
+        raise SettingsInvalid(f"{where}: base: unknown key.", path="base")
+    try:
+        settings = Settings(**content)
+    except ValidationError as e:
+        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in e.errors(include_input=False))
+        raise SettingsInvalid(f"{where}: {faults}.") from e
+    _check(settings, where)
+    return settings.model_copy(update={"base": where.parent})
+
+
+def _check(settings: Settings, where: Path) -> None:
+    """Contradictions that no single field can see."""
+    if Standing.INVALID in settings.signing.accepts:
+        raise SettingsInvalid(f"{where}: signing.accepts: `invalid` is never accepted.", path="signing.accepts")
+    if not settings.gateway.first_levels and settings.gateway.default_route:
+        raise SettingsInvalid(
+            f"{where}: gateway.first_levels: a gateway below another must name its own first-level parts.",
+            path="gateway.first_levels",
+        )
+    if settings.payloads.store == "s3" and not settings.payloads.s3_bucket:
+        raise SettingsInvalid(f"{where}: payloads.s3_bucket: needed when the store is s3.", path="payloads.s3_bucket")
+    if (settings.web.tls_certificate is None) != (settings.web.tls_key is None):
+        raise SettingsInvalid(f"{where}: web.tls_certificate and web.tls_key go together.", path="web.tls_key")
