@@ -319,6 +319,13 @@ class PeerUnreachable(DeliveryError):
     vi = "Không kết nối được tới hệ thống nhận."
 
 
+class PeerUntrusted(PeerUnreachable):
+    """The endpoint's TLS certificate cannot be trusted, so nothing was sent."""
+
+    code = "delivery.peer_untrusted"
+    vi = "Chứng thư TLS của hệ thống nhận không đáng tin cậy; chưa gửi gì."
+
+
 class PeerFailed(DeliveryError):
     """The endpoint answered with a failure that may pass."""
 
@@ -344,6 +351,11 @@ class PeerRefused(DeliveryError):
     code = "delivery.peer_refused"
     vi = "Hệ thống nhận từ chối hẳn văn bản."
     disposition = Disposition.REJECT
+
+    def __init__(self, detail: str | None = None, *, peer_code: str | None = None) -> None:
+        self.peer_code = peer_code
+        """The code in the endpoint's problem document; ``None`` when it sent none."""
+        super().__init__(detail)
 
 
 class EndpointMisconfigured(DeliveryError):
@@ -405,6 +417,14 @@ class PayloadMissing(OperatorError):
 
     code = "payload.missing"
     vi = "Không tìm thấy gói tin đã lưu, hoặc nội dung đã bị thay đổi."
+
+
+class PayloadStoreUnavailable(OperatorError):
+    """The payload store cannot be read or written."""
+
+    code = "payload.store_unavailable"
+    vi = "Không đọc hoặc ghi được kho gói tin."
+    disposition = Disposition.RETRY
 
 
 class StorageFull(OperatorError):

@@ -1,0 +1,47 @@
+"""Names of what happens to a document, as they stand in the event log; stable, listed in ``docs/audit-events.md``."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Action(enum.StrEnum):
+    """One kind of event."""
+
+    DOCUMENT_ACCEPTED = "document.accepted"
+    DOCUMENT_DUPLICATE = "document.duplicate"
+    """The same package came again; the first receipt was returned."""
+    DOCUMENT_CONFLICT = "document.conflict"
+    """Another package under an identity that is taken; it was not accepted."""
+    DOCUMENT_REFUSED = "document.refused"
+    """A package was turned away; it is kept, bounded, among the refusals."""
+    DELIVERY_ENQUEUED = "delivery.enqueued"
+    DELIVERY_BLOCKED = "delivery.blocked"
+    """Enqueued, but it must not overtake the document that it concerns."""
+    DELIVERY_UNBLOCKED = "delivery.unblocked"
+    DELIVERY_LEASE_EXPIRED = "delivery.lease_expired"
+    """The worker that held it is gone; it is due again."""
+    DELIVERY_ATTEMPT_FAILED = "delivery.attempt_failed"
+    DELIVERY_FORWARDED = "delivery.forwarded"
+    DELIVERY_DELIVERED = "delivery.delivered"
+    DELIVERY_REFUSED = "delivery.refused"
+    DELIVERY_ABANDONED = "delivery.abandoned"
+    DELIVERY_REPLAYED = "delivery.replayed"
+    DELIVERY_WITHDRAWN = "delivery.withdrawn"
+    MAILBOX_LOCKED = "mailbox.locked"
+    MAILBOX_ACKNOWLEDGED = "mailbox.acknowledged"
+    MAILBOX_REFUSED = "mailbox.refused"
+    STATUS_RECEIVED = "status.received"
+    STATUS_PARKED = "status.parked"
+    """The document that it reports on is not known yet."""
+    STATUS_APPLIED = "status.applied"
+    """A parked status met its document."""
+    STATUS_CONTRADICTORY = "status.contradictory"
+    """Refused after registration: recorded, changes nothing, an operator should look."""
+    ENDPOINT_OPENED = "endpoint.opened"
+    """Its circuit opened: nothing is sent to it until a probe succeeds."""
+    ENDPOINT_CLOSED = "endpoint.closed"
+    KEY_ADDED = "key.added"
+    KEY_REVOKED = "key.revoked"
+    OPERATOR_ADDED = "operator.added"
+    OPERATOR_CHANGED = "operator.changed"

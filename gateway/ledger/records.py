@@ -1,0 +1,622 @@
+"""
+What is put into the ledger and what is read from it, as values.
+
+Every time is aware UTC. Every agency code is the primary code of the directory unless the
+field says ``as_written``. Ids are UUIDv7 as text (``new_id``), so they sort by age.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+
+import uuid_utils
+
+from gateway.ledger.actions import Action
+from gateway.model import (
+    AgencyCode,
+    Attachment,
+    BusinessType,
+    Channel,
+    DeliveryState,
+    Lane,
+    PackageKind,
+    StatusCode,
+    Verdict,
+    Violation,
+)
+
+T = TypeVar("T")
+
+
+def new_id() -> str:
+    """A fresh id for a document, a delivery or a status: UUIDv7, lower-case text."""
+    return str(uuid_utils.uuid7())
+
+
+# Put in
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDocument:
+    """One package to accept, a dispatch or a status."""
+
+    id: str
+    """The gateway's own id (``new_id``); receipts name it."""
+    kind: PackageKind
+    sender: AgencyCode
+    sender_as_written: AgencyCode
+    sender_name: str | None = None
+    """For reading and searching only."""
+    document_id: str | None = None
+    """As sent."""
+    identity: str
+    """``Envelope.identity``, or ``sha256:`` and the package's hash when that is ``None``; for a status always
+    the latter."""
+    alias: str | None = None
+    """The other name under which a status may refer to it: number, notation and date (``~2026/11/22,07/QĐ``)
+    when the identity is a DocumentId; the key of a random DocumentId when it is not."""
+    business_type: BusinessType = BusinessType.NEW
+    revision: str = ""
+    """Empty for a new document and for a status; the package's SHA-256 for business types 1–3, which repeat the id."""
+    targets: tuple[str, ...] = ()
+    """Identities of the sender's earlier documents that this one operates on; it does not overtake them."""
+    sha256: str
+    """Of the package as received, lower-case hex."""
+    size: int
+    payload: bytes | None = None
+    """The package when it is kept in the ledger; ``None`` when it is already in the payload store."""
+    forward_sha256: str | None = None
+    """Of the package as completed by the gateway; ``None`` when it is forwarded as received."""
+    forward_size: int | None = None
+    forward_payload: bytes | None = None
+    """As ``payload``, for the completed package."""
+    number: str | None = None
+    notation: str | None = None
+    issued_on: date | None = None
+    type_name: str | None = None
+    subject: str | None = None
+    lane: Lane = Lane.NORMAL
+    verdict: Verdict
+    warnings: tuple[Violation, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    received_at: datetime
+    received_from: AgencyCode
+    """The agency of the credential that handed it over."""
+    receipt: str
+    """JSON, signed; returned again to every repetition."""
+    seal: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDelivery:
+    """The promise to hand a document over to one recipient."""
+
+    id: str
+    recipient: AgencyCode
+    as_written: AgencyCode
+    recipient_name: str | None = None
+    """For reading and searching only."""
+    via: AgencyCode
+    """The agency whose endpoint is used: the recipient or an ancestor, or the gateway above."""
+    channel: Channel
+    lane: Lane = Lane.NORMAL
+    due_at: datetime
+    redirected_from: AgencyCode | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStatus:
+    """What a status package reports; accepted together with that package."""
+
+    id: str
+    code: StatusCode
+    description: str | None = None
+    reported_at: datetime
+    """The reporter's clock."""
+    reporter: AgencyCode
+    about_sender: AgencyCode
+    """Sender of the document reported on: ``ResponseFor.OrganId``; for code 13 the reporter itself."""
+    about_identity: str
+    """Identity of that document as its ``ResponseFor`` gives it (DocumentId key first)."""
+    about_alias: str | None = None
+    """The second name that ``ResponseFor`` allows (number and date, or a random DocumentId)."""
+    copy_of: tuple[AgencyCode, ...]
+    """Whose copy is reported on, nearest first: the reporter and its ancestors; for code 13 the receiver
+    that is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A status that the gateway makes itself while it settles a delivery; recorded in the same transaction."""
+
+    document: NewDocument
+    deliveries: tuple[NewDelivery, ...]
+    status: NewStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEvent:
+    """A step worth keeping besides those that the ledger records itself."""
+
+    action: Action
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values: codes, counts, hashes. Never payloads or personal data."""
+    actor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRefusal:
+    """A package that was turned away."""
+
+    at: datetime
+    credential_agency: AgencyCode | None
+    """``None`` when the caller was not known."""
+    code: str
+    """Of the error."""
+    path: str | None = None
+    detail: str
+    sha256: str | None = None
+    """``None`` when the body was not read to its end."""
+    size: int
+    payload: bytes | None = None
+    """Kept up to a bound; ``None`` when it is too large."""
+
+
+# Answers
+
+
+class StatusEffect(enum.StrEnum):
+    """What a status changed when it was recorded."""
+
+    PARKED = "parked"
+    """Its document is unknown; it waits for it."""
+    ADVANCED = "advanced"
+    """The delivery's status moved forward."""
+    REFUSED = "refused"
+    """The delivery is refused."""
+    RECORDED = "recorded"
+    """History only: a late lower rank, a repetition of what is known, or 13, 15, 16."""
+    CONTRADICTORY = "contradictory"
+    """02 after the document was registered: history, and a hint to the operator."""
+    UNMATCHED = "unmatched"
+    """The document is known, but no delivery of it to the reporter; history only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The document is durable."""
+
+    document_id: str
+    """The gateway's id."""
+    receipt: str
+    status_effect: StatusEffect | None = None
+    """``None`` for a dispatch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicate:
+    """The same package was accepted before."""
+
+    document_id: str
+    """The gateway's id of the first."""
+    receipt: str
+    """The first receipt."""
+    added: tuple[str, ...] = ()
+    """Ids of deliveries made now, for recipients that the first request did not ask for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A worker's right to try one delivery, until the lease ends."""
+
+    delivery_id: str
+    token: str
+    """Fences ``settle``: another worker's claim has another one."""
+    worker: str
+    leased_until: datetime
+    claimed_at: datetime
+    attempt: int
+    """1 for the first try since acceptance, unblocking or replay; counted when claimed."""
+    trying_since: datetime
+    """Acceptance, unblocking or last replay: what the retry policy's patience counts from."""
+    accepted_at: datetime
+    document_id: str
+    """The gateway's id."""
+    kind: PackageKind
+    sender: AgencyCode
+    recipient: AgencyCode
+    as_written: AgencyCode
+    via: AgencyCode
+    channel: Channel
+    lane: Lane
+    sha256: str
+    """Of the package to send: as completed by the gateway, else as received."""
+    size: int
+    endpoint_failures: int
+    """Failures in a row at this endpoint before this claim."""
+    probe: bool
+    """True when the endpoint's circuit is open and this one try may close it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """The receiver's own system has it."""
+
+    detail: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forwarded:
+    """The next gateway has accepted it."""
+
+    receipt: str
+    """Its receipt, kept with the attempt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """This try did not succeed; there will be another."""
+
+    code: str
+    """Dotted code of the error."""
+    detail: str
+    """Free of secrets and personal data."""
+    retry_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """The receiver, or the next gateway, refused it for good."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abandoned:
+    """The last try did not succeed; only a replay will bring another."""
+
+    code: str
+    detail: str
+
+
+Outcome = Delivered | Forwarded | Failed | Refused | Abandoned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """A receiver's right to acknowledge or refuse one delivery of its mailbox."""
+
+    delivery_id: str
+    token: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """The end of a mailbox delivery."""
+
+    delivery_id: str
+    state: DeliveryState
+    at: datetime
+    """When it was first settled."""
+    repeated: bool
+    """True when this request only repeated an earlier one; nothing was changed."""
+
+
+# Read
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentSummary:
+    """One accepted package, as listed."""
+
+    id: str
+    kind: PackageKind
+    sender: AgencyCode
+    sender_as_written: AgencyCode
+    sender_name: str | None
+    document_id: str | None
+    identity: str
+    alias: str | None
+    business_type: BusinessType
+    targets: tuple[str, ...]
+    sha256: str
+    size: int
+    forward_sha256: str | None
+    forward_size: int | None
+    number: str | None
+    notation: str | None
+    issued_on: date | None
+    type_name: str | None
+    subject: str | None
+    lane: Lane
+    verdict: Verdict
+    received_at: datetime
+    received_from: AgencyCode
+
+    @property
+    def sent_sha256(self) -> str:
+        """Of the package as it leaves this gateway."""
+        return self.forward_sha256 or self.sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentRow(DocumentSummary):
+    """One accepted package with all that is kept of it besides its bytes."""
+
+    warnings: tuple[Violation, ...]
+    attachments: tuple[Attachment, ...]
+    receipt: str
+    seal: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRow:
+    """One delivery."""
+
+    id: str
+    document: str
+    """The gateway's id of the document."""
+    sender: AgencyCode
+    recipient: AgencyCode
+    recipient_name: str | None
+    as_written: AgencyCode
+    via: AgencyCode
+    channel: Channel
+    lane: Lane
+    redirected_from: AgencyCode | None
+    state: DeliveryState
+    due_at: datetime
+    """Next try while waiting, end of the lease while leased; past and meaningless afterwards."""
+    blocked: bool
+    """Waits until an earlier delivery to the same recipient has left."""
+    attempts: int
+    """All tries, replays included."""
+    created_at: datetime
+    changed_at: datetime
+    settled_at: datetime | None
+    """When it was forwarded, delivered, refused, abandoned or withdrawn; ``None`` while open."""
+    error_code: str | None
+    """Of the last failed try; ``None`` when none failed since."""
+    status: StatusCode | None
+    """The furthest that the receiver reported, or 02."""
+    status_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRow:
+    """One line of the routing log: a delivery and its document."""
+
+    delivery: DeliveryRow
+    document: DocumentSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRow:
+    """One try of a delivery."""
+
+    id: int
+    delivery: str
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime
+    outcome: str
+    """``delivered``, ``forwarded``, ``failed``, ``refused``, ``abandoned``, or ``lost`` when the worker died."""
+    code: str | None
+    detail: str | None
+    receipt: str | None
+    """Of the next gateway."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusRow:
+    """One reported status."""
+
+    id: str
+    package: str
+    """The gateway's id of the status package."""
+    document: str | None
+    """The gateway's id of the document reported on; ``None`` while parked."""
+    delivery: str | None
+    code: StatusCode
+    description: str | None
+    reported_at: datetime
+    received_at: datetime
+    reporter: AgencyCode
+    about_sender: AgencyCode
+    about_identity: str
+    effect: StatusEffect
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    """One entry of the event log."""
+
+    id: int
+    at: datetime
+    action: Action
+    document: str | None
+    delivery: str | None
+    actor: str | None
+    """Agency code, worker, or operator's login; ``None`` for the gateway itself."""
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """The way of one document so far, each list oldest first."""
+
+    document: DocumentRow
+    deliveries: tuple[DeliveryRow, ...]
+    attempts: tuple[AttemptRow, ...]
+    statuses: tuple[StatusRow, ...]
+    """Reports on this document; for a status package, the report that it carried."""
+    events: tuple[EventRow, ...]
+    operations: tuple[DocumentSummary, ...]
+    """The sender's later packages that revoke, update or replace it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusalRow:
+    """One package that was turned away."""
+
+    id: int
+    at: datetime
+    credential_agency: AgencyCode | None
+    code: str
+    path: str | None
+    detail: str
+    sha256: str | None
+    size: int
+    payload_kept: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How much there is, for the console and the metrics."""
+
+    states: Mapping[DeliveryState, int]
+    """Every state has an entry."""
+    blocked: int
+    """Waiting deliveries that must not overtake another."""
+    parked_statuses: int
+    refusals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What waits at one endpoint."""
+
+    via: AgencyCode
+    channel: Channel
+    waiting: int
+    oldest: datetime
+    """Acceptance of the oldest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointState:
+    """The circuit of one endpoint."""
+
+    via: AgencyCode
+    failures: int
+    """In a row."""
+    open_until: datetime | None
+    """``None``: closed. In the past: the next claim may probe it with one delivery."""
+    opened_at: datetime | None
+    last_success_at: datetime | None
+    """To the minute."""
+    last_failure_at: datetime | None
+    last_error_code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What to list; absent members do not restrict."""
+
+    agency: AgencyCode | None = None
+    """As sender or as recipient."""
+    sender: AgencyCode | None = None
+    recipient: AgencyCode | None = None
+    via: AgencyCode | None = None
+    visible_to: AgencyCode | None = None
+    """Only what this agency sent or handed over, or is recipient or endpoint of."""
+    states: frozenset[DeliveryState] = frozenset()
+    """Empty means every state."""
+    kind: PackageKind | None = None
+    since: datetime | None = None
+    """Accepted at or after."""
+    until: datetime | None = None
+    """Accepted before."""
+    text: str | None = None
+    """Words, accents and case ignored, all of which must occur in subject, number, id, or a name or code of
+    sender or recipient."""
+    identity: str | None = None
+
+
+EVERYTHING = Filter()
+"""No restriction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """Part of a list."""
+
+    rows: tuple[T, ...]
+    next: str | None
+    """Cursor of what follows; ``None`` at the end."""
+
+
+# Accounts
+
+
+class OperatorRole(enum.StrEnum):
+    """What a person may do in the console."""
+
+    VIEWER = "viewer"
+    """Looks only."""
+    OPERATOR = "operator"
+    """Also replays."""
+    ADMIN = "admin"
+    """Also manages keys and operators."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """The credential of one agency's system."""
+
+    id: str
+    prefix: str
+    """The part that may be shown; unique."""
+    secret_sha256: str
+    """Hex. The secret has high entropy, so a plain hash is enough; the caller compares in constant time."""
+    agency: AgencyCode
+    scopes: frozenset[str]
+    label: str = ""
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    """From this moment on it is refused; may lie ahead while a key is rotated."""
+    last_used_at: datetime | None = None
+    """To the hour."""
+
+    def is_valid(self, at: datetime) -> bool:
+        """Neither expired nor revoked at that moment."""
+        return not any(end is not None and end <= at for end in (self.expires_at, self.revoked_at))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """A person who may log in to the console."""
+
+    id: str
+    login: str
+    """Unique, compared as written."""
+    password_hash: str
+    """Argon2, made by the caller."""
+    role: OperatorRole
+    language: str
+    """``vi`` or ``en``."""
+    created_at: datetime
+    disabled_at: datetime | None = None
+    last_login_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusalBounds:
+    """How much of what was turned away is kept."""
+
+    rows: int = 10_000
+    payload_bytes: int = 256 * 1024 * 1024
+    """Of all kept packages together; the oldest are dropped first, their rows stay."""
+    largest_payload: int = 512 * 1024
+    """A larger package is not kept."""
+
+
+DEFAULT_BOUNDS = RefusalBounds()
