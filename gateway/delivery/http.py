@@ -1,0 +1,269 @@
+"""
+The one way out: POST over HTTP to an endpoint that an operator named, and a bounded, checked answer.
+
+No redirects, no retries (they belong to the ledger), no proxies from the environment, no cookies.
+What urllib3, ``ssl`` and the socket raise is translated here, once, into delivery errors whose
+sentences name the endpoint's host and never a path, a header or a body.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import (
+    HTTPError,
+    NewConnectionError,
+    SSLError,
+)
+from urllib3.exceptions import (
+    TimeoutError as Urllib3Timeout,
+)
+
+from gateway.errors import DeliveryError, EndpointMisconfigured, PayloadMissing, PeerUnreachable, PeerUntrusted
+
+_SEND_BLOCK = 32 * 1024
+"""Bytes given to the socket at a time: urllib3 bounds each by the connect timeout, so that a larger
+block would fail on a commune's 128 kbit/s line (32 KB in 10 s is 26 kbit/s)."""
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+"""RFC 9110 §5.5, without the obsolete upper half: no control characters, nothing to fold."""
+_DELAY_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSettings:
+    """Bounds on one exchange with an endpoint."""
+
+    connect_timeout: timedelta = timedelta(seconds=10)
+    """For the connection, the TLS handshake, and each block sent."""
+    read_timeout: timedelta = timedelta(seconds=60)
+    """For the beginning of the answer, and again for all of its body."""
+    answer_limit_bytes: int = 64 * 1024
+    """More of an answer than this is not read."""
+    ca_file: Path | None = None
+    """PEM file of CAs believed besides the system's own."""
+    connections_per_endpoint: int = 2
+    """Connections kept alive; the worker keeps no more than this many in use."""
+    endpoints: int = 256
+    """Endpoints whose connections are kept alive; the one used longest ago is closed first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an endpoint answered, as far as it was read."""
+
+    status: int
+    media_type: str
+    """Lower case, without parameters; empty when none was sent."""
+    body: bytes
+    truncated: bool
+    """True when there was more than the limit: ``body`` is then only its beginning."""
+    retry_after: str | None = None
+    """As sent; see ``retry_time``."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def name(self) -> str:
+        """How the endpoint is called in errors."""
+        return f"{self.host}:{self.port}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _target(url: str) -> _Target:
+    """
+    An endpoint's URL in parts.
+
+    :raises EndpointMisconfigured: unless it is plain http or https, without credentials (they would end
+        in logs) and without a fragment.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as e:
+        raise EndpointMisconfigured("The endpoint's URL cannot be read.") from e
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise EndpointMisconfigured("The endpoint's URL is not an absolute http or https URL.")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise EndpointMisconfigured("The endpoint's URL must hold neither credentials nor a fragment.")
+    if not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+        raise EndpointMisconfigured("The endpoint's URL holds characters that must be percent-encoded.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return _Target(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80), path)
+
+
+class HttpClient:
+    """The process's connections to endpoints; one instance, shared by all threads."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._settings = settings
+        self._timeout = urllib3.Timeout(
+            connect=settings.connect_timeout.total_seconds(), read=settings.read_timeout.total_seconds()
+        )
+        self._pools = urllib3.PoolManager(
+            num_pools=settings.endpoints,
+            maxsize=settings.connections_per_endpoint,
+            block=False,
+            retries=False,
+            timeout=self._timeout,
+            blocksize=_SEND_BLOCK,
+            ssl_context=_tls(settings.ca_file),
+        )
+
+    def post(self, url: str, *, body: bytes | BinaryIO, size: int, headers: Mapping[str, str]) -> Answer:
+        """
+        Post one body and return what the endpoint answered, whatever its status.
+
+        :param body: the bytes, or a seekable file with exactly these bytes: what cannot be measured
+            beforehand (a generator) could go out empty and be thanked for (``PayloadMissing`` then).
+        :param size: bytes in the body.
+        :param headers: values are checked; secrets among them appear in no error.
+        :raises EndpointMisconfigured: URL or header value not usable; nothing was sent.
+        :raises PeerUntrusted: TLS failed; nothing was sent.
+        :raises PeerUnreachable: no connection, a timeout, or a broken one. The endpoint may have the
+            document all the same: receivers are idempotent, so sending it again does no harm.
+        """
+        target = _target(url)
+        checked = _checked(headers)
+        checked["Content-Length"] = str(size)
+        pool = self._pools.connection_from_host(target.host, target.port, target.scheme)
+        try:
+            response = pool.urlopen(
+                "POST",
+                target.path,
+                body=_measured(body, size),
+                headers=checked,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            try:
+                return self._read(response, target)
+            finally:
+                # A connection whose answer was read whole has gone back to the pool; any other is spent.
+                response.close()
+        except (HTTPError, OSError) as e:
+            raise _translated(e, target) from e
+
+    def _read(self, response: urllib3.BaseHTTPResponse, target: _Target) -> Answer:
+        """The answer up to its limit, in bounded time however slowly it trickles."""
+        limit = self._settings.answer_limit_bytes
+        deadline = time.monotonic() + self._settings.read_timeout.total_seconds()
+        body = bytearray()
+        while len(body) <= limit and (piece := response.read1(limit + 1 - len(body), decode_content=False)):
+            body += piece
+            if time.monotonic() > deadline:
+                raise PeerUnreachable(f"{target.name}: the answer did not end in time.")
+        return Answer(
+            status=response.status,
+            media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+            body=bytes(body[:limit]),
+            truncated=len(body) > limit,
+            retry_after=response.headers.get("Retry-After"),
+        )
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pools.clear()
+
+
+def retry_time(value: str | None, *, now: datetime) -> datetime | None:
+    """
+    The moment that a ``Retry-After`` names, aware UTC; ``None`` when absent or unreadable.
+
+    Source: RFC 9110 §10.2.3, both forms.
+    """
+    if value is None:
+        return None
+    if _DELAY_SECONDS.fullmatch(value.strip()):
+        return now + timedelta(seconds=int(value))
+    try:
+        at = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def header_value(text: str) -> str:
+    """
+    The text, if it can stand in a header field.
+
+    :raises EndpointMisconfigured: when it cannot; the sentence does not repeat it, since it may be a secret.
+    """
+    if not _HEADER_VALUE.fullmatch(text):
+        raise EndpointMisconfigured("A header for the endpoint would hold characters that are not allowed there.")
+    return text
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    # Without these urllib3 would add its own name, and accept compressed answers, which have no bound.
+    checked = {"User-Agent": "edxml-gateway", "Accept-Encoding": "identity"}
+    for name, value in headers.items():
+        checked[name] = header_value(value)
+    return checked
+
+
+def _measured(body: bytes | BinaryIO, size: int) -> bytes | BinaryIO:
+    """The body from its start, after making sure that it is as long as will be declared."""
+    if isinstance(body, bytes):
+        if len(body) != size:
+            raise PayloadMissing(f"The stored package has {len(body)} bytes instead of {size}.")
+        # Large bodies go out in blocks, each with its own time (see _SEND_BLOCK).
+        return body if size <= _SEND_BLOCK else io.BytesIO(body)
+    if not body.seekable():
+        raise PayloadMissing("The stored package was opened in a way that cannot be measured.")
+    found = body.seek(0, io.SEEK_END)
+    if found != size:
+        raise PayloadMissing(f"The stored package has {found} bytes instead of {size}.")
+    body.seek(0)
+    return body
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as e:
+            raise EndpointMisconfigured(f"The file of CAs for endpoints cannot be used ({type(e).__name__}).") from e
+    return context
+
+
+def _translated(error: HTTPError | OSError, target: _Target) -> DeliveryError:
+    """One foreign exception as one of ours, with the reason of the innermost cause."""
+    cause: BaseException = error
+    while (inner := _inner(cause)) is not None:
+        cause = inner
+    if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError):
+        reason = getattr(cause, "verify_message", None) or getattr(cause, "reason", None) or type(cause).__name__
+        return PeerUntrusted(f"{target.name}: TLS failed ({reason}).")
+    if isinstance(error, NewConnectionError):
+        return PeerUnreachable(f"{target.name}: no connection ({type(cause).__name__}).")
+    if isinstance(error, Urllib3Timeout):
+        return PeerUnreachable(f"{target.name}: no answer in time ({type(error).__name__}).")
+    return PeerUnreachable(f"{target.name}: the connection broke ({type(cause).__name__}).")
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    if isinstance(error, SSLError) and error.args and isinstance(error.args[0], BaseException):
+        return error.args[0]
+    return error.__cause__
