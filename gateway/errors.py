@@ -147,6 +147,20 @@ class DocumentConflict(DocumentError):
         super().__init__(f"{self.en()} It is {existing}.", path="MessageHeader.DocumentId")
 
 
+class NotSignable(DocumentError):
+    """A signature over this package would not be accepted by anybody."""
+
+    code = "package.not_signable"
+    vi = "Không thể ký số gói tin này."
+
+
+class AlreadySigned(NotSignable):
+    """The package already carries a signature; a second one would break it."""
+
+    code = "package.already_signed"
+    vi = "Gói tin đã có chữ ký số; ký thêm sẽ làm hỏng chữ ký sẵn có."
+
+
 # Trust
 
 
@@ -174,6 +188,13 @@ class UnknownSender(SenderNotAllowed):
 
     code = "sender.unknown"
     vi = "Danh bạ không có cơ quan gửi mang mã định danh này."
+
+
+class EvidenceInvalid(DocumentError):
+    """A receipt or seal is not what the gateway named in it has signed."""
+
+    code = "evidence.invalid"
+    vi = "Biên nhận hoặc niêm phong không đúng với nội dung đã ký."
 
 
 # Routing
