@@ -1,0 +1,1 @@
+"""XML signatures: policy as data, the one door to a verified document, signing, keys, trust."""
