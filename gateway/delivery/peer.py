@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from gateway.delivery.answers import failure
 from gateway.delivery.http import Answer, HttpClient, header_value
-from gateway.errors import DeliveryError, EndpointMisconfigured, PeerAnswerUnusable, PeerRefused
+from gateway.errors import DeliveryError, GatewayError, PeerAnswerUnusable, PeerRefused
 
 MOST_RECIPIENTS = 100
 """Recipients named in one post: codes have at most 35 characters, and servers allow a header about 8,000."""
@@ -62,7 +62,7 @@ def send(
     raise error
 
 
-def concerns_recipients(error: DeliveryError) -> bool:
+def concerns_recipients(error: GatewayError) -> bool:
     """
     True for a refusal that names recipients.
 
@@ -79,7 +79,7 @@ def content_digest(sha256: str) -> str:
 def _member(code: str) -> str:
     """One code in the list; a comma or a space inside would make two of it."""
     if "," in code or " " in code:
-        raise EndpointMisconfigured("A recipient's code cannot be written in a header.")
+        raise DeliveryError("The recipient's code cannot be written in a header.")
     return header_value(code)
 
 

@@ -1,0 +1,502 @@
+"""
+The loop that hands documents over: claim, send, record.
+
+One thread claims and decides what starts; a bounded pool of threads sends. No transaction is open
+while a request is under way. A delivery that is claimed and not settled, whatever happened to the
+process, is due again when its lease ends: sending it twice is harmless, losing it is not possible.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from gateway import faults
+from gateway.delivery.circuit import Circuit, CircuitPolicy
+from gateway.delivery.retry import POLICIES, RetryPolicy
+from gateway.delivery.send import Group, Sender, Tried, grouped
+from gateway.errors import (
+    EndpointMisconfigured,
+    GatewayError,
+    PeerAnswerUnusable,
+    PeerFailed,
+    PeerRefused,
+    PeerUnreachable,
+)
+from gateway.ledger.records import (
+    Abandoned,
+    Claim,
+    Delivered,
+    EndpointState,
+    Failed,
+    Forwarded,
+    Outcome,
+    Refused,
+    Reply,
+)
+from gateway.model import AgencyCode, Channel, DeliveryState, Lane
+
+_log = structlog.get_logger()
+
+_ENDPOINT_AT_FAULT = (PeerUnreachable, PeerFailed, PeerAnswerUnusable, EndpointMisconfigured)
+"""Failures that say something about the endpoint, and not about one document or about ourselves."""
+
+Clock = Callable[[], datetime]
+_Replies = Mapping[str, Reply | None]
+"""By delivery id."""
+
+
+def utc_now() -> datetime:
+    """The clock of a running gateway."""
+    return datetime.now(UTC)
+
+
+class Queue(Protocol):
+    """What the worker needs of the ledger; its contract is in ``gateway.ledger.ledger``."""
+
+    def claim(
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease: timedelta,
+        limit: int,
+        per_endpoint: int = 2,
+        channels: Sequence[Channel] = (Channel.PUSH, Channel.PEER),
+        without: Collection[AgencyCode] = (),
+    ) -> list[Claim]: ...
+    def settle(self, claim: Claim, outcome: Outcome, *, now: datetime, reply: Reply | None = None) -> DeliveryState: ...
+    def extend(self, claims: Sequence[Claim], *, now: datetime, lease: timedelta) -> set[str]: ...
+    def release(self, claims: Sequence[Claim], *, now: datetime) -> int: ...
+    def endpoint(self, via: AgencyCode) -> EndpointState: ...
+    def endpoint_failed(
+        self, via: AgencyCode, *, code: str, now: datetime, open_until: datetime | None
+    ) -> EndpointState: ...
+    def endpoint_succeeded(self, via: AgencyCode, *, now: datetime) -> None: ...
+
+
+class Meter(Protocol):
+    """Who counts; the metrics live elsewhere."""
+
+    def attempted(self, *, channel: Channel, lane: Lane, outcome: str, seconds: float) -> None:
+        """One delivery was tried; ``outcome`` as the ledger names it, or ``lost`` with its lease."""
+
+    def circuit_opened(self, via: AgencyCode) -> None:
+        """One endpoint is left alone for a time."""
+
+
+class Uncounted:
+    """A meter that counts nothing."""
+
+    def attempted(self, *, channel: Channel, lane: Lane, outcome: str, seconds: float) -> None:
+        """Nothing."""
+
+    def circuit_opened(self, via: AgencyCode) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How much at once, and how often to look."""
+
+    threads: int = 8
+    """Requests under way at once."""
+    per_endpoint: int = 2
+    """Of these, to one endpoint; one only while its last try failed, so that a few
+    endpoints that hang cannot hold all threads."""
+    batch: int = 32
+    """Claims taken at once for one endpoint: claiming one by one costs many times more."""
+    fresh: timedelta = timedelta(seconds=2)
+    """How long a claim may wait its turn here. Then it goes back, so that something more urgent for the
+    same endpoint is never behind more than this."""
+    lease: timedelta = timedelta(minutes=5)
+    """Lengthened while a request is under way."""
+    shortest_poll: timedelta = timedelta(milliseconds=50)
+    """Pause after finding nothing due; doubles up to ``poll``."""
+    poll: timedelta = timedelta(seconds=1)
+
+
+class Worker:
+    """Hands over what is due. One instance per process; several processes may share a ledger."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        queue: Queue,
+        sender: Sender,
+        arrival_report: Callable[[Claim, datetime], Reply | None] | None = None,
+        policies: Mapping[Lane, RetryPolicy] = POLICIES,
+        circuits: CircuitPolicy | None = None,
+        pace: Pace | None = None,
+        clock: Clock = utc_now,
+        jitter: Callable[[], float] = random.random,
+        meter: Meter | None = None,
+    ) -> None:
+        """
+        :param name: stands in the ledger beside what it does; unique among running workers.
+        :param arrival_report: makes the automatic status 01 for a document that a push has just brought to
+            its receiver, or ``None`` when there is none to send; it is recorded together with the delivery.
+        :param clock: aware UTC.
+        :param jitter: chance, in [0, 1).
+        """
+        self._name = name
+        self._queue = queue
+        self._sender = sender
+        self._arrival_report = arrival_report
+        self._policies = policies
+        self._circuits = circuits or CircuitPolicy()
+        self._pace = pace or Pace()
+        self._clock = clock
+        self._jitter = jitter
+        self._meter = meter or Uncounted()
+        self._news = threading.Event()
+        self._woken = False
+        self._lock = threading.Lock()
+        self._running: Counter[AgencyCode] = Counter()
+        self._held: dict[str, Claim] = {}
+        self._noted: dict[AgencyCode, datetime] = {}
+        # What follows belongs to the claiming thread alone.
+        self._ready: list[tuple[float, Group]] = []
+        self._unfinished: set[AgencyCode] = set()
+        self._next_claim = 0.0
+        self._next_extension = 0.0
+        self._idle = self._pace.shortest_poll.total_seconds()
+
+    # Running
+
+    def run(self, stop: threading.Event) -> None:
+        """
+        Hand over what is due until ``stop`` is set; then finish what is under way and give the rest back.
+
+        ``wake`` makes it notice ``stop`` at once instead of after the poll interval.
+        """
+        _log.info("worker.started", worker=self._name, threads=self._pace.threads)
+        with self._pool() as pool:
+            while not stop.is_set():
+                self._keep_leases()
+                self._release_stale()
+                self._start(pool, self._clock)
+                if self._should_claim() and self._claim_more():
+                    continue
+                self._news.wait(self._time_to_next())
+                self._news.clear()
+            self._drain()
+        _log.info("worker.stopped", worker=self._name)
+
+    def run_once(self, now: datetime) -> int:
+        """Claim one batch as of ``now``, try all of it, and return how many deliveries that were."""
+        claims = self._claim(now, without=())
+        self._queue_up(claims)
+        with self._pool() as pool:
+            while self._ready or self._busy():
+                self._start(pool, lambda: now)
+                self._news.wait(self._pace.poll.total_seconds())
+                self._news.clear()
+        return len(claims)
+
+    def wake(self) -> None:
+        """Look for due deliveries now; called when a document was accepted or the program is to end."""
+        self._woken = True
+        self._news.set()
+
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._pace.threads, thread_name_prefix="deliver")
+
+    def _drain(self) -> None:
+        """Give back what has not begun, and keep the leases of what has until it ends."""
+        self._release([claim for _, group in self._ready for claim in group.claims])
+        self._ready.clear()
+        while self._busy():
+            self._keep_leases()
+            self._news.wait(self._pace.poll.total_seconds())
+            self._news.clear()
+
+    # Claiming
+
+    def _should_claim(self) -> bool:
+        """
+        Whether to ask the ledger now: only with a thread to spare and nothing here to give it.
+
+        After an empty-handed look, not before the pause is over, unless there is reason to expect
+        something: a wake-up, or an endpoint that is free again and had more due than one batch.
+        """
+        if self._busy() >= self._pace.threads:
+            return False
+        if self._woken or time.monotonic() >= self._next_claim:
+            return True
+        return not self._unfinished <= self._occupied()
+
+    def _occupied(self) -> set[AgencyCode]:
+        """Endpoints for which nothing more is to be claimed: they have enough here."""
+        full = {via for via, count in self._running.items() if count >= self._pace.per_endpoint}
+        return full | {group.via for _, group in self._ready}
+
+    def _claim_more(self) -> bool:
+        """Claim a batch; true when there was something."""
+        self._woken = False
+        without = self._occupied()
+        try:
+            claims = self._claim(self._clock(), without=without)
+        except GatewayError as e:
+            # The ledger is locked, full or away: everything waits, nothing is lost.
+            _log.error("worker.claim_failed", worker=self._name, code=e.code, detail=e.detail)
+            self._pause(longest=True)
+            return False
+        taken = Counter(claim.via for claim in claims)
+        self._unfinished = {via for via in self._unfinished if via in without}
+        self._unfinished |= {via for via, count in taken.items() if count >= self._pace.batch}
+        self._queue_up(claims)
+        if claims:
+            self._idle = self._pace.shortest_poll.total_seconds()
+        full = len(claims) >= self._limit()
+        self._next_claim = time.monotonic() + (0 if full else self._idle)
+        if not claims:
+            self._pause()
+        return bool(claims)
+
+    def _claim(self, now: datetime, *, without: Collection[AgencyCode]) -> list[Claim]:
+        claims = self._queue.claim(
+            worker=self._name,
+            now=now,
+            lease=self._pace.lease,
+            limit=self._limit(),
+            per_endpoint=self._pace.batch,
+            without=without,
+        )
+        faults.point("deliver.after_claim")
+        with self._lock:
+            self._held.update((claim.delivery_id, claim) for claim in claims)
+        return claims
+
+    def _limit(self) -> int:
+        return self._pace.batch * 2
+
+    def _queue_up(self, claims: Sequence[Claim]) -> None:
+        now = time.monotonic()
+        self._ready += [(now, group) for group in grouped(claims)]
+        # Stable: within a lane the order of claiming, which is that of falling due.
+        self._ready.sort(key=lambda entry: -entry[1].lane)
+
+    def _pause(self, *, longest: bool = False) -> None:
+        poll = self._pace.poll.total_seconds()
+        self._idle = poll if longest else self._idle
+        self._next_claim = time.monotonic() + self._idle
+        self._idle = min(self._idle * 2, poll)
+
+    def _time_to_next(self) -> float:
+        """Seconds until there may be something to do without news from a thread or from outside."""
+        poll = self._pace.poll.total_seconds()
+        if self._busy() >= self._pace.threads:
+            return poll
+        return min(max(self._next_claim - time.monotonic(), 0.001), poll)
+
+    def _keep_leases(self) -> None:
+        """Lengthen what is held here when a third of a lease has passed: a large document takes its time."""
+        if time.monotonic() < self._next_extension:
+            return
+        self._next_extension = time.monotonic() + self._pace.lease.total_seconds() / 3
+        with self._lock:
+            held = list(self._held.values())
+        if not held:
+            return
+        try:
+            self._queue.extend(held, now=self._clock(), lease=self._pace.lease)
+        except GatewayError as e:
+            # Leases that end meanwhile are noticed when their deliveries are settled.
+            _log.error("worker.extend_failed", worker=self._name, code=e.code)
+
+    def _release_stale(self) -> None:
+        before = time.monotonic() - self._pace.fresh.total_seconds()
+        stale = [claim for at, group in self._ready if at < before for claim in group.claims]
+        if stale:
+            self._ready = [(at, group) for at, group in self._ready if at >= before]
+            self._release(stale)
+
+    def _release(self, claims: Sequence[Claim]) -> None:
+        if not claims:
+            return
+        with self._lock:
+            for claim in claims:
+                self._held.pop(claim.delivery_id, None)
+        try:
+            self._queue.release(claims, now=self._clock())
+        except GatewayError as e:
+            # Then their leases end by themselves.
+            _log.error("worker.release_failed", worker=self._name, code=e.code)
+
+    # Starting
+
+    def _busy(self) -> int:
+        with self._lock:
+            return self._running.total()
+
+    def _start(self, pool: ThreadPoolExecutor, clock: Clock) -> None:
+        """Give ready groups to free threads, the most urgent first, as far as their endpoints allow."""
+        waiting = []
+        for entry in self._ready:
+            group = entry[1]
+            with self._lock:
+                free = self._running.total() < self._pace.threads
+                starts = free and self._running[group.via] < self._allowed(group)
+                if starts:
+                    self._running[group.via] += 1
+            if starts:
+                pool.submit(self._attempt, group, clock).add_done_callback(partial(self._done, group))
+            else:
+                waiting.append(entry)
+        self._ready = waiting
+
+    def _allowed(self, group: Group) -> int:
+        return 1 if group.claims[0].endpoint_failures else self._pace.per_endpoint
+
+    def _done(self, group: Group, future: Future[None]) -> None:
+        with self._lock:
+            self._running[group.via] -= 1
+            if not self._running[group.via]:
+                del self._running[group.via]
+            for claim in group.claims:
+                self._held.pop(claim.delivery_id, None)
+        if (error := future.exception()) is not None:
+            # Neither sent nor settled for a reason that nobody foresaw; the lease ends, and it is due again.
+            _log.error("worker.fault", worker=self._name, via=group.via, exc_info=error)
+        self._news.set()
+
+    # Trying
+
+    def _attempt(self, group: Group, clock: Clock) -> None:
+        """One request and what follows from it; runs in the pool."""
+        started = time.monotonic()
+        faults.point("deliver.before_send")
+        tries = self._try(group, clock)
+        faults.point("deliver.after_send")
+        for tried, replies in tries:
+            self._conclude(tried, replies, clock(), time.monotonic() - started)
+
+    def _try(self, group: Group, clock: Clock) -> list[tuple[Tried, _Replies]]:
+        try:
+            return [(tried, self._replies(tried, clock())) for tried in self._sender.send(group, now=clock())]
+        except Exception:  # noqa: BLE001 # a bug met by one document must not stop the others; it becomes a failed try
+            claim = group.claims[0]
+            _log.exception("delivery.fault", delivery=claim.delivery_id, document=claim.document_id, via=claim.via)
+            return [(Tried(group=group, result=GatewayError("The attempt met a fault of the gateway.")), {})]
+
+    def _replies(self, tried: Tried, now: datetime) -> _Replies:
+        """Status 01 for each document that the receiver's own system has now; a peer reports arrival itself."""
+        if self._arrival_report is None or not isinstance(tried.result, Delivered):
+            return {}
+        return {claim.delivery_id: self._arrival_report(claim, now) for claim in tried.group.claims}
+
+    def _conclude(self, tried: Tried, replies: _Replies, now: datetime, seconds: float) -> None:
+        """Settle every delivery of one request, and what it says about the endpoint."""
+        circuit = self._endpoint_learns(tried, now)
+        for claim in tried.group.claims:
+            outcome = self._outcome(claim, tried.result, circuit, now)
+            try:
+                faults.point("deliver.before_settle")
+                self._queue.settle(claim, outcome, now=now, reply=replies.get(claim.delivery_id))
+                faults.point("deliver.after_settle")
+            except GatewayError as e:
+                # LeaseLost: another worker has it, and sends again what we sent; the receiver knows it by its id.
+                # Otherwise the ledger could not record the try: it is due again when the lease ends.
+                self._report(claim, e, seconds)
+            else:
+                self._report(claim, outcome, seconds)
+
+    def _outcome(
+        self, claim: Claim, result: Delivered | Forwarded | GatewayError, circuit: Circuit | None, now: datetime
+    ) -> Outcome:
+        if not isinstance(result, GatewayError):
+            return result
+        if isinstance(result, PeerRefused):
+            return Refused(code=result.code, detail=result.detail)
+        asked = result.retry_at if isinstance(result, PeerFailed) else None
+        at = self._policies[claim.lane].next_attempt(
+            since=claim.trying_since, attempts=claim.attempt, now=now, jitter=self._jitter(), not_before=asked
+        )
+        if at is None:
+            return Abandoned(code=result.code, detail=result.detail)
+        if circuit is not None and circuit.open_until is not None and asked is None:
+            # The circuit paces the tries now, with one probe at a time. A longer wait of its own would only
+            # keep the document here after the endpoint has come back.
+            at = min(at, max(circuit.open_until, now))
+        return Failed(code=result.code, detail=result.detail, retry_at=at)
+
+    # What the endpoint's circuit learns
+
+    def _endpoint_learns(self, tried: Tried, now: datetime) -> Circuit | None:
+        """Tell the ledger how the endpoint did; the circuit after a failure, ``None`` when none is open."""
+        via, claim = tried.group.via, tried.group.claims[0]
+        try:
+            if isinstance(tried.result, _ENDPOINT_AT_FAULT):
+                return self._endpoint_failed(via, tried.result.code, now)
+            if isinstance(tried.result, Delivered | Forwarded | PeerRefused):
+                self._endpoint_succeeded(claim, now)
+        except GatewayError as e:
+            _log.error("worker.circuit_not_recorded", via=via, code=e.code)
+        return None
+
+    def _endpoint_failed(self, via: AgencyCode, code: str, now: datetime) -> Circuit:
+        state = self._queue.endpoint(via)
+        before = Circuit(failures=state.failures, open_until=state.open_until)
+        after = self._circuits.after_failure(before, now=now, jitter=self._jitter())
+        opened = after.open_until if after.open_until != before.open_until else None
+        self._queue.endpoint_failed(via, code=code, now=now, open_until=opened)
+        if opened is not None:
+            _log.warning("endpoint.opened", via=via, code=code, failures=after.failures, until=opened.isoformat())
+            self._meter.circuit_opened(via)
+        return after
+
+    def _endpoint_succeeded(self, claim: Claim, now: datetime) -> None:
+        """Close the circuit; when there is nothing to close, only the time of the last success, once a minute."""
+        with self._lock:
+            noted = self._noted.get(claim.via)
+            due = noted is None or now - noted >= timedelta(minutes=1)
+            if not (due or claim.probe or claim.endpoint_failures):
+                return
+            self._noted[claim.via] = now
+        self._queue.endpoint_succeeded(claim.via, now=now)
+
+    # The log
+
+    def _report(self, claim: Claim, outcome: Outcome | GatewayError, seconds: float) -> None:
+        """One line and one count for one try of one delivery."""
+        name, action = _NAMES.get(type(outcome), _LOST)
+        self._meter.attempted(channel=claim.channel, lane=claim.lane, outcome=name, seconds=seconds)
+        facts = {
+            "delivery": claim.delivery_id,
+            "document": claim.document_id,
+            "recipient": claim.recipient,
+            "via": claim.via,
+            "channel": claim.channel.value,
+            "attempt": claim.attempt,
+            "seconds": round(seconds, 4),
+        }
+        if isinstance(outcome, Delivered | Forwarded):
+            _log.info(action, **facts)
+            return
+        facts |= {"code": outcome.code, "detail": outcome.detail}
+        if isinstance(outcome, Failed):
+            facts["retry_at"] = outcome.retry_at.isoformat()
+        _log.warning(action, **facts)
+
+
+_NAMES: Mapping[type, tuple[str, str]] = {
+    Delivered: ("delivered", "delivery.delivered"),
+    Forwarded: ("forwarded", "delivery.forwarded"),
+    Failed: ("failed", "delivery.attempt_failed"),
+    Refused: ("refused", "delivery.refused"),
+    Abandoned: ("abandoned", "delivery.abandoned"),
+}
+"""Outcome of a try: its name in the metrics, and the action in the log, which is that of the ledger's event."""
+_LOST = ("lost", "delivery.not_settled")
