@@ -1,0 +1,28 @@
+"""A receiver and a client for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from gateway.delivery.http import HttpClient, HttpSettings
+from tests.support.peer import Receiver, a_receiver
+
+QUICK = HttpSettings(
+    connect_timeout=timedelta(seconds=2), read_timeout=timedelta(milliseconds=600), answer_limit_bytes=4096
+)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with a_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def http() -> Iterator[HttpClient]:
+    client = HttpClient(QUICK)
+    yield client
+    client.close()
