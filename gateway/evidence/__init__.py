@@ -1,0 +1,1 @@
+"""Proof of what the gateway did: signed receipts and detached seals."""

@@ -1,0 +1,250 @@
+"""
+The one form of signature that is accepted, taken apart before any cryptography.
+
+An enveloped ``ds:Signature``, the only one, directly in the package's one header, with one
+Reference to the whole document. signxml would ignore transforms that it does not know, take
+the first signature anywhere, and digest thousands of references; so nothing reaches it that
+this module has not read as exactly that form.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lxml import etree
+
+from gateway.edxml import names
+from gateway.edxml.package import C14N
+from gateway.model import Standing
+from gateway.signing import policy as table
+from gateway.signing.policy import DS, EXCLUSIVE, Reason, SignaturePolicy
+
+_IDS = etree.XPath("//@*[local-name()='Id' or local-name()='ID' or local-name()='id']")
+
+_SIGNATURE_CHILDREN = ([f"{{{DS}}}SignedInfo", f"{{{DS}}}SignatureValue"], f"{{{DS}}}KeyInfo")
+_KEY_INFO_CHILDREN = {f"{{{DS}}}{name}" for name in ("X509Data", "KeyName", "KeyValue")}
+
+
+class Finding(Exception):
+    """What ends a judgement early; ``verify.judge`` turns it into a verdict, and it goes no further."""
+
+    def __init__(self, reason: Reason, standing: Standing = Standing.INVALID) -> None:
+        self.reason = reason
+        self.standing = standing
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the signature says of the document."""
+
+    c14n: C14N
+    prefixes: tuple[str, ...]
+    """``InclusiveNamespaces``; ``#default`` stands for the default namespace."""
+    digest_method: str
+    """Algorithm URI."""
+    hash_name: str
+    """The same by hashlib's name."""
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class EnvelopedSignature:
+    """A signature of the accepted form; that it verifies is not said."""
+
+    element: etree._Element
+    signature_method: str
+    method_name: str
+    """signxml's name of the method."""
+    canonicalization: str
+    """Algorithm URI, of SignedInfo."""
+    reference: Reference
+    named_certificates: tuple[bytes, ...]
+    """DER of what KeyInfo claims, not parsed: only compared with what is registered."""
+    has_key_value: bool
+
+
+def take_apart(root: etree._Element, policy: SignaturePolicy) -> EnvelopedSignature:
+    """
+    Read the package's signature as the accepted form.
+
+    :param root: the skeleton's root, free of comments.
+    :raises Finding: it is of another form, or uses what policy does not accept.
+
+    Source: W3C XML Signature Best Practices §2.1; spec/security.md traps 3, 4, 12 as vectors in the tests.
+    """
+    return read_signature(_the_one_signature(root), policy)
+
+
+def read_signature(element: etree._Element, policy: SignaturePolicy) -> EnvelopedSignature:
+    """
+    Read one ``ds:Signature``, wherever it stands, as the accepted form.
+
+    :raises Finding: it is of another form, or uses what policy does not accept.
+    """
+    signed_info, value, key_info = _parts(element)
+    _decode(value)
+    references = signed_info.findall(f"{{{DS}}}Reference")
+    if len(references) != 1:
+        raise Finding(Reason.REFERENCE)
+    expected = [f"{{{DS}}}{n}" for n in ("CanonicalizationMethod", "SignatureMethod", "Reference")]
+    if _tags(signed_info) != expected:
+        raise Finding(Reason.STRUCTURE)
+    method = signed_info[1].get("Algorithm", "")
+    method_name = policy.method(method)
+    if method_name is None:
+        raise Finding(Reason.ALGORITHM)
+    if len(signed_info[1]):
+        raise Finding(Reason.STRUCTURE)
+    canonicalization, _ = read_canonicalization(signed_info[0])
+    return EnvelopedSignature(
+        element=element,
+        signature_method=method,
+        method_name=method_name,
+        canonicalization=canonicalization.value,
+        reference=read_reference(references[0], policy),
+        named_certificates=tuple(_certificates(key_info)),
+        has_key_value=key_info is not None and key_info.find(f"{{{DS}}}KeyValue") is not None,
+    )
+
+
+def read_reference(reference: etree._Element, policy: SignaturePolicy) -> Reference:
+    """
+    What one ``ds:Reference`` demands.
+
+    Read twice: here from what was received, and by the engine from the canonical bytes
+    whose signature has just verified; the two must say the same.
+
+    :raises Finding: not the whole document, other transforms, or a digest that policy does not accept.
+    """
+    if reference.get("URI") != "" or set(reference.attrib) - {"URI", "Id"}:
+        raise Finding(Reason.REFERENCE)
+    if _tags(reference) != [f"{{{DS}}}{n}" for n in ("Transforms", "DigestMethod", "DigestValue")]:
+        raise Finding(Reason.TRANSFORM if reference.find(f"{{{DS}}}Transforms") is None else Reason.STRUCTURE)
+    transforms, digest_method, value = reference
+    c14n, prefixes = _read_transforms(transforms)
+    uri = digest_method.get("Algorithm", "")
+    known = policy.digest(uri)
+    if known is None:
+        raise Finding(Reason.ALGORITHM)
+    if len(digest_method):
+        raise Finding(Reason.STRUCTURE)
+    return Reference(c14n, prefixes, uri, known[0], _decode(value))
+
+
+def read_canonicalization(method: etree._Element) -> tuple[C14N, tuple[str, ...]]:
+    """The algorithm and inclusive prefixes of a CanonicalizationMethod or of such a Transform."""
+    c14n = table.CANONICALIZATIONS.get(method.get("Algorithm", ""))
+    if c14n is None:
+        raise Finding(Reason.ALGORITHM)
+    if not len(method):
+        return c14n, ()
+    inclusive = method[0]
+    if len(method) > 1 or inclusive.tag != f"{{{EXCLUSIVE}}}InclusiveNamespaces" or c14n is not C14N.EXCLUSIVE:
+        raise Finding(Reason.TRANSFORM)
+    listed = inclusive.get("PrefixList", "")
+    prefixes = tuple(listed.split())
+    if len(listed) > table.PREFIX_LIST_CHARACTERS_MAX or len(prefixes) > table.PREFIXES_MAX or len(inclusive):
+        raise Finding(Reason.TRANSFORM)
+    return c14n, prefixes
+
+
+def is_placeholder(root: etree._Element) -> bool:
+    """
+    Whether the one signature is the kit's placeholder in the right namespace.
+
+    That is: a transform that exists nowhere, together with a certificate that is none. Both,
+    because either alone may be an attempt to have a forged signature pass for a harmless one.
+    """
+    signature = root.find(f".//{{{DS}}}Signature")
+    if signature is None:
+        return False
+    transforms = {t.get("Algorithm") for t in signature.iter(f"{{{DS}}}Transform")}
+    certificates = [c.text or "" for c in signature.iter(f"{{{DS}}}X509Certificate")]
+    return table.KIT_TRANSFORM in transforms and not any(_is_der_sequence(c) for c in certificates)
+
+
+def _the_one_signature(root: etree._Element) -> etree._Element:
+    every = list(root.iter(f"{{*}}{names.SIGNATURE}"))
+    headers = [h for e in _children(root, names.ENVELOPE) for h in _children(e, names.HEADER)]
+    if len(every) != 1 or len(headers) != 1 or len(_children(root, names.ENVELOPE)) != 1:
+        raise Finding(Reason.STRUCTURE)
+    element = every[0]
+    if element.tag != f"{{{DS}}}Signature" or element.getparent() is not headers[0]:
+        raise Finding(Reason.STRUCTURE)
+    if len(_children(headers[0], names.MESSAGE_HEADER)) != 1:
+        raise Finding(Reason.STRUCTURE)
+    # Nothing of XML-DSig outside the signature: a Manifest or Object beside it would look signed.
+    if sum(1 for _ in root.iter(f"{{{DS}}}*")) != sum(1 for _ in element.iter(f"{{{DS}}}*")):
+        raise Finding(Reason.STRUCTURE)
+    ids = _IDS(root)
+    if len(ids) != len(set(ids)):
+        raise Finding(Reason.STRUCTURE)
+    return element
+
+
+def _parts(element: etree._Element) -> tuple[etree._Element, etree._Element, etree._Element | None]:
+    """SignedInfo, SignatureValue and, when there is one, KeyInfo; anything else (Object) is refused."""
+    required, key_info = _SIGNATURE_CHILDREN
+    tags = _tags(element)
+    if set(element.attrib) - {"Id"} or tags not in (required, [*required, key_info]):
+        raise Finding(Reason.STRUCTURE)
+    return element[0], element[1], element[2] if len(tags) == 3 else None
+
+
+def _read_transforms(transforms: etree._Element) -> tuple[C14N, tuple[str, ...]]:
+    if _tags(transforms) not in ([f"{{{DS}}}Transform"], [f"{{{DS}}}Transform"] * 2):
+        raise Finding(Reason.TRANSFORM)
+    if transforms[0].get("Algorithm") != table.ENVELOPED or len(transforms[0]):
+        raise Finding(Reason.TRANSFORM)
+    if len(transforms) == 1:
+        return C14N.INCLUSIVE_10, ()  # What XML-DSig 1.1 §4.4.3.2 prescribes when none is named.
+    if transforms[1].get("Algorithm") not in table.CANONICALIZATIONS:
+        raise Finding(Reason.TRANSFORM)
+    return read_canonicalization(transforms[1])
+
+
+def _certificates(key_info: etree._Element | None) -> Iterator[bytes]:
+    if key_info is None:
+        return
+    if set(_tags(key_info)) - _KEY_INFO_CHILDREN:
+        raise Finding(Reason.STRUCTURE)
+    named = list(key_info.iter(f"{{{DS}}}X509Certificate"))
+    if len(named) > table.KEY_INFO_CERTIFICATES_MAX:
+        raise Finding(Reason.STRUCTURE)
+    for certificate in named:
+        yield _decode(certificate, table.CERTIFICATE_CHARACTERS_MAX)
+
+
+def _decode(element: etree._Element, longest: int = table.VALUE_CHARACTERS_MAX) -> bytes:
+    """Strict base64 of an element without children; Python's own decoder would skip what it does not know."""
+    text = "".join((element.text or "").split())
+    if len(element) or len(text) > longest:
+        raise Finding(Reason.STRUCTURE)
+    try:
+        return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError) as e:
+        raise Finding(Reason.STRUCTURE) from e
+
+
+def _is_der_sequence(text: str) -> bool:
+    """Whether base64 text decodes to one complete DER SEQUENCE, as every certificate is."""
+    try:
+        der = binascii.a2b_base64("".join(text.split()).encode("ascii"), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return False
+    if len(der) < 4 or der[0] != 0x30 or der[1] < 0x81:
+        return False
+    width = der[1] & 0x7F
+    return int.from_bytes(der[2 : 2 + width], "big") + 2 + width == len(der)
+
+
+def _tags(element: etree._Element) -> list[object]:
+    return [child.tag for child in element]
+
+
+def _children(element: etree._Element, name: str) -> list[etree._Element]:
+    """Children by local name in any letter case (variant V5) and any namespace."""
+    return [c for c in element if isinstance(c.tag, str) and c.tag.rpartition("}")[2].lower() == name.lower()]
