@@ -1,0 +1,22 @@
+"""
+edXML (QCVN 102:2016/BTTTT): bytes ↔ model. No clock, no network; files only for contents too large to hold.
+
+``read_unverified`` is the way in, ``write_document`` and ``write_status`` the way out.
+"""
+
+from gateway.edxml.limits import Limits
+from gateway.edxml.package import C14N, Package, SignatureForm
+from gateway.edxml.read import read_unverified
+from gateway.edxml.write import kit_reference, write_document, write_document_to, write_status
+
+__all__ = [
+    "C14N",
+    "Limits",
+    "Package",
+    "SignatureForm",
+    "kit_reference",
+    "read_unverified",
+    "write_document",
+    "write_document_to",
+    "write_status",
+]

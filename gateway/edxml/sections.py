@@ -1,0 +1,179 @@
+"""Elements as the reader sees them: children by name, order and letter case forgiven, everything odd noted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from lxml import etree
+
+from gateway.edxml import moments, names
+from gateway.edxml.findings import Findings
+from gateway.model import Severity
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
+_XLINK = "http://www.w3.org/1999/xlink"
+
+
+class Section:
+    """
+    One element and its children, as a reader without regard to order wants them.
+
+    :param path: dotted path for violation codes, from below the envelope (``MessageHeader.To``).
+    :param namespace: the one that elements must be in: the root's.
+    """
+
+    def __init__(
+        self, element: etree._Element, path: str, known: Mapping[str, str], *, namespace: str | None, findings: Findings
+    ) -> None:
+        self.element = element
+        self.path = path
+        self.namespace = namespace
+        self.findings = findings
+        self._known = known
+        self._children: dict[str, list[etree._Element]] = {}
+        for child in element:
+            local = _local(child, namespace)
+            name = None if local is None else known.get(local.lower())
+            if name is None or local is None:
+                self._unknown(child)
+                continue
+            if local != name:
+                findings.respelled = True
+                findings.meaningless(
+                    self._below(name),
+                    Severity.WARNING,
+                    vi=f"Tên phần tử {self._below(name)} viết khác chuẩn.",
+                    en=f"The name of {self._below(name)} is not spelled as the standard spells it.",
+                )
+            self._children.setdefault(name, []).append(child)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._children
+
+    @property
+    def is_empty(self) -> bool:
+        """No children, and no text worth reading."""
+        return not self._children and not (self.element.text or "").strip()
+
+    def all(self, name: str) -> list[etree._Element]:
+        """Every child of that name, in document order."""
+        return self._children.get(name, [])
+
+    def one(self, name: str) -> etree._Element | None:
+        """The child of that name; several are an error, because readers differ in which one they take."""
+        found = self._children.get(name)
+        if not found:
+            return None
+        if len(found) > 1:
+            path = self._below(name)
+            self.findings.meaningless(
+                path, Severity.ERROR, vi=f"{path} xuất hiện nhiều lần.", en=f"{path} occurs more than once."
+            )
+        return found[0]
+
+    def section(self, name: str, known: Mapping[str, str], *, at: str | None = None) -> Section | None:
+        """The child of that name as a section; ``at`` replaces its path."""
+        child = self.one(name)
+        return None if child is None else self.wrap(child, name, known, at=at)
+
+    def sections(self, name: str, known: Mapping[str, str]) -> Iterator[Section]:
+        """All children of that name as sections."""
+        return (self.wrap(child, name, known) for child in self.all(name))
+
+    def wrap(self, child: etree._Element, name: str, known: Mapping[str, str], *, at: str | None = None) -> Section:
+        """A child as a section."""
+        path = self._below(name) if at is None else at
+        return Section(child, path, known, namespace=self.namespace, findings=self.findings)
+
+    def text(
+        self,
+        name: str,
+        *,
+        longest: int | None = None,
+        severity: Severity = Severity.WARNING,
+        required: Severity | None = None,
+    ) -> str | None:
+        """
+        The text of the child of that name, trimmed; absent and empty are both ``None``.
+
+        :param longest: characters that the standard allows; more is a violation of ``severity``.
+        :param required: report it when missing, as this severe.
+        """
+        child = self.one(name)
+        value = None if child is None else self.plain(child, self._below(name))
+        if value is None and required is not None:
+            self.findings.missing(self._below(name), required)
+        if value is not None and longest is not None and len(value) > longest:
+            self.findings.too_long(self._below(name), longest, severity)
+        return value
+
+    def texts(self, name: str, *, longest: int | None = None) -> tuple[str, ...]:
+        """The texts of all children of that name, empty ones left out."""
+        found = tuple(t for c in self.all(name) if (t := self.plain(c, self._below(name))) is not None)
+        if longest is not None and any(len(t) > longest for t in found):
+            self.findings.too_long(self._below(name), longest)
+        return found
+
+    def number(self, name: str, *, required: Severity | None = None, bad: Severity = Severity.WARNING) -> int | None:
+        """The child's whole number; what is not one is a violation, and ``None``."""
+        value = self.text(name, required=required)
+        if value is None or _NUMBER.fullmatch(value):
+            return None if value is None else int(value)
+        self.findings.bad_form(self._below(name), "a whole number", bad, vi="số nguyên")
+        return None
+
+    def flag(self, name: str) -> bool | None:
+        """The child's ``0``/``1`` or ``true``/``false``."""
+        value = self.text(name)
+        known = {"1": True, "true": True, "0": False, "false": False}
+        if value is None or value.lower() in known:
+            return None if value is None else known[value.lower()]
+        self.findings.bad_form(self._below(name), "0 or 1", Severity.WARNING, vi="0 hoặc 1")
+        return None
+
+    def date(self, name: str, *, required: Severity | None = None, bad: Severity = Severity.WARNING) -> date | None:
+        """The child's date; one in another form than the kit's is a warning."""
+        value = self.text(name, required=required)
+        if value is None:
+            return None
+        read = moments.read_date(value)
+        if read is None or not read[1]:
+            severity = bad if read is None else Severity.WARNING
+            self.findings.bad_form(self._below(name), "a date as yyyy/MM/dd", severity, vi="ngày dạng yyyy/MM/dd")
+        return None if read is None else read[0]
+
+    def plain(self, element: etree._Element, path: str) -> str | None:
+        """The trimmed text of an element that must not have children."""
+        if len(element):
+            self.findings.bad_form(path, "text without elements in it", vi="văn bản, không chứa phần tử con")
+            return None
+        return (element.text or "").strip() or None
+
+    def _below(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def _unknown(self, child: etree._Element) -> None:
+        local = etree.QName(child).localname
+        if child.tag == f"{{{names.DSIG}}}{names.SIGNATURE}" and names.SIGNATURE.lower() in self._known:
+            return  # judged by gateway.signing, not read here
+        path = self._below(local)
+        self.findings.meaningless(
+            path,
+            Severity.WARNING,
+            vi=f"{path} không thuộc chuẩn QCVN 102 và không được đọc.",
+            en=f"{path} is not part of QCVN 102 and was not read.",
+        )
+
+
+def has_xlink(element: etree._Element) -> bool:
+    """Whether an element carries xlink attributes, as the C# kit writes them."""
+    return any(str(key).startswith(f"{{{_XLINK}}}") for key in element.attrib)
+
+
+def _local(element: etree._Element, namespace: str | None) -> str | None:
+    """The local name of an element of the package's own namespace; ``None`` for others."""
+    name = etree.QName(element)
+    own = name.namespace in (namespace, names.QCVN)
+    return name.localname if own else None
