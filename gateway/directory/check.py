@@ -99,10 +99,12 @@ def check_site(
             error("site", "default_route", f"{local.default_route} is not an existing agency with an endpoint.")
         )
     for agency in directory.agencies():
-        if exists_at(agency, at) and directory.endpoint_holder(agency, at=at) is None:
+        if agency.hidden or not exists_at(agency, at):
+            continue
+        if directory.endpoint_holder(agency, at=at) is None:
             found.append(warning(agency.code, "endpoint", "Neither it nor an ancestor has an endpoint: unreachable."))
         parent = None if agency.parent is None else directory.get(agency.parent)
-        if parent is not None and exists_at(agency, at) and closed_at(parent, at):
+        if parent is not None and closed_at(parent, at):
             found.append(warning(agency.code, "parent", f"It exists, but its parent {parent.code} is closed."))
         found += _expiring(agency, at=at, expiry_within=expiry_within)
     return _ordered(found)
@@ -235,16 +237,24 @@ def _endpoint(agency: Agency) -> Iterator[Finding]:
         yield warning(agency.code, "endpoint.credential", "Without one nothing proves to the receiver who calls.")
 
 
+def _reference(agency: Agency, key: str, code: AgencyCode, by_code: dict[str, list[Agency]]) -> Iterator[Finding]:
+    holders = by_code.get(code, [])
+    if not holders:
+        yield error(agency.code, key, f"There is no agency {code}.")
+    elif len(holders) > 1 and holders[0].code != code:
+        # It meant one agency and then another: only a primary code says which.
+        yield error(agency.code, key, f"{code} is a code of several agencies; name one by its primary code.")
+
+
 def _parent(agency: Agency, by_code: dict[str, list[Agency]]) -> Iterator[Finding]:
     if agency.parent is None:
         if agency.level not in _TOP_LEVELS and agency.endpoint is None:
             yield warning(agency.code, "parent", "It has neither a parent nor an endpoint.")
         return
-    holders = by_code.get(agency.parent)
-    if not holders:
-        yield error(agency.code, "parent", f"There is no agency {agency.parent}.")
+    yield from _reference(agency, "parent", agency.parent, by_code)
+    if agency.parent not in by_code:
         return
-    parent = holders[0]
+    parent = by_code[agency.parent][0]
     if parent.level not in _PARENT_LEVELS[agency.level]:
         yield error(agency.code, "parent", f"A {agency.level} is not below a {parent.level} ({parent.code}).")
     own, above = agency.code.level1, {code.level1 for code in parent.codes} - {None}
@@ -259,8 +269,7 @@ def _successors(agency: Agency, by_code: dict[str, list[Agency]]) -> Iterator[Fi
     if len({by_code[c][0].code if c in by_code else c for c in agency.successors}) != len(agency.successors):
         yield error(agency.code, "successors", "One is named twice.")
     for code in agency.successors:
-        if code not in by_code:
-            yield error(agency.code, "successors", f"There is no agency {code}.")
+        yield from _reference(agency, "successors", code, by_code)
 
 
 def _expiring(agency: Agency, *, at: datetime, expiry_within: timedelta) -> Iterator[Finding]:

@@ -15,9 +15,25 @@ _LEVELS = tuple(Level)
 _LAST = "\U0010ffff"
 
 
+_SHORT = {"ubnd": "uy ban nhan dan", "hdnd": "hoi dong nhan dan", "tp": "thanh pho"}
+"""What people write short; each agency is found by both, whichever its name has."""
+
+
 def words_of(text: str) -> list[str]:
     """The folded words of a text."""
     return _GAP.sub(" ", fold(text)).split()
+
+
+def _name_words(folded_name: str) -> set[str]:
+    """The words that an agency is found by."""
+    text = _GAP.sub(" ", folded_name)
+    words = set(text.split())
+    for short, full in _SHORT.items():
+        if short in words:
+            words.update(full.split())
+        elif full in text:
+            words.add(short)
+    return words
 
 
 class NameIndex:
@@ -37,7 +53,7 @@ class NameIndex:
         self._code_holders = array("I", (ordinal for _, ordinal in codes))
         postings: dict[str, array[int]] = {}
         for ordinal, (_, name, _, _) in enumerate(keyed):
-            for word in set(_GAP.sub(" ", name).split()):
+            for word in _name_words(name):
                 postings.setdefault(word, array("I")).append(ordinal)
         self._postings = postings
         self._words = sorted(postings)
@@ -66,7 +82,7 @@ class NameIndex:
         counts = [sum(len(self._postings[name_word]) for name_word in each) for each in found]
         rarest = found.pop(counts.index(min(counts)))
         for ordinal in _merged([self._postings[name_word] for name_word in rarest]):
-            name_words = words_of(self._agencies[ordinal].name)
+            name_words = _name_words(fold(self._agencies[ordinal].name))
             if all(not each.isdisjoint(name_words) for each in found):
                 yield self._agencies[ordinal]
 
