@@ -1,0 +1,1 @@
+"""What other programs talk to: the native REST protocol, its errors and its documentation."""

@@ -1,0 +1,134 @@
+"""Put the API, its errors, its documentation and the machine endpoints into a Flask app."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import structlog
+from flask import Flask, Response, g, json, redirect, request
+from flask_openapi3.openapi import OpenAPI
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import ValidationError
+from werkzeug.wrappers.response import Response as AnyResponse
+
+from gateway.api import problems
+from gateway.api.services import Services
+from gateway.api.v1.routes import invalid, v1
+from gateway.errors import GatewayError
+from gateway.ledger.records import new_id
+
+_log = structlog.get_logger()
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+PUBLIC_ENDPOINTS = frozenset({"healthz", "readyz", "metrics", "docs", "openapi_json"})
+"""Endpoints of this module that need no credential; the test about authentication reads this list."""
+
+SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "The key of an agency's system"}}
+
+
+def refused_input(error: ValidationError) -> Response:
+    """What flask-openapi3 is told to answer when a query or body does not fit its model."""
+    return problems.problem(invalid(error, "request"))
+
+
+def install(app: OpenAPI, services: Services, *, ready: Callable[[], dict[str, str]]) -> None:
+    """
+    Add everything that programs call.
+
+    :param ready: names each part that is not ready with the code of what is wrong; empty when all are.
+    """
+    app.extensions["gateway"] = services
+    app.config["MAX_CONTENT_LENGTH"] = services.parts.rules.body_limit_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
+    app.config["MAX_FORM_PARTS"] = 600
+    app.json.ensure_ascii = False  # type: ignore[attr-defined] # of Flask's default provider
+    problems.install(app)
+    _observe(app)
+    app.register_api(v1)
+    _machine_endpoints(app, services, ready)
+    _documentation(app)
+
+
+def _observe(app: Flask) -> None:
+    """Request ids, one log line and one measurement per request; no bodies, no query strings."""
+    registry = CollectorRegistry()
+    app.extensions["gateway_metrics"] = registry
+    served = Counter("gateway_requests_total", "Requests answered", ["method", "endpoint", "status"], registry=registry)
+    seconds = Histogram("gateway_request_seconds", "Time to answer", ["endpoint"], registry=registry)
+
+    @app.before_request
+    def begin() -> None:
+        asked = request.headers.get("X-Request-ID", "")
+        g.request_id = asked if _REQUEST_ID.fullmatch(asked) else new_id()
+        g.began = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        took = time.perf_counter() - g.began if "began" in g else 0.0
+        endpoint = request.endpoint or "none"
+        response.headers.setdefault("X-Request-ID", g.get("request_id", ""))
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-store")
+        served.labels(request.method, endpoint, str(response.status_code)).inc()
+        seconds.labels(endpoint).observe(took)
+        if endpoint not in PUBLIC_ENDPOINTS:
+            caller = g.get("caller")
+            _log.info(
+                "request",
+                action="request.served",
+                request_id=g.get("request_id"),
+                method=request.method,
+                endpoint=endpoint,
+                status=response.status_code,
+                milliseconds=round(took * 1000, 1),
+                agency=caller.agency.code if caller else None,
+            )
+        return response
+
+
+def _machine_endpoints(app: Flask, services: Services, ready: Callable[[], dict[str, str]]) -> None:
+    registry: CollectorRegistry = app.extensions["gateway_metrics"]
+    deliveries = Gauge("gateway_deliveries", "Deliveries by state", ["state"], registry=registry)
+    parked = Gauge("gateway_parked_statuses", "Statuses whose document is not known", registry=registry)
+    oldest = Gauge("gateway_oldest_waiting_seconds", "Age of the oldest waiting delivery", registry=registry)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        """The process answers; nothing else is asked."""
+        return Response('{"status":"ok"}', content_type="application/json")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """Whether documents can be accepted now; 503 with the part that stands in the way."""
+        missing = ready()
+        body = json.dumps({"status": "not_ready" if missing else "ready", "missing": missing})
+        return Response(body, 503 if missing else 200, content_type="application/json")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus text; labels are bounded: no documents, no agencies."""
+        try:
+            counts = services.parts.ledger.counts()
+            waiting = services.parts.ledger.backlog()
+        except GatewayError as error:
+            return problems.problem(error)
+        for state, number in counts.states.items():
+            deliveries.labels(state.value).set(number)
+        parked.set(counts.parked_statuses)
+        now = services.parts.clock()
+        oldest.set(max(((now - b.oldest).total_seconds() for b in waiting), default=0.0))
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _documentation(app: OpenAPI) -> None:
+    @app.get("/openapi.json", doc_ui=False)
+    def openapi_json() -> Response:
+        """The OpenAPI document."""
+        return Response(json.dumps(app.api_doc), content_type="application/json; charset=utf-8")
+
+    @app.get("/docs", doc_ui=False)
+    def docs() -> AnyResponse:
+        """The same for people; the page and its scripts come from this server alone."""
+        return redirect("/openapi/swagger")

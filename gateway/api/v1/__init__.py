@@ -1,0 +1,1 @@
+"""The native REST protocol, ``/api/v1`` (design §5)."""

@@ -1,0 +1,504 @@
+"""The calls of ``/api/v1``; each turns a request into one use case and its answer into JSON."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from flask import Response, current_app, g, json, request, stream_with_context
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ValidationError
+
+from gateway.api.services import Services
+from gateway.api.v1.shapes import (
+    AckIn,
+    AgenciesOut,
+    AgenciesQuery,
+    AgencyOut,
+    AttachmentOut,
+    AttemptOut,
+    DeliveryOut,
+    DeliveryPath,
+    DocumentDetailOut,
+    DocumentOut,
+    DocumentPath,
+    DocumentsOut,
+    DocumentsQuery,
+    EventOut,
+    EvidenceOut,
+    InboxItemOut,
+    InboxOut,
+    InboxQuery,
+    LockOut,
+    MetadataIn,
+    ProblemOut,
+    ReceiptOut,
+    RefuseIn,
+    SettledOut,
+    StatusIn,
+    StatusOut,
+    TraceOut,
+    VerdictOut,
+    ViolationOut,
+)
+from gateway.errors import NotFound, RequestError, SenderNotAllowed, UnsupportedMedia
+from gateway.exchange import compose, lookup, mailbox, statuses
+from gateway.exchange.accept import Answer, accept
+from gateway.exchange.upload import receive
+from gateway.ledger.records import DocumentRow, Filter
+from gateway.model import Agency, AgencyCode, Reference, normal_key
+
+_XML_TYPES = frozenset({"application/xml", "text/xml", "application/octet-stream"})
+_CHUNK = 256 * 1024
+
+_TAGS = {
+    "documents": Tag(name="documents", description="Post packages, and see where they are"),
+    "inbox": Tag(name="inbox", description="Collect: peek, lock, fetch, acknowledge or refuse"),
+    "statuses": Tag(name="statuses", description="Report on received documents without writing XML"),
+    "agencies": Tag(name="agencies", description="Find recipients"),
+}
+
+_PROBLEMS: dict[Any, Any] = {
+    code: {"description": what, "content": {"application/problem+json": {"schema": ProblemOut.model_json_schema()}}}
+    for code, what in {
+        "400": "The request or package is malformed",
+        "401": "No valid key",
+        "403": "Not allowed, or the signature is not trusted",
+        "404": "There is none, or it is not the caller's",
+        "409": "Conflict with what was accepted or done before",
+        "413": "Too large",
+        "415": "Content type not accepted",
+        "422": "The package departs from the standard, or cannot be routed",
+        "429": "Too many requests",
+        "503": "The ledger cannot be used; try again",
+    }.items()
+}
+
+v1 = APIBlueprint(
+    "v1",
+    __name__,
+    url_prefix="/api/v1",
+    abp_security=[{"key": []}],
+    abp_responses=_PROBLEMS,
+)
+
+
+def _services() -> Services:
+    services: Services = current_app.extensions["gateway"]
+    return services
+
+
+def _answer(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(model.model_dump_json(), status, headers, content_type="application/json; charset=utf-8")
+
+
+@v1.before_request
+def _admit() -> None:
+    """Nobody passes without a key; the scope is for each call to ask for."""
+    g.caller = _services().doorkeeper.admit(request.headers.get("Authorization"), address=request.remote_addr or "?")
+    if request.method == "POST" and request.endpoint != "v1.post_document":
+        if not request.is_json:
+            raise UnsupportedMedia("This call takes application/json.")
+        try:
+            json.loads(request.get_data(cache=True) or b"null")
+        except ValueError as e:
+            raise RequestError("The body is not JSON.") from e
+
+
+# Documents
+
+
+@v1.post(
+    "/documents",
+    tags=[_TAGS["documents"]],
+    summary="Post a document or a status package",
+    description=(
+        "`application/xml`: the edXML package as it is, up to the body limit, also chunked. `multipart/form-data`: "
+        "a part `metadata` (JSON, see MetadataIn) and the files; the gateway writes the package. 202 means durable. "
+        "The same package again answers 200 with the first receipt. `Gateway-Recipients` (codes, comma-separated) "
+        "restricts this copy to some of the package's recipients; gateways use it among themselves."
+    ),
+    responses={"202": ReceiptOut, "200": ReceiptOut},
+    openapi_extensions={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/xml": {"schema": {"type": "string", "format": "binary"}},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["metadata"],
+                        "properties": {
+                            "metadata": MetadataIn.model_json_schema(ref_template="#/components/schemas/{model}"),
+                            "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        },
+                    }
+                },
+            },
+        }
+    },
+)
+def post_document() -> Response:
+    """Accept a package, raw or described."""
+    g.caller.must("send")
+    kind = request.mimetype
+    if kind == "multipart/form-data":
+        return _receipt(_composed())
+    if kind not in _XML_TYPES:
+        raise UnsupportedMedia(f"Send application/xml or multipart/form-data, not {kind or 'nothing'}.")
+    services = _services()
+    rules = services.parts.rules
+    with receive(
+        request.stream,
+        expected=request.content_length,
+        limit_bytes=rules.body_limit_bytes,
+        inline_bytes=rules.inline_bytes,
+        spool=services.parts.spool,
+    ) as upload:
+        g.body_read = True
+        return _receipt(accept(services.parts, upload, caller=g.caller.agency, only=_asked_recipients()))
+
+
+def _asked_recipients() -> list[AgencyCode] | None:
+    header = request.headers.get("Gateway-Recipients")
+    if header is None:
+        return None
+    codes = [AgencyCode(code.strip()) for code in header.split(",") if code.strip()]
+    if not codes:
+        raise RequestError("Gateway-Recipients names nobody.", path="Gateway-Recipients")
+    return codes
+
+
+def _receipt(answer: Answer) -> Response:
+    body = ReceiptOut(**{**answer.receipt, "duplicate": answer.duplicate})
+    location = {"Location": f"/api/v1/documents/{answer.document_id}"}
+    return _answer(body, 200 if answer.duplicate else 202, location)
+
+
+def _composed() -> Answer:
+    services = _services()
+    metadata = _metadata()
+    caller: Agency = g.caller.agency
+    sender = caller
+    if metadata.sender is not None:
+        now = services.parts.clock()
+        found = services.parts.directory().find(metadata.sender, at=now)
+        if found is None or not services.parts.directory().speaks_for(caller, metadata.sender, at=now):
+            raise SenderNotAllowed(path="metadata.sender")
+        sender = found
+    with _files(services.parts.spool) as (references, contents):
+        envelope = metadata.envelope(sender, tuple(references))
+        return compose.compose(services.parts, envelope, contents, caller=caller)
+
+
+def _metadata() -> MetadataIn:
+    text = request.form.get("metadata")
+    if text is None and "metadata" in request.files:
+        text = request.files["metadata"].read(1024 * 1024).decode("utf-8", "replace")
+    if text is None:
+        raise RequestError("The part `metadata` is missing.", path="metadata")
+    try:
+        return MetadataIn.model_validate_json(text)
+    except ValidationError as e:
+        raise invalid(e, "metadata") from e
+
+
+@contextmanager
+def _files(spool: Path) -> Iterator[tuple[list[Reference], dict[str, Path | bytes]]]:
+    """The posted files in the spool, named by us and never by the sender."""
+    references: list[Reference] = []
+    contents: dict[str, Path | bytes] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=spool, prefix="files-")))
+        posted = [f for name, f in request.files.items(multi=True) if name != "metadata"]
+        for number, file in enumerate(posted, 1):
+            path = folder / str(number)
+            file.save(path)
+            content_id = f"file-{number}"
+            references.append(
+                Reference(
+                    content_id=content_id,
+                    name=normal_key(file.filename or f"file-{number}"),
+                    content_type=file.mimetype or None,
+                )
+            )
+            contents[content_id] = path
+        yield references, contents
+
+
+@v1.get(
+    "/documents", tags=[_TAGS["documents"]], summary="List documents, newest first", responses={"200": DocumentsOut}
+)
+def list_documents(query: DocumentsQuery) -> Response:
+    """What the caller sent, handed over or receives."""
+    g.caller.must("read")
+    services = _services()
+    now = services.parts.clock()
+
+    def code(text: str | None) -> AgencyCode | None:
+        if text is None:
+            return None
+        agency = services.parts.directory().find(text, at=now)
+        return agency.code if agency else AgencyCode.normal(text)
+
+    for name in ("since", "until"):
+        moment = getattr(query, name)
+        if moment is not None and moment.tzinfo is None:
+            raise RequestError("A time needs its offset, e.g. 2026-01-31T07:00:00+07:00.", path=name)
+    page = services.parts.ledger.documents(
+        Filter(
+            visible_to=g.caller.agency.code,
+            agency=code(query.agency),
+            sender=code(query.sender),
+            recipient=code(query.recipient),
+            states=frozenset({query.state} if query.state else ()),
+            kind=query.kind,
+            since=query.since,
+            until=query.until,
+            text=query.q,
+            identity=normal_key(query.document_id) if query.document_id else None,
+        ),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    answer = _answer(DocumentsOut(documents=[DocumentOut.of(d) for d in page.rows], next=page.next))
+    _link_next(answer, page.next)
+    return answer
+
+
+def _link_next(answer: Response, cursor: str | None) -> None:
+    if cursor is not None:
+        args = {**request.args.to_dict(), "cursor": cursor}
+        query = "&".join(f"{k}={v}" for k, v in args.items())
+        answer.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+
+
+@v1.get(
+    "/documents/<document>", tags=[_TAGS["documents"]], summary="One document", responses={"200": DocumentDetailOut}
+)
+def get_document(path: DocumentPath) -> Response:
+    """Its facts, copies, files and warnings."""
+    g.caller.must("read")
+    parts = _services().parts
+    row = lookup.visible_document(parts, path.document, caller=g.caller.agency)
+    return _answer(
+        DocumentDetailOut(
+            **DocumentOut.of(row).model_dump(),
+            deliveries=[DeliveryOut.of(d) for d in parts.ledger.deliveries(row.id)],
+            attachments=[AttachmentOut.of(a) for a in row.attachments],
+            warnings=[ViolationOut.of(w) for w in row.warnings],
+        )
+    )
+
+
+@v1.get(
+    "/documents/<document>/package",
+    tags=[_TAGS["documents"]],
+    summary="The package as it is handed on, byte for byte",
+    description="Honours `Range` (one range) and `If-None-Match`; the ETag is the SHA-256.",
+    responses={"200": {"content": {"application/xml": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def get_package(path: DocumentPath) -> Response:
+    """Its bytes."""
+    g.caller.must("read")
+    parts = _services().parts
+    row = lookup.visible_document(parts, path.document, caller=g.caller.agency)
+    return _package(row)
+
+
+def _package(row: DocumentRow) -> Response:
+    """The sent bytes of a document; one byte range, so that a dropped link resumes where it broke."""
+    parts = _services().parts
+    size = row.forward_size if row.forward_size is not None else row.size
+    start, end = 0, size
+    status = 200
+    if request.headers.get("If-None-Match", "").strip(' "') == row.sent_sha256:
+        return Response(status=304, headers={"ETag": f'"{row.sent_sha256}"'})
+    wanted = request.range
+    if_range = request.headers.get("If-Range")
+    if wanted is not None and (if_range is None or if_range.strip(' "') == row.sent_sha256):
+        bounds = wanted.range_for_length(size)
+        if bounds is None:
+            return Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+        start, end = bounds
+        status = 206
+
+    def chunks() -> Iterator[bytes]:
+        left = end - start
+        with lookup.open_package(parts, row.sent_sha256, start=start) as reader:
+            while left and (chunk := reader.read(min(_CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+
+    answer = Response(stream_with_context(chunks()), status, content_type="application/xml")
+    answer.headers["Content-Length"] = str(end - start)
+    answer.headers["Accept-Ranges"] = "bytes"
+    answer.headers["ETag"] = f'"{row.sent_sha256}"'
+    answer.headers["Content-Disposition"] = f'attachment; filename="{row.id}.edxml"'
+    if status == 206:
+        answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return answer
+
+
+@v1.get("/documents/<document>/trace", tags=[_TAGS["documents"]], summary="Its way so far", responses={"200": TraceOut})
+def get_trace(path: DocumentPath) -> Response:
+    """Every step, try and status."""
+    g.caller.must("read")
+    trace = lookup.visible_trace(_services().parts, path.document, caller=g.caller.agency)
+    return _answer(
+        TraceOut(
+            document=DocumentOut.of(trace.document),
+            deliveries=[DeliveryOut.of(d) for d in trace.deliveries],
+            attempts=[AttemptOut.of(a) for a in trace.attempts],
+            statuses=[StatusOut.of(s) for s in trace.statuses],
+            events=[EventOut.of(e) for e in trace.events],
+        )
+    )
+
+
+@v1.get(
+    "/documents/<document>/evidence",
+    tags=[_TAGS["documents"]],
+    summary="What proves its acceptance",
+    responses={"200": EvidenceOut},
+)
+def get_evidence(path: DocumentPath) -> Response:
+    """Receipt, seal, verdict and statuses, with the certificate that signed the first two."""
+    g.caller.must("read")
+    parts = _services().parts
+    trace = lookup.visible_trace(parts, path.document, caller=g.caller.agency)
+    return _answer(
+        EvidenceOut(
+            receipt=ReceiptOut(**json.loads(trace.document.receipt)),
+            seal=trace.document.seal.decode("utf-8"),
+            certificate=parts.key.certificate.public_bytes(Encoding.PEM).decode("ascii"),
+            verdict=VerdictOut.of(trace.document.verdict),
+            statuses=[StatusOut.of(s) for s in trace.statuses],
+        )
+    )
+
+
+# The mailbox
+
+
+@v1.get("/inbox", tags=[_TAGS["inbox"]], summary="Peek: what is to be collected", responses={"200": InboxOut})
+def peek_inbox(query: InboxQuery) -> Response:
+    """Most urgent first; looking changes nothing."""
+    g.caller.must("receive")
+    page = mailbox.peek(_services().parts, caller=g.caller.agency, limit=query.limit, after=query.cursor)
+    answer = _answer(InboxOut(items=[InboxItemOut.of(r) for r in page.rows], next=page.next))
+    _link_next(answer, page.next)
+    return answer
+
+
+@v1.post(
+    "/inbox/<delivery>/lock",
+    tags=[_TAGS["inbox"]],
+    summary="Lock one for a while",
+    description="The body may be empty (`{}`). Lock, fetch, store, acknowledge; a lock that ends gives it back.",
+    responses={"200": LockOut},
+)
+def lock_delivery(path: DeliveryPath) -> Response:
+    """Reserve one delivery."""
+    g.caller.must("receive")
+    services = _services()
+    lock = mailbox.lock(
+        services.parts, path.delivery, caller=g.caller.agency, lease=timedelta(seconds=services.mailbox_lease_seconds)
+    )
+    return _answer(LockOut(delivery=lock.delivery_id, token=lock.token, until=lock.until))
+
+
+@v1.get(
+    "/inbox/<delivery>/package",
+    tags=[_TAGS["inbox"]],
+    summary="Fetch its package",
+    responses={"200": {"content": {"application/xml": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def fetch_package(path: DeliveryPath) -> Response:
+    """The bytes; with `Range`, so that a dropped link resumes."""
+    g.caller.must("receive")
+    parts = _services().parts
+    row = mailbox.delivery_of(parts, path.delivery, g.caller.agency)
+    document = parts.ledger.document(row.document.id)
+    if document is None:
+        raise NotFound
+    return _package(document)
+
+
+@v1.post(
+    "/inbox/<delivery>/ack",
+    tags=[_TAGS["inbox"]],
+    summary="Acknowledge: it is stored on the receiver's side",
+    responses={"200": SettledOut},
+)
+def acknowledge_delivery(path: DeliveryPath, body: AckIn) -> Response:
+    """Done; the sender gets status 01. Repeating it is harmless."""
+    g.caller.must("receive")
+    settled = mailbox.acknowledge(_services().parts, path.delivery, body.token, caller=g.caller.agency)
+    return _answer(
+        SettledOut(delivery=settled.delivery_id, state=settled.state, at=settled.at, repeated=settled.repeated)
+    )
+
+
+@v1.post(
+    "/inbox/<delivery>/refuse",
+    tags=[_TAGS["inbox"]],
+    summary="Refuse it, with a reason",
+    responses={"200": SettledOut},
+)
+def refuse_delivery(path: DeliveryPath, body: RefuseIn) -> Response:
+    """Not taken; the sender gets status 02 with the reason."""
+    g.caller.must("receive")
+    settled = mailbox.refuse(_services().parts, path.delivery, body.token, reason=body.reason, caller=g.caller.agency)
+    return _answer(
+        SettledOut(delivery=settled.delivery_id, state=settled.state, at=settled.at, repeated=settled.repeated)
+    )
+
+
+# Statuses and agencies
+
+
+@v1.post(
+    "/statuses",
+    tags=[_TAGS["statuses"]],
+    summary="Report 01…06, 15 or 16 on a received document",
+    responses={"202": ReceiptOut, "200": ReceiptOut},
+)
+def post_status(body: StatusIn) -> Response:
+    """The gateway writes the status package, signs it and sends it to the document's sender."""
+    g.caller.must("send")
+    if body.reported_at is not None and body.reported_at.tzinfo is None:
+        raise RequestError("A time needs its offset, e.g. 2026-01-31T07:00:00+07:00.", path="reported_at")
+    answer = statuses.report_status(
+        _services().parts,
+        caller=g.caller.agency,
+        document_id=body.document,
+        code=body.code,
+        description=body.description,
+        reporter=AgencyCode(body.agency) if body.agency else None,
+        reported_at=body.reported_at,
+    )
+    return _receipt(answer)
+
+
+@v1.get("/agencies", tags=[_TAGS["agencies"]], summary="Find agencies", responses={"200": AgenciesOut})
+def find_agencies(query: AgenciesQuery) -> Response:
+    """By name or code, accents ignored; those that exist today."""
+    g.caller.must("read")
+    parts = _services().parts
+    found = parts.directory().search(query.q, query.limit, at=parts.clock())
+    return _answer(AgenciesOut(agencies=[AgencyOut.of(a) for a in found]))
+
+
+def invalid(error: ValidationError, where: str) -> RequestError:
+    """A pydantic refusal in the gateway's words; the values themselves are not repeated."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    first = faults[0]
+    path = ".".join([where, *(str(p) for p in first["loc"])])
+    return RequestError("; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:10]), path=path)

@@ -1,0 +1,339 @@
+"""The only place where parts are built and joined."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+
+from gateway import __version__, console
+from gateway.api import app as api
+from gateway.api.auth import Doorkeeper
+from gateway.api.services import Services
+from gateway.console.parts import ConsoleAction, ConsoleParts
+from gateway.delivery.circuit import CircuitPolicy
+from gateway.delivery.http import HttpClient, HttpSettings
+from gateway.delivery.retry import POLICIES
+from gateway.delivery.send import Sender
+from gateway.delivery.worker import Pace, Worker
+from gateway.directory import LocalSite, load_agencies
+from gateway.directory.keeper import DirectoryKeeper
+from gateway.directory.store import DirectoryStore
+from gateway.edxml import Limits
+from gateway.errors import GatewayError, SettingsInvalid
+from gateway.exchange import lookup, statuses
+from gateway.exchange.parts import Parts, Rules
+from gateway.ledger import Ledger, check, open_engine, prepare
+from gateway.ledger.records import Action, NewEvent, RefusalBounds, new_id
+from gateway.payloads import FileStore, PayloadStore, S3Store
+from gateway.settings import Settings
+from gateway.signing.keys import SigningKey, load_certificates, load_key
+from gateway.signing.trust import TrustAnchors
+
+_LEAST_FREE_BYTES = 64 * 1024 * 1024
+"""Below this the gateway says that it is not ready, while it still has room to finish what it has begun."""
+
+
+def utc_now() -> datetime:
+    """The clock of the program; everything else is given it."""
+    return datetime.now(UTC)
+
+
+def configure_logging(level: str, form: str) -> None:
+    """
+    One line per event on standard output, nothing else: JSON for machines, text for a person at a terminal.
+
+    Diacritics are written as they are; times are UTC, ISO 8601.
+    """
+    tail: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if form == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *tail,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """One gateway, joined; what commands and servers start from."""
+
+    settings: Settings
+    parts: Parts
+    ledger: Ledger
+    store: DirectoryStore
+    keeper: DirectoryKeeper
+    news: threading.Event
+    """Set when something has become due in this process."""
+
+
+def prepare_database(settings: Settings, *, now: datetime) -> None:
+    """
+    Bring the database to this version and import the agencies' file, before anything serves or works.
+
+    :raises LedgerUnavailable, DirectoryInvalid, SettingsInvalid: nothing may start then.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.ledger_url)
+    try:
+        prepare(engine)
+        if settings.agencies_file.is_file():
+            DirectoryStore(engine).import_agencies(
+                load_agencies(settings.agencies_file), source=settings.agencies_file.name, now=now
+            )
+    finally:
+        engine.dispose()
+
+
+def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gateway:
+    """
+    Build the parts of one gateway over a prepared database.
+
+    :raises LedgerOutdated, KeyUnusable, SettingsInvalid: what an operator must do first.
+    """
+    engine = open_engine(settings.ledger_url)
+    check(engine)
+    bounds = RefusalBounds(rows=settings.ledger.refusals_kept, payload_bytes=settings.ledger.refusals_kept_bytes)
+    ledger = Ledger(engine, refusals=bounds)
+    site = LocalSite(
+        code=settings.gateway.code,
+        first_levels=settings.gateway.first_levels,
+        default_route=settings.gateway.default_route,
+    )
+    store = DirectoryStore(engine)
+    keeper = DirectoryKeeper(store, site, monotonic=time.monotonic)
+    spool = settings.data / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    news = threading.Event()
+    parts = Parts(
+        site=site,
+        ledger=ledger,
+        payloads=_payload_store(settings),
+        directory=keeper.current,
+        key=_gateway_key(settings),
+        anchors=TrustAnchors(
+            [c for path in settings.signing.anchors for c in load_certificates(settings.beside(path))]
+        ),
+        rules=Rules(
+            limits=_limits(settings),
+            accepts=settings.signing.accepts,
+            minimum_rsa_bits=settings.signing.minimum_rsa_bits,
+            complete_unsigned=settings.signing.complete_unsigned,
+            inline_bytes=settings.payloads.inline_bytes,
+            body_limit_bytes=settings.web.body_limit_bytes,
+        ),
+        spool=spool,
+        clock=clock,
+        wake=news.set,
+    )
+    return Gateway(settings=settings, parts=parts, ledger=ledger, store=store, keeper=keeper, news=news)
+
+
+def _limits(settings: Settings) -> Limits:
+    given = settings.limits.model_dump(exclude_none=True)
+    known = {f.name for f in fields(Limits)}
+    unknown = set(given) - known
+    if unknown:
+        raise SettingsInvalid(f"limits: unknown: {', '.join(sorted(unknown))}.", path="limits")
+    return Limits(**given)
+
+
+def _gateway_key(settings: Settings) -> SigningKey:
+    password = None
+    if settings.signing.password_file is not None:
+        path = settings.within_data(settings.signing.password_file)
+        if path.is_file():
+            password = path.read_text(encoding="utf-8").strip()
+    return load_key(settings.within_data(settings.signing.key), password)
+
+
+def _payload_store(settings: Settings) -> PayloadStore:
+    section = settings.payloads
+    if section.store == "files":
+        return FileStore(settings.data / "payloads")
+    assert section.s3_bucket is not None
+    key_id = secret = None
+    if section.s3_credentials_file is not None:
+        lines = settings.beside(section.s3_credentials_file).read_text(encoding="utf-8").split()
+        if len(lines) != 2:
+            raise SettingsInvalid("payloads.s3_credentials_file: two lines are needed: key id and secret.")
+        key_id, secret = lines
+    return S3Store(
+        bucket=section.s3_bucket,
+        prefix=section.s3_prefix,
+        endpoint=section.s3_endpoint,
+        region=section.s3_region,
+        access_key_id=key_id,
+        secret_access_key=secret,
+        allow_http=section.s3_allow_http,
+    )
+
+
+# What serves
+
+
+def make_app(gateway: Gateway) -> OpenAPI:
+    """The web application: API, documentation, machine endpoints, console."""
+    settings = gateway.settings
+    app = OpenAPI(
+        "gateway",
+        info=Info(title=f"eOffice gateway: {settings.gateway.name}", version=__version__),
+        security_schemes=api.SECURITY_SCHEMES,
+        validation_error_status=400,
+        validation_error_callback=api.refused_input,
+    )
+    if settings.web.proxies:
+        from werkzeug.middleware.proxy_fix import ProxyFix  # noqa: PLC0415 - only behind a proxy
+
+        count = settings.web.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0)  # type: ignore[method-assign]
+    parts = gateway.parts
+    services = Services(
+        parts=parts,
+        doorkeeper=Doorkeeper(
+            ledger=gateway.ledger,
+            directory=gateway.keeper.current,
+            clock=parts.clock,
+            rate_limit=settings.web.rate_limit,
+        ),
+        mailbox_lease_seconds=settings.delivery.mailbox_lease_seconds,
+    )
+    api.install(app, services, ready=lambda: not_ready(gateway))
+    if settings.console.enabled:
+        console.install(app, console_parts(gateway))
+    return app
+
+
+def console_parts(gateway: Gateway) -> ConsoleParts:
+    """What the pages for operators are given."""
+    settings, parts, ledger = gateway.settings, gateway.parts, gateway.ledger
+
+    def replay(ids: Sequence[str], reason: str, actor: str) -> int:
+        count = len(ledger.replay(ids, reason=reason, actor=actor, now=parts.clock()))
+        parts.wake()
+        return count
+
+    def record(action: ConsoleAction, login: str | None, facts: Mapping[str, str]) -> None:
+        ledger.record_event(NewEvent(action=Action(action), data=facts, actor=login), now=parts.clock())
+
+    def package(document_id: str) -> BinaryIO:
+        return lookup.open_received(parts, document_id)
+
+    return ConsoleParts(
+        ledger=ledger,
+        directory=gateway.keeper.current,
+        clock=parts.clock,
+        replay=replay,
+        open_package=package,
+        record=record,
+        session_key=_session_key(settings),
+        session=timedelta(minutes=settings.console.session_minutes),
+        default_language=settings.console.language,
+        secure_cookies=settings.web.secure_cookies,
+        login_rate_limit=settings.web.login_rate_limit,
+        gateway_name=settings.gateway.name,
+    )
+
+
+def _session_key(settings: Settings) -> bytes:
+    path = settings.within_data(Path("keys/session.key"))
+    try:
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as e:
+        raise SettingsInvalid(f"The session key {path} cannot be read; `gateway init` makes it.") from e
+
+
+def not_ready(gateway: Gateway) -> dict[str, str]:
+    """What keeps documents from being accepted now: part → code; empty when nothing does."""
+    missing: dict[str, str] = {}
+    for part, probe in {
+        "ledger": lambda: check(gateway.ledger.engine),
+        "payloads": gateway.parts.payloads.check,
+        "directory": lambda: gateway.keeper.current() and None,
+    }.items():
+        try:
+            probe()
+        except GatewayError as error:
+            missing[part] = error.code
+    if shutil.disk_usage(gateway.settings.data).free < _LEAST_FREE_BYTES:
+        missing["disk"] = "storage.full"
+    return missing
+
+
+# What works
+
+
+def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, HttpClient]:
+    """A worker over the gateway's queue, and its client, which the caller closes at the end."""
+    section = gateway.settings.delivery
+    http = HttpClient(
+        HttpSettings(
+            connect_timeout=timedelta(seconds=section.connect_timeout_seconds),
+            read_timeout=timedelta(seconds=section.read_timeout_seconds),
+            ca_file=gateway.settings.beside(section.ca_file) if section.ca_file else None,
+            connections_per_endpoint=section.per_endpoint,
+        )
+    )
+    parts = gateway.parts
+
+    def payload(sha256: str) -> bytes | BinaryIO:
+        inline = gateway.ledger.payload(sha256)
+        return inline if inline is not None else parts.payloads.open(sha256)
+
+    worker = Worker(
+        name=name or f"worker-{new_id()[-12:]}",
+        queue=gateway.ledger,
+        sender=Sender(http=http, directory=gateway.keeper.current, payload=payload, secret=gateway.settings.secret),
+        arrival_report=lambda claim, now: statuses.arrival_report(parts, claim, now),
+        policies={lane: policy.scaled(section.wait_factor) for lane, policy in POLICIES.items()},
+        circuits=CircuitPolicy().scaled(section.wait_factor),
+        pace=Pace(
+            threads=section.threads,
+            per_endpoint=section.per_endpoint,
+            lease=section.lease,
+            poll=timedelta(seconds=section.poll_seconds),
+        ),
+        clock=parts.clock,
+    )
+    return worker, http
+
+
+def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None) -> None:
+    """Deliver until told to stop; what is under way is finished first."""
+    worker, http = make_worker(gateway, name)
+
+    def pass_on() -> None:
+        while not stop.is_set():
+            if gateway.news.wait(timeout=1.0):
+                gateway.news.clear()
+                worker.wake()
+
+    messenger = threading.Thread(target=pass_on, name="news", daemon=True)
+    messenger.start()
+    try:
+        worker.run(stop)
+    finally:
+        stop.set()
+        messenger.join(timeout=2)
+        with suppress(OSError):
+            http.close()

@@ -1,0 +1,391 @@
+"""
+Accept a package: read, verify, route, record, answer with a receipt.
+
+The checklist of the gateway. Nothing is answered before the package and everything that
+follows from it are durable in one transaction (design D5); every package that is turned
+away leaves a trace (D12).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+
+from gateway import faults
+from gateway.directory import Directory, certificate_of, registered_certificates
+from gateway.edxml import Package, SignatureForm, read_unverified
+from gateway.edxml.complete import complete
+from gateway.errors import DocumentError, IncompleteUpload, InvalidPackage, SenderNotAllowed, UnknownSender
+from gateway.evidence.receipt import ReceiptFacts, make_receipt
+from gateway.evidence.seal import SealedAttachment, SealFacts, make_seal
+from gateway.exchange.identity import names_in_package, names_in_reference, targets_of
+from gateway.exchange.parts import Parts
+from gateway.exchange.upload import Upload, spooled, upload_of
+from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewRefusal, NewStatus, new_id
+from gateway.model import (
+    VIETNAM_TIME,
+    Agency,
+    AgencyCode,
+    BusinessType,
+    Envelope,
+    Hop,
+    PackageKind,
+    Severity,
+    Standing,
+    StatusCode,
+    Verdict,
+    Violation,
+)
+from gateway.routing import Route, route
+from gateway.signing.policy import SignaturePolicy
+from gateway.signing.sign import sign_package
+from gateway.signing.verify import verify
+
+_LARGEST_COMPLETED = 8 * 1024 * 1024
+"""Bytes. A larger unsigned package is forwarded as it came: the seal speaks for it, and nothing large is held."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the sender is told."""
+
+    document_id: str
+    """The gateway's id."""
+    receipt: dict[str, Any]
+    duplicate: bool
+    """True when the package had been accepted before; ``receipt`` is then the first one."""
+
+
+def accept(
+    parts: Parts,
+    upload: Upload,
+    *,
+    caller: Agency,
+    only: Sequence[AgencyCode] | None = None,
+    made_here: bool = False,
+) -> Answer:
+    """
+    Take over the responsibility for one package.
+
+    :param upload: the raw package; the caller of this function closes it.
+    :param caller: the authenticated agency that hands it over.
+    :param only: the recipients that this copy is for (another gateway forwards part of a package);
+        ``None`` means all that it names.
+    :param made_here: the gateway built the package from the caller's own words; a status then needs no signature.
+    :return: the receipt, once everything is durable.
+    :raises DocumentError: why it was turned away; recorded among the refusals.
+    :raises LedgerUnavailable, StorageFull: not accepted; the same may succeed later.
+    """
+    faults.point("accept.after_spool")
+    now = parts.clock()
+    try:
+        with read_unverified(upload.source, limits=parts.rules.limits, spool=parts.spool) as package:
+            return _accept(parts, upload, package, caller=caller, only=only, made_here=made_here, now=now)
+    except IncompleteUpload:
+        raise
+    except DocumentError as error:
+        _record_refusal(parts, upload, error, caller, now)
+        raise
+
+
+def _accept(
+    parts: Parts,
+    upload: Upload,
+    package: Package,
+    *,
+    caller: Agency,
+    only: Sequence[AgencyCode] | None,
+    made_here: bool,
+    now: datetime,
+) -> Answer:
+    if package.errors:
+        raise InvalidPackage([*package.errors, *package.warnings])
+    directory = parts.directory()
+    envelope = package.envelope
+    sender = _sender(directory, envelope, caller, now)
+    known = _accepted_before(parts, package, sender.code)
+    verdict = known.verdict if known else _judge(parts, package, sender, caller, made_here=made_here, now=now)
+    faults.point("accept.after_verify")
+    routes = route(recipient_codes(envelope), directory, at=now, only=only, came_from=caller.code)
+
+    document = (
+        _again(known, upload)
+        if known
+        else _new(parts, upload, package, verdict, routes, sender=sender, caller=caller, now=now)
+    )
+    deliveries = [_delivery(r, envelope, directory, now) for r in routes]
+    status = new_status(envelope, directory, sender.code, now) if envelope.status else None
+    faults.point("accept.before_commit")
+    result = parts.ledger.accept(document, deliveries, status)
+    faults.point("accept.after_commit")
+    parts.wake()
+    return Answer(
+        document_id=result.document_id,
+        receipt=json.loads(result.receipt),
+        duplicate=isinstance(result, Duplicate),
+    )
+
+
+def recipient_codes(envelope: Envelope) -> list[AgencyCode]:
+    """Who must receive a package: its ``To``, or for a status the agency that ``ResponseFor`` names."""
+    if envelope.kind is PackageKind.STATUS:
+        return [r.code for r in envelope.responses[:1] if r.code]
+    return [o.code for o in envelope.recipients]
+
+
+# Who sends
+
+
+def _sender(directory: Directory, envelope: Envelope, caller: Agency, now: datetime) -> Agency:
+    """The sending agency, when the caller speaks for it; a stranger from outside stands for itself."""
+    code = envelope.sender.code
+    if not directory.speaks_for(caller, code, at=now):
+        if directory.find(code, at=now) is None:
+            raise UnknownSender(f"{UnknownSender.en()} ({code})", path="MessageHeader.From.OrganId")
+        raise SenderNotAllowed(path="MessageHeader.From.OrganId")
+    known = directory.find(code, at=now)
+    if known is not None:
+        return known
+    normal = AgencyCode.normal(code)
+    # Only the level cannot be known from here, and nothing depends on it.
+    return Agency(code=normal, name=envelope.sender.name or normal, level=caller.level)
+
+
+def _judge(
+    parts: Parts, package: Package, sender: Agency, caller: Agency, *, made_here: bool, now: datetime
+) -> Verdict:
+    accepts = parts.rules.accepts if sender.accepts is None else sender.accepts
+    if made_here and package.envelope.kind is PackageKind.STATUS:
+        accepts |= {Standing.UNSIGNED}  # The agency's key proved who reports; the gateway signs the report.
+    policy = SignaturePolicy(
+        accepted=accepts, tolerate_sha1=sender.tolerate_sha1, minimum_rsa_bits=parts.rules.minimum_rsa_bits
+    )
+    handed_over = caller.code != sender.code
+    return verify(
+        package,
+        sender=_certificates(sender, now, "agency", "person"),
+        gateway=_certificates(caller, now, "gateway") if handed_over else (),
+        policy=policy,
+        anchors=parts.anchors,
+        at=now,
+    ).verdict
+
+
+def _certificates(agency: Agency, now: datetime, *roles: str) -> list[x509.Certificate]:
+    return [certificate_of(c) for c in registered_certificates(agency, at=now, roles=roles)]
+
+
+# What is recorded
+
+
+def _accepted_before(parts: Parts, package: Package, sender: AgencyCode) -> DocumentRow | None:
+    """The same bytes from the same sender: judged then, whatever happened to its certificate since."""
+    identity, _ = names_in_package(package.envelope, package.sha256)
+    if package.envelope.kind is PackageKind.STATUS:
+        identity = f"sha256:{package.sha256}"
+    known = parts.ledger.find_document(
+        sender, identity, business_type=package.envelope.business_type, kind=package.envelope.kind
+    )
+    return known if known is not None and known.sha256 == package.sha256 else None
+
+
+def _new(
+    parts: Parts,
+    upload: Upload,
+    package: Package,
+    verdict: Verdict,
+    routes: Sequence[Route],
+    *,
+    sender: Agency,
+    caller: Agency,
+    now: datetime,
+) -> NewDocument:
+    envelope = package.envelope
+    is_status = envelope.kind is PackageKind.STATUS
+    identity, alias = names_in_package(envelope, package.sha256)
+    document_id = new_id()
+    completed = _completed(parts, upload, package, verdict, now)
+    recipients = tuple(r.recipient for r in routes)
+    facts = ReceiptFacts(
+        receipt_id=document_id,
+        gateway=parts.site.code,
+        document_id=envelope.document_id,
+        sender=sender.code,
+        recipients=recipients,
+        sha256=package.sha256,
+        size=package.size,
+        accepted_at=now,
+        standing=verdict.standing,
+    )
+    seal = SealFacts(
+        id=document_id,
+        gateway=parts.site.code,
+        document_id=envelope.document_id,
+        sender=sender.code,
+        recipients=recipients,
+        sha256=package.sha256,
+        size=package.size,
+        attachments=tuple(SealedAttachment.of(a) for a in package.attachments),
+        verdict=verdict,
+        received_at=now,
+        sealed_at=now,
+    )
+    return NewDocument(
+        id=document_id,
+        kind=envelope.kind,
+        sender=sender.code,
+        sender_as_written=envelope.sender.code,
+        sender_name=envelope.sender.name or sender.name,
+        document_id=envelope.document_id,
+        identity=f"sha256:{package.sha256}" if is_status else identity,
+        alias=None if is_status else alias,
+        business_type=envelope.business_type,
+        revision="" if envelope.business_type is BusinessType.NEW else package.sha256,
+        targets=targets_of(envelope),
+        sha256=package.sha256,
+        size=package.size,
+        payload=_stored(parts, upload),
+        forward_sha256=completed.sha256 if completed else None,
+        forward_size=completed.size if completed else None,
+        forward_payload=_stored(parts, completed) if completed else None,
+        number=envelope.number.number,
+        notation=envelope.number.notation,
+        issued_on=envelope.issued_on,
+        type_name=envelope.document_type.name if envelope.document_type else None,
+        subject=envelope.subject,
+        lane=envelope.lane,
+        verdict=verdict,
+        warnings=(*package.warnings, *_warnings_of_time(envelope, now)),
+        attachments=package.attachments,
+        received_at=now,
+        received_from=caller.code,
+        receipt=json.dumps(make_receipt(facts, parts.key).as_json(), ensure_ascii=False),
+        seal=make_seal(seal, parts.key),
+    )
+
+
+def _again(known: DocumentRow, upload: Upload) -> NewDocument:
+    """The document as it was accepted first, so that only missing deliveries are added."""
+    return NewDocument(
+        id=known.id,
+        kind=known.kind,
+        sender=known.sender,
+        sender_as_written=known.sender_as_written,
+        identity=known.identity,
+        business_type=known.business_type,
+        revision="" if known.business_type is BusinessType.NEW else known.sha256,
+        targets=known.targets,
+        sha256=upload.sha256,
+        size=upload.size,
+        verdict=known.verdict,
+        received_at=known.received_at,
+        received_from=known.received_from,
+        receipt=known.receipt,
+        seal=known.seal,
+    )
+
+
+def _stored(parts: Parts, upload: Upload) -> bytes | None:
+    """The bytes to put into the ledger, or ``None`` once they are durable in the payload store."""
+    if upload.size <= parts.rules.inline_bytes and isinstance(upload.source, bytes):
+        return upload.source
+    faults.point("accept.before_payload")
+    with spooled(upload, parts.spool) as path:
+        parts.payloads.put(path, upload.sha256)
+    faults.point("accept.after_payload")
+    return None
+
+
+def _completed(parts: Parts, upload: Upload, package: Package, verdict: Verdict, now: datetime) -> Upload | None:
+    """The package with this gateway's hop and signature, when design D1 lets it be completed; else ``None``."""
+    if (
+        not parts.rules.complete_unsigned
+        or verdict.standing is not Standing.UNSIGNED
+        or package.signature_form is not SignatureForm.NONE
+        or not package.namespace_well_formed
+        or upload.size > _LARGEST_COMPLETED
+    ):
+        return None
+    raw = upload.source if isinstance(upload.source, bytes) else upload.source.read_bytes()
+    if package.envelope.kind is PackageKind.DOCUMENT:
+        raw = complete(raw, hop=Hop(code=parts.site.code, at=now))
+    return upload_of(sign_package(raw, parts.key))
+
+
+def _delivery(way: Route, envelope: Envelope, directory: Directory, now: datetime) -> NewDelivery:
+    agency = directory.get(way.recipient)
+    written = next((o.name for o in envelope.recipients if o.code == way.as_written), None)
+    return NewDelivery(
+        id=new_id(),
+        recipient=way.recipient,
+        as_written=way.as_written,
+        recipient_name=agency.name if agency else written,
+        via=way.via,
+        channel=way.endpoint.channel,
+        lane=envelope.lane,
+        due_at=now,
+        redirected_from=way.redirected_from,
+    )
+
+
+def new_status(envelope: Envelope, directory: Directory, reporter: AgencyCode, now: datetime) -> NewStatus:
+    """What a status package reports, with its agencies as the directory knows them."""
+    report = envelope.status
+    assert report is not None
+    response = envelope.responses[0]
+    identity, alias = names_in_reference(response)
+    receiver = _primary(directory, response.code, now) if response.code else reporter
+    # A recall is reported by the document's own sender, about the copy of the receiver that it asks.
+    recall = report.code is StatusCode.RECALL_ASKED
+    own = directory.get(reporter)
+    copies = tuple(a.code for a in directory.lineage(own)) if own else (reporter,)
+    return NewStatus(
+        id=new_id(),
+        code=report.code,
+        description=report.description,
+        reported_at=report.reported_at,
+        reporter=reporter,
+        about_sender=reporter if recall else receiver,
+        about_identity=identity,
+        about_alias=alias,
+        copy_of=(receiver,) if recall else copies,
+    )
+
+
+def _primary(directory: Directory, code: AgencyCode, at: datetime) -> AgencyCode:
+    agency = directory.find(code, at=at)
+    return agency.code if agency else AgencyCode.normal(code)
+
+
+def _warnings_of_time(envelope: Envelope, now: datetime) -> list[Violation]:
+    """What can be said only with a clock: a date of issue in the future (domain §1.2)."""
+    if envelope.issued_on is None or envelope.issued_on <= now.astimezone(VIETNAM_TIME).date():
+        return []
+    return [
+        Violation(
+            code="M.MessageHeader.PromulgationInfo.PromulgationDate",
+            severity=Severity.WARNING,
+            vi="Ngày ban hành ở tương lai so với lúc tiếp nhận.",
+            en="The date of issue lies in the future of the moment of receipt.",
+        )
+    ]
+
+
+def _record_refusal(parts: Parts, upload: Upload, error: DocumentError, caller: Agency, now: datetime) -> None:
+    parts.ledger.record_refusal(
+        NewRefusal(
+            at=now,
+            credential_agency=caller.code,
+            code=error.code,
+            path=error.path,
+            detail=error.detail,
+            sha256=upload.sha256,
+            size=upload.size,
+            payload=upload.source if isinstance(upload.source, bytes) else None,
+        )
+    )

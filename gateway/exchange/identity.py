@@ -1,0 +1,54 @@
+"""What a document is called, by its own package and by the packages that speak of it (domain §1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from gateway.model import BusinessType, DocumentId, Envelope, ResponseFor, normal_key
+
+
+def names_in_package(envelope: Envelope, sha256: str) -> tuple[str, str | None]:
+    """The identity of an accepted package and the second name under which statuses may refer to it."""
+    identity = envelope.identity or f"sha256:{sha256}"
+    by_number = _by_number(envelope.number.text, envelope.issued_on)
+    by_id = envelope.document_id.key if envelope.document_id else None
+    alias = next((n for n in (by_id, by_number) if n and n != identity), None)
+    return identity, alias
+
+
+def names_in_reference(response: ResponseFor) -> tuple[str, str | None]:
+    """The names that a ``ResponseFor`` gives its document, the better one first; empty when it gives none."""
+    by_id = response.document_id.key if response.document_id else None
+    by_number = _by_number(response.number, response.issued_on)
+    names = [n for n in (by_id, by_number) if n]
+    return (names[0] if names else "", names[1] if len(names) > 1 else None)
+
+
+def targets_of(envelope: Envelope) -> tuple[str, ...]:
+    """
+    Identities of the documents that a package operates on; empty for a new one.
+
+    A recall names its target in ``Bussiness`` or else re-uses the header's id; an update the
+    other way round, because the samples carry a foreign id in ``Bussiness`` (domain §1.6).
+    """
+    inner = envelope.business.document_id if envelope.business else None
+    outer = envelope.document_id
+    match envelope.business_type:
+        case BusinessType.REVOKE:
+            candidates = [inner, outer]
+        case BusinessType.UPDATE:
+            candidates = [outer, inner]
+        case BusinessType.REPLACE:
+            return _keys(r.document_id for r in (envelope.business.replacements if envelope.business else ()))
+        case BusinessType.NEW:
+            return ()
+    return _keys(candidates) or ((envelope.identity,) if envelope.identity else ())
+
+
+def _keys(ids: Iterable[DocumentId | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(i.key for i in ids if i is not None and i.key))
+
+
+def _by_number(number: str | None, issued_on: date | None) -> str | None:
+    return normal_key(f"~{issued_on:%Y/%m/%d},{number}") if number and issued_on else None

@@ -1,0 +1,51 @@
+"""What the use cases work with; joined in ``gateway.bootstrap``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway.directory import Directory, LocalSite
+from gateway.edxml import Limits
+from gateway.ledger import Ledger
+from gateway.model import Standing
+from gateway.payloads import PayloadStore
+from gateway.signing.keys import SigningKey
+from gateway.signing.trust import TrustAnchors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What this deployment accepts and does, as set by its operator."""
+
+    limits: Limits
+    accepts: frozenset[Standing]
+    """For senders without a policy of their own."""
+    minimum_rsa_bits: int
+    complete_unsigned: bool
+    """Whether packages without a signature get this gateway's hop and signature (design D1)."""
+    inline_bytes: int
+    """Packages up to this size live in the ledger (design D4)."""
+    body_limit_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything that a use case may touch."""
+
+    site: LocalSite
+    ledger: Ledger
+    payloads: PayloadStore
+    directory: Callable[[], Directory]
+    """The directory in force now; asked once per use, so that one use sees one version."""
+    key: SigningKey
+    """The gateway's own: receipts, seals, completed packages."""
+    anchors: TrustAnchors
+    rules: Rules
+    spool: Path
+    clock: Callable[[], datetime]
+    """Aware UTC."""
+    wake: Callable[[], None] = lambda: None
+    """Tells a worker in this process that something is due."""

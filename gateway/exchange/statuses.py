@@ -1,0 +1,229 @@
+"""
+Statuses that the gateway writes itself: on arrival, on a mailbox's refusal, and for agencies
+that report in JSON.
+
+They are packages like any other, signed by the gateway, and travel the same way (domain §1.7).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import structlog
+
+from gateway.edxml import write_status
+from gateway.errors import NotFound, NotPermitted, ReasonRequired, RoutingError
+from gateway.evidence.receipt import ReceiptFacts, make_receipt
+from gateway.evidence.seal import SealFacts, make_seal
+from gateway.exchange.accept import Answer, accept, new_status
+from gateway.exchange.parts import Parts
+from gateway.exchange.upload import upload_of
+from gateway.ledger.records import Claim, DeliveryRow, DocumentRow, NewDelivery, NewDocument, Reply, new_id
+from gateway.model import (
+    Agency,
+    AgencyCode,
+    DocumentId,
+    DocumentNumber,
+    Envelope,
+    Organization,
+    PackageKind,
+    ResponseFor,
+    SignedBy,
+    Standing,
+    StatusCode,
+    StatusReport,
+    Verdict,
+)
+from gateway.routing import route
+from gateway.signing.policy import Reason
+from gateway.signing.sign import sign_package
+
+ARRIVED = "Đã đến hệ thống của cơ quan nhận"
+"""Description of the automatic 01; the wire has one language."""
+
+_log = structlog.get_logger()
+
+
+def arrival_report(parts: Parts, claim: Claim, now: datetime) -> Reply | None:
+    """The automatic 01 for a delivery that a push has just completed; ``None`` for a status, which gets none."""
+    if claim.kind is PackageKind.STATUS:
+        return None
+    document = parts.ledger.document(claim.document_id)
+    delivery = parts.ledger.delivery(claim.delivery_id)
+    if document is None or delivery is None:
+        raise NotFound(f"The claimed delivery {claim.delivery_id} is not in the ledger.")
+    return own_report(parts, document, delivery, code=StatusCode.ARRIVED, description=ARRIVED, now=now)
+
+
+def own_report(
+    parts: Parts, document: DocumentRow, delivery: DeliveryRow, *, code: StatusCode, description: str, now: datetime
+) -> Reply | None:
+    """
+    A status on one delivery, made and signed by the gateway for the receiver.
+
+    It goes to the document's sender; when the directory knows no way there any more, it is still
+    recorded here, without a delivery, and logged.
+
+    :return: ``None`` when the document is itself a status.
+    """
+    if document.kind is PackageKind.STATUS:
+        return None
+    directory = parts.directory()
+    envelope = Envelope(
+        sender=Organization(code=delivery.as_written, name=delivery.recipient_name),
+        responses=(response_for(document),),
+        status=StatusReport(code=code, description=description, reported_at=now),
+    )
+    raw = sign_package(write_status(envelope), parts.key)
+    upload = upload_of(raw)
+    reporter = delivery.recipient
+    verdict = own_verdict(parts, now)
+    try:
+        ways = route([document.sender_as_written], directory, at=now)
+    except RoutingError as error:
+        _log.warning("no way back", action="status.no_way_back", document=document.id, code=error.code)
+        ways = ()
+    document_id = new_id()
+    facts = ReceiptFacts(
+        receipt_id=document_id,
+        gateway=parts.site.code,
+        document_id=None,
+        sender=reporter,
+        recipients=tuple(w.recipient for w in ways),
+        sha256=upload.sha256,
+        size=upload.size,
+        accepted_at=now,
+        standing=verdict.standing,
+    )
+    seal = SealFacts(
+        id=document_id,
+        gateway=parts.site.code,
+        document_id=None,
+        sender=reporter,
+        recipients=facts.recipients,
+        sha256=upload.sha256,
+        size=upload.size,
+        attachments=(),
+        verdict=verdict,
+        received_at=now,
+        sealed_at=now,
+    )
+    package = NewDocument(
+        id=document_id,
+        kind=PackageKind.STATUS,
+        sender=reporter,
+        sender_as_written=delivery.as_written,
+        sender_name=delivery.recipient_name,
+        identity=f"sha256:{upload.sha256}",
+        sha256=upload.sha256,
+        size=upload.size,
+        payload=raw,
+        verdict=verdict,
+        received_at=now,
+        received_from=parts.site.code,
+        receipt=json.dumps(make_receipt(facts, parts.key).as_json(), ensure_ascii=False),
+        seal=make_seal(seal, parts.key),
+    )
+    deliveries = tuple(
+        NewDelivery(
+            id=new_id(),
+            recipient=w.recipient,
+            as_written=w.as_written,
+            recipient_name=document.sender_name,
+            via=w.via,
+            channel=w.endpoint.channel,
+            due_at=now,
+            redirected_from=w.redirected_from,
+        )
+        for w in ways
+    )
+    return Reply(document=package, deliveries=deliveries, status=new_status(envelope, directory, reporter, now))
+
+
+def response_for(document: DocumentRow) -> ResponseFor:
+    """How a status refers to a document: by everything that the sender may look it up by."""
+    return ResponseFor(
+        code=document.sender_as_written,
+        number=DocumentNumber(number=document.number, notation=document.notation).text,
+        document_id=DocumentId(document.document_id) if document.document_id else None,
+        issued_on=document.issued_on,
+    )
+
+
+def own_verdict(parts: Parts, now: datetime) -> Verdict:
+    """The verdict on a package that this gateway has just signed."""
+    certificate = parts.key.certificate
+    return Verdict(
+        standing=Standing.VALID,
+        reason=Reason.VERIFIED,
+        judged_at=now,
+        signed_by=SignedBy.GATEWAY,
+        certificate_sha256=parts.key.certificate_sha256,
+        subject=certificate.subject.rfc4514_string(),
+    )
+
+
+def report_status(
+    parts: Parts,
+    *,
+    caller: Agency,
+    document_id: str,
+    code: StatusCode,
+    description: str | None,
+    reporter: AgencyCode | None = None,
+    reported_at: datetime | None = None,
+) -> Answer:
+    """
+    Report on a received document in plain words; the gateway writes the package.
+
+    :param document_id: the gateway's id of the document reported on.
+    :param reporter: for whose copy; needed only by a system that serves several agencies.
+    :param reported_at: aware; absent means the moment of the call, which is when it is reported.
+    :raises NotFound: no such document among those that the caller may see.
+    :raises NotPermitted: the caller does not speak for the reporter, or 13 is asked for by another than the sender.
+    :raises ReasonRequired: 02, 13 and 16 must say why.
+    """
+    if code.needs_reason and not (description and description.strip()):
+        raise ReasonRequired(path="description")
+    now = parts.clock()
+    document = parts.ledger.document(document_id)
+    if document is None or not parts.ledger.may_see(document_id, caller.code):
+        raise NotFound
+    if document.kind is PackageKind.STATUS:
+        raise NotPermitted("A status is not reported on.")
+    agency = _reporter(parts, document, caller=caller, reporter=reporter, code=code, now=now)
+    envelope = Envelope(
+        sender=agency,
+        responses=(response_for(document),),
+        status=StatusReport(code=code, description=description, reported_at=reported_at or now),
+    )
+    upload = upload_of(write_status(envelope))
+    return accept(parts, upload, caller=caller, made_here=True)
+
+
+def _reporter(
+    parts: Parts, document: DocumentRow, *, caller: Agency, reporter: AgencyCode | None, code: StatusCode, now: datetime
+) -> Organization:
+    """The recipient that the caller speaks for; with several, it must say which."""
+    if code is StatusCode.RECALL_ASKED:
+        raise NotPermitted("A recall is asked for with a package that names the receiver.")
+    directory = parts.directory()
+    mine = [
+        d
+        for d in parts.ledger.deliveries(document.id)
+        if d.via == caller.code or directory.speaks_for(caller, d.recipient, at=now)
+    ]
+    if reporter is not None:
+        wanted = directory.find(reporter, at=now)
+        mine = [d for d in mine if wanted is not None and d.recipient == wanted.code]
+    recipients = {d.recipient: d for d in mine}
+    if not recipients:
+        raise NotPermitted("The caller received no copy of this document.")
+    if len(recipients) > 1:
+        raise NotPermitted(
+            f"Say for which agency: {', '.join(sorted(recipients))}.",
+            path="agency",
+        )
+    delivery = next(iter(recipients.values()))
+    return Organization(code=delivery.as_written, name=delivery.recipient_name)
