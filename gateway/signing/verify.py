@@ -1,0 +1,222 @@
+"""
+The one door to a verified document (design D2).
+
+``judge`` says what is known of a package's signature and never raises for a bad one;
+``verify`` lets a package through when the sender's policy accepts that, and is the only
+maker of :class:`VerifiedDocument`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
+
+from gateway.edxml.package import Package, SignatureForm
+from gateway.edxml.parser import parse
+from gateway.errors import MalformedPackage, SignatureRejected
+from gateway.model import SignedBy, Standing, Verdict
+from gateway.signing import engine, form, policy as table
+from gateway.signing.form import EnvelopedSignature, Finding, Reference
+from gateway.signing.keys import fingerprint
+from gateway.signing.policy import DS, Reason, SignaturePolicy
+from gateway.signing.trust import TrustAnchors
+
+_DOOR = object()
+
+
+@dataclass(frozen=True)
+class VerifiedDocument:
+    """A package that has been judged and let in. Only :func:`verify` makes one."""
+
+    package: Package
+    verdict: Verdict
+    signed: bool
+    """True when a registered certificate's signature covers the whole package. When False, its
+    content is only what the caller's credential vouches for: it must not be shown as signed."""
+    door: InitVar[object]
+
+    def __post_init__(self, door: object) -> None:
+        if door is not _DOOR:
+            raise TypeError("A VerifiedDocument is made by gateway.signing.verify.verify alone.")
+
+
+def verify(
+    package: Package,
+    *,
+    sender: Sequence[x509.Certificate],
+    gateway: Sequence[x509.Certificate],
+    policy: SignaturePolicy,
+    anchors: TrustAnchors,
+    at: datetime,
+) -> VerifiedDocument:
+    """
+    Judge a package and let it in when the policy for its sender accepts the verdict.
+
+    The arguments are those of :func:`judge`.
+
+    :raises SignatureRejected: the verdict is not among ``policy.accepted``; it carries the verdict.
+        Reject; sending the same again will not help.
+    """
+    verdict = judge(package, sender=sender, gateway=gateway, policy=policy, anchors=anchors, at=at)
+    if verdict.standing not in policy.accepted:
+        raise SignatureRejected(verdict)
+    signed = verdict.standing in (Standing.VALID, Standing.VALID_WEAK, Standing.INDETERMINATE)
+    return VerifiedDocument(package, verdict, signed, _DOOR)
+
+
+def judge(
+    package: Package,
+    *,
+    sender: Sequence[x509.Certificate],
+    gateway: Sequence[x509.Certificate],
+    policy: SignaturePolicy,
+    anchors: TrustAnchors,
+    at: datetime,
+) -> Verdict:
+    """
+    Say what is known of the package's signature; a bad signature is a verdict, not an exception.
+
+    Whom to trust is never the document's to say: KeyInfo only chooses among the registered
+    certificates, and a KeyInfo that names none of them is refused. A signature of the right
+    kind that does not verify is ``invalid``, whatever is wrong with it.
+
+    :param package: as read; its content is not believed.
+    :param sender: certificates registered, at ``at``, for the agency that the package names as its sender.
+    :param gateway: those of the gateway that handed the package over; empty when an agency did.
+    :param at: the moment to judge certificates at, aware UTC: the time of receipt.
+    :return: the verdict with its evidence; reasons are those of :class:`Reason`.
+
+    Source: design D2; XML-DSig 1.1; W3C XML Signature Best Practices, "see what is signed".
+    """
+    candidates = [(c, SignedBy.SENDER) for c in sender] + [(c, SignedBy.GATEWAY) for c in gateway]
+    signature: EnvelopedSignature | None = None
+    try:
+        root = _signed_skeleton(package)
+        signature = form.take_apart(root, policy)
+        _compare_digest(package, signature.reference)
+        certificate, signed_by = _check_value(root, signature, candidates, policy, anchors, at)
+    except Finding as finding:
+        return _verdict(finding.standing, finding.reason, at, signature)
+    weak = table.is_weak(signature.signature_method, signature.reference.digest_method)
+    standing = Standing.VALID_WEAK if weak else Standing.VALID
+    return _verdict(standing, Reason.VERIFIED, at, signature, certificate=certificate, signed_by=signed_by)
+
+
+def _signed_skeleton(package: Package) -> etree._Element:
+    """
+    The root of a package that carries a real XML signature, fit to be examined.
+
+    :raises Finding: it carries none, or none that anybody could verify.
+    """
+    if not package.namespace_well_formed:
+        # Its canonical form is not defined, so no signature over it can ever have been right.
+        if package.signature_form is SignatureForm.NONE:
+            raise Finding(Reason.NONE, Standing.UNSIGNED)
+        raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
+    root = parse(package.skeleton).root
+    if root.find(f".//{{{DS}}}*") is None:
+        # What edxml says stands only when nothing of XML-DSig hides elsewhere in the package.
+        match package.signature_form:
+            case SignatureForm.FOREIGN:
+                raise Finding(Reason.FOREIGN_NAMESPACE, Standing.UNVERIFIABLE)
+            case SignatureForm.EMPTY:
+                raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
+            case SignatureForm.NONE:
+                raise Finding(Reason.NONE, Standing.UNSIGNED)
+            case SignatureForm.XMLDSIG:
+                raise Finding(Reason.STRUCTURE)
+    if form.is_placeholder(root):
+        raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
+    if package.has_comments:
+        raise Finding(Reason.COMMENTS)
+    return root
+
+
+def _compare_digest(package: Package, reference: Reference) -> None:
+    try:
+        digest = package.enveloped_digest(
+            c14n=reference.c14n, digest=reference.hash_name, inclusive_prefixes=reference.prefixes
+        )
+    except MalformedPackage as e:
+        raise Finding(Reason.STRUCTURE) from e  # A relative namespace URI has no canonical form.
+    if digest != reference.digest:
+        raise Finding(Reason.DIGEST_MISMATCH)
+
+
+def _check_value(
+    root: etree._Element,
+    signature: EnvelopedSignature,
+    candidates: Sequence[tuple[x509.Certificate, SignedBy]],
+    policy: SignaturePolicy,
+    anchors: TrustAnchors,
+    at: datetime,
+) -> tuple[x509.Certificate, SignedBy]:
+    """The registered certificate, good at ``at``, whose key made the signature."""
+    if not candidates:
+        raise Finding(Reason.NO_REGISTERED_CERTIFICATE, Standing.UNVERIFIABLE)
+    if signature.named_certificates:
+        named = set(signature.named_certificates)
+        candidates = [c for c in candidates if c[0].public_bytes(Encoding.DER) in named]
+        if not candidates:
+            raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
+    findings: list[Finding] = []
+    for certificate, signed_by in candidates:
+        try:
+            fault = fault_of(certificate, policy=policy, anchors=anchors, at=at)
+            if fault is not None:
+                raise Finding(fault)
+            engine.check(root, signature, certificate, at=at, read=lambda r: form.read_reference(r, policy))
+        except Finding as finding:
+            findings.append(finding)
+            continue
+        return certificate, signed_by
+    # Of several, a good certificate's mismatch says more than another one's expiry.
+    raise next((f for f in findings if f.reason is Reason.VALUE_MISMATCH), findings[0])
+
+
+def fault_of(
+    certificate: x509.Certificate, *, policy: SignaturePolicy, anchors: TrustAnchors, at: datetime
+) -> Reason | None:
+    """
+    Why a registered certificate may not vouch for a package at ``at``; ``None`` when it may.
+
+    Also what ``gateway doctor`` says of certificates near their end.
+    """
+    if at < certificate.not_valid_before_utc:
+        return Reason.CERTIFICATE_NOT_YET_VALID
+    if at > certificate.not_valid_after_utc:
+        return Reason.CERTIFICATE_EXPIRED
+    if not table.usage_allows_signing(certificate):
+        return Reason.CERTIFICATE_USAGE
+    if not table.key_is_strong(certificate, policy.minimum_rsa_bits):
+        return Reason.KEY_TOO_SMALL
+    if not anchors.trusts(certificate, at=at):
+        return Reason.CERTIFICATE_UNTRUSTED
+    return None
+
+
+def _verdict(
+    standing: Standing,
+    reason: Reason,
+    at: datetime,
+    signature: EnvelopedSignature | None,
+    *,
+    certificate: x509.Certificate | None = None,
+    signed_by: SignedBy | None = None,
+) -> Verdict:
+    return Verdict(
+        standing=standing,
+        reason=str(reason),
+        judged_at=at,
+        signed_by=signed_by,
+        certificate_sha256=fingerprint(certificate) if certificate else None,
+        subject=certificate.subject.rfc4514_string() if certificate else None,
+        signature_method=signature.signature_method if signature else None,
+        digest_method=signature.reference.digest_method if signature else None,
+        canonicalization=signature.reference.c14n.value if signature else None,
+    )
