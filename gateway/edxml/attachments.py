@@ -67,7 +67,7 @@ def read_contents(
                 vi="Có tệp đính kèm không được kê trong edXMLManifest.",
                 en="An attachment is not listed in edXMLManifest.",
             )
-        read = _attachment(section, decoded[index], partner, findings, limits, spool)
+        read = _attachment(section, decoded[index], partner, limits=limits, spool=spool)
         if read is not None:
             attachments.append(read[0])
             held[read[0]] = read[1]
@@ -107,9 +107,8 @@ def _pair(references: Sequence[Reference], encoded: Sequence[Section]) -> dict[i
     match(titles, [r.name for r in references])
     if len(references) == len(encoded):
         # By position, but never against two ids that are both there and differ.
-        for i in sorted(free_encoded & free_references):
-            if not ids[i] or not references[i].content_id:
-                found[i] = i
+        left = free_encoded & free_references
+        found |= {i: i for i in left if not ids[i] or not references[i].content_id}
     return found
 
 
@@ -117,10 +116,11 @@ def _attachment(
     section: Section,
     decoded: Base64Sink | None,
     partner: Reference | None,
-    findings: Findings,
+    *,
     limits: Limits,
     spool: Spool,
 ) -> tuple[Attachment, Content] | None:
+    findings = section.findings
     content_path = f"{_ENCODED}.{names.CONTENT}"
     content_id = bare_id(section.text("ContentId", longest=255) or "")
     name = section.text("AttachmentName", longest=500)

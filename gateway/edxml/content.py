@@ -24,6 +24,7 @@ from gateway.edxml.limits import Limits
 from gateway.errors import PackageLimitExceeded
 
 _IN_MEMORY = 64 * 1024
+_IN_MEMORY_IN_ALL = 1024 * 1024
 _PIECE = 256 * 1024
 _HEAD = 1024
 _ZIP: Final = b"PK\x03\x04"
@@ -34,13 +35,12 @@ _LARGEST_LISTING = 1024 * 1024
 _RATIO_FLOOR = 1024 * 1024
 _BLANKS = b" \t\r\n"
 
-_ZIP_FILES = frozenset(
-    "zip docx docm dotx xlsx xlsm xltx xlsb pptx pptm ppsx odt ods odp odg ott vsdx jar apk epub asice asic kmz 7z rar".split()
-)
-"""Extensions whose files are themselves ZIPs, or must never be opened."""
+_OFFICE_FILES = "docx docm dotx xlsx xlsm xltx xlsb pptx pptm ppsx odt ods odp odg ott vsdx"
+_ZIP_FILES = frozenset(f"{_OFFICE_FILES} zip jar apk epub asice asic kmz".split())
+"""Extensions whose files are themselves ZIPs."""
 _NEVER_UNWRAPPED = frozenset({"zip"})
 """The kit never unwraps these, whatever they hold (domain §1.8)."""
-_TEXT_FILES = frozenset("txt xml csv html htm json md log eml edxml svg xsl xsd".split())
+_TEXT_FILES = frozenset(["txt", "xml", "csv", "html", "htm", "json", "md", "log", "eml", "edxml", "svg", "xsl", "xsd"])
 
 _MAGIC = (
     (b"%PDF-", "application/pdf"),
@@ -104,17 +104,22 @@ class Spool:
     def __init__(self, parent: Path) -> None:
         self._parent = parent
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._count = 0
+        self._files: list[BinaryIO] = []
+        self.in_memory = 0
+        """Bytes of small contents that are held instead of spooled."""
 
-    def new_file(self) -> Path:
-        """The path of a file that does not exist yet; its name owes nothing to the package."""
+    def new_file(self) -> tuple[Path, BinaryIO]:
+        """A new empty file, open for writing; its name owes nothing to the package."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="package-", dir=self._parent)
-        self._count += 1
-        return Path(self._folder.name) / str(self._count)
+        path = Path(self._folder.name) / str(len(self._files))
+        self._files.append(path.open("xb"))
+        return path, self._files[-1]
 
     def close(self) -> None:
         """Remove everything."""
+        for file in self._files:
+            file.close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -172,9 +177,8 @@ class Sink:
         self._inspect(data, final=False)
         if self._buffer is not None:
             self._buffer += data
-            if len(self._buffer) > _IN_MEMORY:
-                self._path = self._spool.new_file()
-                self._file = self._path.open("xb")
+            if len(self._buffer) > _IN_MEMORY or self._spool.in_memory + len(self._buffer) > _IN_MEMORY_IN_ALL:
+                self._path, self._file = self._spool.new_file()
                 self._file.write(self._buffer)
                 self._buffer = None
         elif self._file is not None:
@@ -190,6 +194,7 @@ class Sink:
             held = self._path
         else:
             held = bytes(self._buffer or b"")
+            self._spool.in_memory += len(held)
         # A destroyed file is text throughout; a sound binary file fails to be UTF-8 within its first bytes.
         # Pieces of one destroyed file among sound ones show by density: chance makes one in 16 million bytes.
         mangled = self._replaced >= 1 and (self._decoder is not None or self._replaced * 300 > self.size)
@@ -201,11 +206,6 @@ class Sink:
             textual=self._decoder is not None and not re.search(rb"[\x00-\x08\x0e-\x1f]", self._head),
             held=held,
         )
-
-    def close(self) -> None:
-        """Let go of the file, after a failure too."""
-        if self._file is not None:
-            self._file.close()
 
     def _inspect(self, data: bytes, *, final: bool) -> None:
         self._replaced += data.count(_REPLACEMENT)
@@ -224,6 +224,7 @@ class Base64Sink:
         self.fault: str | None = None
         self._left = b""
         self._padded = False
+        self._finished: Content | None = None
 
     def feed(self, text: bytes) -> None:
         """Take more text; blanks anywhere are allowed."""
@@ -240,10 +241,11 @@ class Base64Sink:
 
     def finish(self) -> Content | None:
         """The content; ``None`` when the text was not base64, and ``fault`` says why."""
-        if self.fault is None and self._left:
-            self.fault = "it ends in the middle of a group"
-        content = self.sink.finish()
-        return content if self.fault is None else None
+        if self._finished is None:
+            if self.fault is None and self._left:
+                self.fault = "it ends in the middle of a group"
+            self._finished = self.sink.finish()
+        return self._finished if self.fault is None else None
 
     def _decode(self, groups: bytes) -> None:
         if self._padded:
@@ -397,8 +399,6 @@ def _extract(file: BinaryIO, entry: zipfile.ZipInfo, packed: int, spool: Spool, 
                     )
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as e:
         raise _bad_zip("it is broken", "bị hỏng") from e
-    finally:
-        sink.close()
     return sink.finish()
 
 

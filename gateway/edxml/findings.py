@@ -10,7 +10,7 @@ _LONGEST_PATH = 160
 
 
 class Findings:
-    """What departs from the standard in one package; sentences never quote the package's text, which may be personal."""
+    """What departs from the standard in one package; sentences never quote its text, which may be personal."""
 
     def __init__(self) -> None:
         self.respelled = False

@@ -13,7 +13,9 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from gateway.model import VIETNAM_TIME
 
-_DATE = r"(?:(?P<y>[0-9]{4})(?P<s>[/-])(?P<m>[0-9]{1,2})(?P=s)(?P<d>[0-9]{1,2})|(?P<d2>[0-9]{1,2})(?P<s2>[/-])(?P<m2>[0-9]{1,2})(?P=s2)(?P<y2>[0-9]{4}))"
+_YEAR_FIRST = r"(?P<y>[0-9]{4})(?P<s>[/-])(?P<m>[0-9]{1,2})(?P=s)(?P<d>[0-9]{1,2})"
+_DAY_FIRST = r"(?P<d2>[0-9]{1,2})(?P<s2>[/-])(?P<m2>[0-9]{1,2})(?P=s2)(?P<y2>[0-9]{4})"
+_DATE = rf"(?:{_YEAR_FIRST}|{_DAY_FIRST})"
 _TIME = r"(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:\.(?P<f>[0-9]{1,9}))?)?"
 _ZONE = r"(?P<z>Z|z|[+-][0-9]{2}:?[0-9]{2})"
 _MOMENT = re.compile(rf"{_DATE}(?:[T ]\s*{_TIME}\s*{_ZONE}?)?")

@@ -256,7 +256,7 @@ def refuse_xinclude(root: etree._Element) -> None:
 def _unbound_prefixes(error: etree.XMLSyntaxError) -> list[str]:
     """The undeclared prefixes; empty when anything else was wrong."""
     found: dict[str, None] = {}
-    for entry in error.error_log:
+    for entry in error.error_log:  # type: ignore[attr-defined] # the stubs forget that it iterates
         match = _UNBOUND_PREFIX.match(entry.message)
         if entry.type not in _NS_ERRORS or match is None:
             return []

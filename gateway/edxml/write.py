@@ -170,7 +170,7 @@ class _Writer:
     def number(self, name: str, value: int | None) -> None:
         self.text(name, None if value is None else str(value))
 
-    def digit(self, name: str, value: bool | None) -> None:  # noqa: FBT001 - a field's value, not a switch
+    def digit(self, name: str, value: bool | None) -> None:
         self.text(name, None if value is None else "1" if value else "0")
 
     def date(self, name: str, value: date | None) -> None:
