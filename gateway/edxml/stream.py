@@ -176,7 +176,7 @@ class _Walk(Guard):
         return ({**scope, **declared} if declared else scope), plain
 
 
-class _DigestWalk(_Walk):
+class DigestWalk(_Walk):
     """The second pass: nothing but the digest."""
 
     def __init__(self, limits: Limits, prolog: Prolog, recipe: Recipe) -> None:
@@ -258,7 +258,8 @@ class Splitter(_Walk):
             self._recorded.append(tag)
             self._look(tag)
         pairs = zip(tag.written[::2], tag.written[1::2], strict=True)
-        self._keep(f"<{tag.name}{''.join(f' {key}="{escape_attribute(value)}"' for key, value in pairs)}>")
+        written = "".join(f' {key}="{escape_attribute(value)}"' for key, value in pairs)
+        self._keep(f"<{tag.name}{written}>")
         if self._content is not None:
             self._content.fault = "it holds elements"
         elif self.depth == _DEEPEST and self._path == _CONTENT_PATH:
@@ -376,6 +377,6 @@ class StreamedPackage:
         made = self._pass.digest
         if made is not None and self._pass.recipe == recipe:
             return made
-        walk = _DigestWalk(self._limits, self.source.prolog, recipe)
+        walk = DigestWalk(self._limits, self.source.prolog, recipe)
         walk.feed(self.source.chunks())
         return walk.result()
