@@ -56,6 +56,23 @@ def grouped(claims: Iterable[Claim]) -> list[Group]:
     return [Group(claims=tuple(g[i : i + size])) for g in groups.values() for i in range(0, len(g), size)]
 
 
+def stored_payload(
+    inline: Callable[[str], bytes | None], store: Callable[[str], BinaryIO]
+) -> Callable[[str], bytes | BinaryIO]:
+    """
+    How a ``Sender`` gets at packages: from the ledger, or else from the payload store (design D4).
+
+    :param inline: ``Ledger.payload``.
+    :param store: ``PayloadStore.open``.
+    """
+
+    def payload(sha256: str) -> bytes | BinaryIO:
+        content = inline(sha256)
+        return store(sha256) if content is None else content
+
+    return payload
+
+
 class Sender:
     """What a try needs besides its claims."""
 

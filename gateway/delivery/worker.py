@@ -17,92 +17,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from gateway import faults
-from gateway.delivery.circuit import Circuit, CircuitPolicy
+from gateway.delivery.attempt import ArrivalReport, Attempts, Clock, Meter, Queue, Uncounted
+from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.retry import POLICIES, RetryPolicy
-from gateway.delivery.send import Group, Sender, Tried, grouped
+from gateway.delivery.send import Group, Sender, grouped
 from gateway.errors import (
-    EndpointMisconfigured,
     GatewayError,
-    PeerAnswerUnusable,
-    PeerFailed,
-    PeerRefused,
-    PeerUnreachable,
 )
 from gateway.ledger.records import (
-    Abandoned,
     Claim,
-    Delivered,
-    EndpointState,
-    Failed,
-    Forwarded,
-    Outcome,
-    Refused,
-    Reply,
 )
-from gateway.model import AgencyCode, Channel, DeliveryState, Lane
+from gateway.model import AgencyCode, Lane
 
 _log = structlog.get_logger()
-
-_ENDPOINT_AT_FAULT = (PeerUnreachable, PeerFailed, PeerAnswerUnusable, EndpointMisconfigured)
-"""Failures that say something about the endpoint, and not about one document or about ourselves."""
-
-Clock = Callable[[], datetime]
-_Replies = Mapping[str, Reply | None]
-"""By delivery id."""
 
 
 def utc_now() -> datetime:
     """The clock of a running gateway."""
     return datetime.now(UTC)
-
-
-class Queue(Protocol):
-    """What the worker needs of the ledger; its contract is in ``gateway.ledger.ledger``."""
-
-    def claim(
-        self,
-        *,
-        worker: str,
-        now: datetime,
-        lease: timedelta,
-        limit: int,
-        per_endpoint: int = 2,
-        channels: Sequence[Channel] = (Channel.PUSH, Channel.PEER),
-        without: Collection[AgencyCode] = (),
-    ) -> list[Claim]: ...
-    def settle(self, claim: Claim, outcome: Outcome, *, now: datetime, reply: Reply | None = None) -> DeliveryState: ...
-    def extend(self, claims: Sequence[Claim], *, now: datetime, lease: timedelta) -> set[str]: ...
-    def release(self, claims: Sequence[Claim], *, now: datetime) -> int: ...
-    def endpoint(self, via: AgencyCode) -> EndpointState: ...
-    def endpoint_failed(
-        self, via: AgencyCode, *, code: str, now: datetime, open_until: datetime | None
-    ) -> EndpointState: ...
-    def endpoint_succeeded(self, via: AgencyCode, *, now: datetime) -> None: ...
-
-
-class Meter(Protocol):
-    """Who counts; the metrics live elsewhere."""
-
-    def attempted(self, *, channel: Channel, lane: Lane, outcome: str, seconds: float) -> None:
-        """One delivery was tried; ``outcome`` as the ledger names it, or ``lost`` with its lease."""
-
-    def circuit_opened(self, via: AgencyCode) -> None:
-        """One endpoint is left alone for a time."""
-
-
-class Uncounted:
-    """A meter that counts nothing."""
-
-    def attempted(self, *, channel: Channel, lane: Lane, outcome: str, seconds: float) -> None:
-        """Nothing."""
-
-    def circuit_opened(self, via: AgencyCode) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +71,7 @@ class Worker:
         name: str,
         queue: Queue,
         sender: Sender,
-        arrival_report: Callable[[Claim, datetime], Reply | None] | None = None,
+        arrival_report: ArrivalReport | None = None,
         policies: Mapping[Lane, RetryPolicy] = POLICIES,
         circuits: CircuitPolicy | None = None,
         pace: Pace | None = None,
@@ -152,20 +88,22 @@ class Worker:
         """
         self._name = name
         self._queue = queue
-        self._sender = sender
-        self._arrival_report = arrival_report
-        self._policies = policies
-        self._circuits = circuits or CircuitPolicy()
+        self._attempts = Attempts(
+            queue=queue,
+            sender=sender,
+            arrival_report=arrival_report,
+            policies=policies,
+            circuits=circuits or CircuitPolicy(),
+            jitter=jitter,
+            meter=meter or Uncounted(),
+        )
         self._pace = pace or Pace()
         self._clock = clock
-        self._jitter = jitter
-        self._meter = meter or Uncounted()
         self._news = threading.Event()
         self._woken = False
         self._lock = threading.Lock()
         self._running: Counter[AgencyCode] = Counter()
         self._held: dict[str, Claim] = {}
-        self._noted: dict[AgencyCode, datetime] = {}
         # What follows belongs to the claiming thread alone.
         self._ready: list[tuple[float, Group]] = []
         self._unfinished: set[AgencyCode] = set()
@@ -352,7 +290,7 @@ class Worker:
                 if starts:
                     self._running[group.via] += 1
             if starts:
-                pool.submit(self._attempt, group, clock).add_done_callback(partial(self._done, group))
+                pool.submit(self._attempts.make, group, clock).add_done_callback(partial(self._done, group))
             else:
                 waiting.append(entry)
         self._ready = waiting
@@ -371,132 +309,3 @@ class Worker:
             # Neither sent nor settled for a reason that nobody foresaw; the lease ends, and it is due again.
             _log.error("worker.fault", worker=self._name, via=group.via, exc_info=error)
         self._news.set()
-
-    # Trying
-
-    def _attempt(self, group: Group, clock: Clock) -> None:
-        """One request and what follows from it; runs in the pool."""
-        started = time.monotonic()
-        faults.point("deliver.before_send")
-        tries = self._try(group, clock)
-        faults.point("deliver.after_send")
-        for tried, replies in tries:
-            self._conclude(tried, replies, clock(), time.monotonic() - started)
-
-    def _try(self, group: Group, clock: Clock) -> list[tuple[Tried, _Replies]]:
-        try:
-            return [(tried, self._replies(tried, clock())) for tried in self._sender.send(group, now=clock())]
-        except Exception:  # noqa: BLE001 # a bug met by one document must not stop the others; it becomes a failed try
-            claim = group.claims[0]
-            _log.exception("delivery.fault", delivery=claim.delivery_id, document=claim.document_id, via=claim.via)
-            return [(Tried(group=group, result=GatewayError("The attempt met a fault of the gateway.")), {})]
-
-    def _replies(self, tried: Tried, now: datetime) -> _Replies:
-        """Status 01 for each document that the receiver's own system has now; a peer reports arrival itself."""
-        if self._arrival_report is None or not isinstance(tried.result, Delivered):
-            return {}
-        return {claim.delivery_id: self._arrival_report(claim, now) for claim in tried.group.claims}
-
-    def _conclude(self, tried: Tried, replies: _Replies, now: datetime, seconds: float) -> None:
-        """Settle every delivery of one request, and what it says about the endpoint."""
-        circuit = self._endpoint_learns(tried, now)
-        for claim in tried.group.claims:
-            outcome = self._outcome(claim, tried.result, circuit, now)
-            try:
-                faults.point("deliver.before_settle")
-                self._queue.settle(claim, outcome, now=now, reply=replies.get(claim.delivery_id))
-                faults.point("deliver.after_settle")
-            except GatewayError as e:
-                # LeaseLost: another worker has it, and sends again what we sent; the receiver knows it by its id.
-                # Otherwise the ledger could not record the try: it is due again when the lease ends.
-                self._report(claim, e, seconds)
-            else:
-                self._report(claim, outcome, seconds)
-
-    def _outcome(
-        self, claim: Claim, result: Delivered | Forwarded | GatewayError, circuit: Circuit | None, now: datetime
-    ) -> Outcome:
-        if not isinstance(result, GatewayError):
-            return result
-        if isinstance(result, PeerRefused):
-            return Refused(code=result.code, detail=result.detail)
-        asked = result.retry_at if isinstance(result, PeerFailed) else None
-        at = self._policies[claim.lane].next_attempt(
-            since=claim.trying_since, attempts=claim.attempt, now=now, jitter=self._jitter(), not_before=asked
-        )
-        if at is None:
-            return Abandoned(code=result.code, detail=result.detail)
-        if circuit is not None and circuit.open_until is not None and asked is None:
-            # The circuit paces the tries now, with one probe at a time. A longer wait of its own would only
-            # keep the document here after the endpoint has come back.
-            at = min(at, max(circuit.open_until, now))
-        return Failed(code=result.code, detail=result.detail, retry_at=at)
-
-    # What the endpoint's circuit learns
-
-    def _endpoint_learns(self, tried: Tried, now: datetime) -> Circuit | None:
-        """Tell the ledger how the endpoint did; the circuit after a failure, ``None`` when none is open."""
-        via, claim = tried.group.via, tried.group.claims[0]
-        try:
-            if isinstance(tried.result, _ENDPOINT_AT_FAULT):
-                return self._endpoint_failed(via, tried.result.code, now)
-            if isinstance(tried.result, Delivered | Forwarded | PeerRefused):
-                self._endpoint_succeeded(claim, now)
-        except GatewayError as e:
-            _log.error("worker.circuit_not_recorded", via=via, code=e.code)
-        return None
-
-    def _endpoint_failed(self, via: AgencyCode, code: str, now: datetime) -> Circuit:
-        state = self._queue.endpoint(via)
-        before = Circuit(failures=state.failures, open_until=state.open_until)
-        after = self._circuits.after_failure(before, now=now, jitter=self._jitter())
-        opened = after.open_until if after.open_until != before.open_until else None
-        self._queue.endpoint_failed(via, code=code, now=now, open_until=opened)
-        if opened is not None:
-            _log.warning("endpoint.opened", via=via, code=code, failures=after.failures, until=opened.isoformat())
-            self._meter.circuit_opened(via)
-        return after
-
-    def _endpoint_succeeded(self, claim: Claim, now: datetime) -> None:
-        """Close the circuit; when there is nothing to close, only the time of the last success, once a minute."""
-        with self._lock:
-            noted = self._noted.get(claim.via)
-            due = noted is None or now - noted >= timedelta(minutes=1)
-            if not (due or claim.probe or claim.endpoint_failures):
-                return
-            self._noted[claim.via] = now
-        self._queue.endpoint_succeeded(claim.via, now=now)
-
-    # The log
-
-    def _report(self, claim: Claim, outcome: Outcome | GatewayError, seconds: float) -> None:
-        """One line and one count for one try of one delivery."""
-        name, action = _NAMES.get(type(outcome), _LOST)
-        self._meter.attempted(channel=claim.channel, lane=claim.lane, outcome=name, seconds=seconds)
-        facts = {
-            "delivery": claim.delivery_id,
-            "document": claim.document_id,
-            "recipient": claim.recipient,
-            "via": claim.via,
-            "channel": claim.channel.value,
-            "attempt": claim.attempt,
-            "seconds": round(seconds, 4),
-        }
-        if isinstance(outcome, Delivered | Forwarded):
-            _log.info(action, **facts)
-            return
-        facts |= {"code": outcome.code, "detail": outcome.detail}
-        if isinstance(outcome, Failed):
-            facts["retry_at"] = outcome.retry_at.isoformat()
-        _log.warning(action, **facts)
-
-
-_NAMES: Mapping[type, tuple[str, str]] = {
-    Delivered: ("delivered", "delivery.delivered"),
-    Forwarded: ("forwarded", "delivery.forwarded"),
-    Failed: ("failed", "delivery.attempt_failed"),
-    Refused: ("refused", "delivery.refused"),
-    Abandoned: ("abandoned", "delivery.abandoned"),
-}
-"""Outcome of a try: its name in the metrics, and the action in the log, which is that of the ledger's event."""
-_LOST = ("lost", "delivery.not_settled")

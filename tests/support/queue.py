@@ -128,6 +128,8 @@ class MemoryQueue:
                 if counts[via] >= (1 if probe else per_endpoint) or len(taken) >= limit:
                     continue
                 counts[via] += 1
+                if probe:  # open to everybody else until the probe's lease ends
+                    self.circuits[via] = replace(state, open_until=now + lease)
                 entry.attempts += 1
                 entry.state, entry.due_at, entry.token = DeliveryState.LEASED, now + lease, f"t-{next(self._numbers)}"
                 taken.append(
