@@ -1,36 +1,261 @@
-"""Opening, preparing and checking the database."""
+"""Opening, preparing and checking the database; transactions; one translation of the drivers' errors."""
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+import alembic.command
+import alembic.config
+import alembic.script
+import psycopg.errors
+import pysqlite3
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy.pool import Pool
 
-def open_engine(url: str) -> Engine:
-    """
-    An engine for ``sqlite:///file`` or ``postgresql+psycopg://…``.
+from gateway.errors import GatewayError, LedgerOutdated, LedgerUnavailable, SettingsInvalid, StorageFull
 
-    On SQLite every transaction begins as ``BEGIN IMMEDIATE`` unless its connection has the execution
-    option ``read_only`` (``engine.execution_options(read_only=True)``).
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
-    :raises SettingsInvalid: for any other kind of URL.
-    """
-    raise NotImplementedError
+_BUSY_SECONDS = 30.0
+"""How long a SQLite writer waits for another process before the ledger counts as unavailable."""
 
+_PREPARE_LOCK = 0x65646F63
+"""PostgreSQL advisory lock held while migrating; any fixed number of our own."""
 
-def prepare(engine: Engine) -> None:
-    """Bring the tables to this version and set WAL; before workers start. Safe when two processes do it at once."""
-    raise NotImplementedError
-
-
-def check(engine: Engine) -> None:
-    """
-    Make sure that the tables are of this version.
-
-    :raises LedgerOutdated: they are not; ``prepare`` brings them there.
-    """
-    raise NotImplementedError
+_FIRST_SAFE_SQLITE = (3, 51, 3)
+"""Earlier ones can corrupt a WAL database while one connection checkpoints and another commits ("WAL-reset")."""
 
 
 def sqlite_version_is_safe() -> bool:
     """False for the SQLite versions that can corrupt a WAL database (3.7.0–3.51.2)."""
-    raise NotImplementedError
+    return tuple(pysqlite3.sqlite_version_info) >= _FIRST_SAFE_SQLITE
+
+
+def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> Engine:
+    """
+    An engine for ``sqlite:///file`` or ``postgresql+psycopg://…``; connects when first used.
+
+    On SQLite every transaction begins as ``BEGIN IMMEDIATE`` unless its connection has the execution
+    option ``read_only`` (``engine.execution_options(read_only=True)``): a transaction that began by
+    reading cannot always go on to write.
+
+    :param busy_seconds: how long a SQLite writer waits for the others.
+    :raises SettingsInvalid: for any other kind of URL.
+    """
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as e:
+        raise SettingsInvalid("ledger.url is not a database URL.", path="ledger.url") from e
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite") and parsed.database not in (None, "", ":memory:"):
+        return _open_sqlite(parsed, busy_seconds)
+    if parsed.drivername == "postgresql+psycopg":
+        return _open_postgresql(parsed)
+    raise SettingsInvalid(
+        f"ledger.url must be sqlite:///<file> or postgresql+psycopg://…, not {parsed.drivername}.", path="ledger.url"
+    )
+
+
+def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
+    engine = create_engine(
+        url,
+        module=pysqlite3.dbapi2,
+        connect_args={"timeout": busy_seconds},
+        pool_size=16,
+        max_overflow=48,
+        pool_timeout=busy_seconds,
+    )
+    event.listen(engine, "connect", _on_sqlite_connect)
+    event.listen(engine, "begin", _on_sqlite_begin)
+    _write_locks[engine.pool] = _WriteLock(busy_seconds)
+    return engine
+
+
+def _on_sqlite_connect(connection: Any, _record: Any) -> None:
+    # The driver would begin transactions by itself, and not for every statement; we begin them.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _open_postgresql(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_size=16,
+        max_overflow=48,
+        pool_timeout=_BUSY_SECONDS,
+        # A server that was restarted meanwhile costs one more connection, not an error.
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+    )
+
+
+# Transactions
+
+
+class _WriteLock:
+    """
+    Lines up the writers of one process.
+
+    SQLite has one writer at a time, and those that wait poll for it with growing pauses; in
+    line they neither starve nor sleep. Writers of other processes are still waited for by SQLite.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._lock = threading.Lock()
+        self._seconds = seconds
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=self._seconds):
+            raise LedgerUnavailable("The ledger is locked by another writer.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+_write_locks: weakref.WeakKeyDictionary[Pool, _WriteLock] = weakref.WeakKeyDictionary()
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """
+    A transaction that writes: durable when the block ends, gone when it raises.
+
+    :raises LedgerUnavailable: the database cannot be used now; nothing was changed.
+    :raises StorageFull: there is no room; nothing was changed.
+    :raises LedgerOutdated: the tables are not there.
+    """
+    lock = _write_locks.get(engine.pool)
+    with lock.held() if lock else contextlib.nullcontext(), translated(), engine.begin() as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads, of one moment on SQLite; errors as in ``writing``."""
+    with translated(), engine.execution_options(read_only=True).begin() as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn what the drivers raise into the gateway's own errors; statements that are wrong stay what they are."""
+    try:
+        yield
+    except exc.DBAPIError as e:
+        error = _translate(e)
+        if error is None:
+            raise
+        raise error from e
+    except exc.TimeoutError as e:
+        raise LedgerUnavailable("No connection to the ledger became free in time.") from e
+
+
+def _translate(error: exc.DBAPIError) -> GatewayError | None:
+    cause = error.orig
+    name = type(cause).__name__
+    if isinstance(cause, psycopg.errors.DiskFull) or "database or disk is full" in str(cause):
+        return StorageFull("The ledger has no room left.")
+    if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn) or _lacks_table(cause):
+        return LedgerOutdated()
+    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError) or error.connection_invalidated:
+        # The driver's sentence may name hosts and files; it stays in the chained cause.
+        return LedgerUnavailable(f"The ledger cannot be used now ({name}).")
+    if isinstance(cause, pysqlite3.dbapi2.DatabaseError) and "not a database" in str(cause):
+        return LedgerUnavailable("The ledger's file is not a database.")
+    return None
+
+
+def _lacks_table(cause: BaseException | None) -> bool:
+    return isinstance(cause, pysqlite3.dbapi2.OperationalError) and str(cause).startswith(
+        ("no such table", "no such column")
+    )
+
+
+# Migrations
+
+
+def prepare(engine: Engine) -> None:
+    """
+    Bring the tables to this version and set WAL; before workers start.
+
+    Safe when two processes do it at once: the second waits and finds everything done.
+
+    :raises LedgerUnavailable: the database cannot be used, or another writer holds it.
+    """
+    if engine.dialect.name == "sqlite":
+        _set_wal(engine)
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PREPARE_LOCK})
+        config = _alembic()
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+
+
+def _set_wal(engine: Engine) -> None:
+    """
+    Switch to WAL, which the file then remembers.
+
+    SQLite answers "locked" at once, whatever the timeout, when two connections switch together: try again.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            with translated(), contextlib.closing(engine.raw_connection()) as raw:
+                cursor = raw.cursor()
+                cursor.execute("PRAGMA journal_mode = WAL")
+                mode = cursor.fetchone()
+                cursor.close()
+        except (LedgerUnavailable, pysqlite3.dbapi2.OperationalError) as e:
+            if time.monotonic() > deadline or "locked" not in str(e.__cause__ or e):
+                raise e if isinstance(e, LedgerUnavailable) else LedgerUnavailable(f"WAL cannot be set: {e}.") from e
+            time.sleep(0.05)
+            continue
+        if mode is None or str(mode[0]).lower() != "wal":
+            raise LedgerUnavailable(
+                "This file system does not allow SQLite's WAL mode; use a local disk or PostgreSQL."
+            )
+        return
+
+
+def check(engine: Engine) -> None:
+    """
+    Make sure that the database answers and that its tables are of this version.
+
+    :raises LedgerOutdated: they are not; ``prepare`` brings them there.
+    :raises LedgerUnavailable: it does not answer.
+    """
+    with reading(engine) as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    if present != _newest():
+        raise LedgerOutdated(f"{LedgerOutdated.en()} They are of version {present or 'none'}.")
+
+
+@cache
+def _newest() -> str | None:
+    return alembic.script.ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def _alembic() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    # Alembic would otherwise split paths at colons and spaces and warn about it.
+    config.set_main_option("path_separator", "os")
+    return config

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine
 
+from gateway.errors import DocumentConflict
+from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused
+from gateway.ledger.engine import reading, writing
 from gateway.ledger.records import (
     DEFAULT_BOUNDS,
     EVERYTHING,
@@ -77,17 +81,24 @@ class Ledger:
         :param status: given exactly when ``document.kind`` is a status.
         :raises DocumentConflict: other bytes under an identity that is taken; recorded as an event.
         """
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            result = acceptance.accept(connection, document, deliveries, status, events)
+        # Raised after the commit: that there was a conflict is a fact to keep.
+        if isinstance(result, acceptance.Conflict):
+            raise DocumentConflict(existing=result.existing)
+        return result
 
     def record_refusal(self, refusal: NewRefusal) -> int:
         """Keep a package that was turned away, within bounds; the oldest go first. Returns its number."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return refused.keep(connection, refusal, self._refusals)
 
     # Documents
 
     def document(self, document_id: str) -> DocumentRow | None:
         """One document by the gateway's id."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.document(connection, document_id)
 
     def find_document(
         self,
@@ -98,15 +109,18 @@ class Ledger:
         kind: PackageKind = PackageKind.DOCUMENT,
     ) -> DocumentRow | None:
         """The first document of a sender known under an identity or alias; of that business type when given."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.find_document(connection, sender, identity, business_type, kind)
 
     def payload(self, sha256: str) -> bytes | None:
         """The bytes of a package kept in the ledger; ``None`` when it is in the payload store, or unknown."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.payload(connection, sha256)
 
     def may_see(self, document_id: str, agency: AgencyCode) -> bool:
         """Whether this agency sent it, handed it over, or is recipient or endpoint of one of its deliveries."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.may_see(connection, document_id, agency)
 
     # The queue
 
@@ -130,7 +144,14 @@ class Ledger:
 
         :param without: endpoints (``via``) that the worker is busy with already.
         """
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            heads = queue.due_heads(connection, now=now, channels=channels, without=without)
+        if not heads or limit < 1:
+            return []
+        with writing(self.engine) as connection:
+            return queue.claim(
+                connection, heads, worker=worker, now=now, lease=lease, limit=limit, per_endpoint=per_endpoint
+            )
 
     def settle(self, claim: Claim, outcome: Outcome, *, now: datetime, reply: Reply | None = None) -> DeliveryState:
         """
@@ -142,39 +163,50 @@ class Ledger:
         :return: the state after it.
         :raises LeaseLost: the lease ended and another worker has the delivery; nothing was recorded.
         """
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return queue.settle(connection, claim, outcome, now=now, reply=reply)
 
     def extend(self, claims: Sequence[Claim], *, now: datetime, lease: timedelta) -> set[str]:
         """Lengthen leases that still hold; the ids of the deliveries that were lengthened."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return queue.extend(connection, claims, until=now + lease)
 
     def release(self, claims: Sequence[Claim], *, now: datetime) -> int:
         """Give claims back untried (a worker that drains); due at once, and the try is not counted."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return queue.release(connection, claims, now=now)
 
     def endpoint(self, via: AgencyCode) -> EndpointState:
         """The circuit of one endpoint; a closed one without history when nothing is known."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return queue.endpoint(connection, via)
 
     def endpoints(self) -> list[EndpointState]:
         """All endpoints that were ever tried, by code."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return queue.all_endpoints(connection)
 
     def endpoint_failed(
         self, via: AgencyCode, *, code: str, now: datetime, open_until: datetime | None
     ) -> EndpointState:
         """Count a failure; ``open_until`` opens the circuit (or keeps it open) until then, ``None`` leaves it."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return queue.endpoint_failed(connection, via, code=code, now=now, open_until=open_until)
 
     def endpoint_succeeded(self, via: AgencyCode, *, now: datetime) -> None:
         """Close the circuit. Costs one read when nothing changes, so it may be called after every success."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            known = queue.endpoint(connection, via)
+        if queue.success_is_news(known, now):
+            with writing(self.engine) as connection:
+                queue.endpoint_succeeded(connection, via, now=now)
 
     # The mailbox
 
     def inbox(self, via: AgencyCode, *, limit: int = 50, after: str | None = None) -> Page[LogRow]:
         """What is to be collected through this endpoint, highest lane first, then oldest; locked ones included."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.inbox(connection, via, limit=limit, after=after)
 
     def lock(self, delivery_id: str, via: AgencyCode, *, now: datetime, lease: timedelta) -> Lock:
         """
@@ -184,7 +216,8 @@ class Ledger:
         :raises StateConflict: locked by another request, until the time it names.
         :raises TransitionForbidden: it was settled before.
         """
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return mailbox.lock(connection, delivery_id, via, now=now, lease=lease)
 
     def acknowledge(
         self, delivery_id: str, via: AgencyCode, token: str, *, now: datetime, reply: Reply | None = None
@@ -198,7 +231,8 @@ class Ledger:
         :raises LeaseLost: another lock was given out since, or the token never was one.
         :raises TransitionForbidden: it was refused under this token.
         """
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return mailbox.acknowledge(connection, delivery_id, via, token, now=now, reply=reply)
 
     def refuse(
         self, delivery_id: str, via: AgencyCode, token: str, *, reason: str, now: datetime, reply: Reply | None = None
@@ -209,7 +243,8 @@ class Ledger:
         :param reason: kept with the attempt, shown to the sender by the reply (status 02).
         :raises ReasonRequired: the reason is blank.
         """
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return mailbox.refuse(connection, delivery_id, via, token, reason=reason, now=now, reply=reply)
 
     # Operators
 
@@ -226,27 +261,33 @@ class Ledger:
         :raises NotFound: an id is unknown; nothing was changed.
         :raises TransitionForbidden: an id is in another state; nothing was changed.
         """
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return operations.replay(connection, which, reason=reason, actor=actor, now=now, limit=limit)
 
     def withdraw(self, delivery_ids: Sequence[str], *, reason: str, actor: str, now: datetime) -> list[str]:
         """Take waiting or abandoned deliveries back for good; errors as in ``replay``."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return operations.withdraw(connection, delivery_ids, reason=reason, actor=actor, now=now)
 
     def delivery(self, delivery_id: str) -> DeliveryRow | None:
         """One delivery."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.delivery(connection, delivery_id)
 
     def log_row(self, delivery_id: str) -> LogRow | None:
         """One delivery and its document."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.log_row(connection, delivery_id)
 
     def deliveries(self, document_id: str) -> list[DeliveryRow]:
         """All deliveries of one document, oldest first."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.deliveries_of(connection, document_id)
 
     def attempts(self, delivery_id: str) -> list[AttemptRow]:
         """All tries of one delivery, oldest first."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.attempts_of_delivery(connection, delivery_id)
 
     def search(self, filters: Filter = EVERYTHING, *, limit: int = 50, cursor: str | None = None) -> Page[LogRow]:
         """
@@ -255,75 +296,94 @@ class Ledger:
         :param limit: at most 200.
         :raises RequestError: the cursor is not one of ours.
         """
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.search(connection, filters, limit=limit, cursor=cursor)
 
     def documents(
         self, filters: Filter = EVERYTHING, *, limit: int = 50, cursor: str | None = None
     ) -> Page[DocumentSummary]:
         """The accepted packages, newest first; as ``search``, but one row per document."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.list_documents(connection, filters, limit=limit, cursor=cursor)
 
     def counts(self, *, kind: PackageKind | None = None) -> Counts:
         """Live counts."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.counts(connection, kind)
 
     def backlog(self) -> list[Backlog]:
         """What waits, by endpoint."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.backlog(connection)
 
     def trace(self, document_id: str) -> Trace | None:
         """The way of one document; ``None`` when it is unknown."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.trace(connection, document_id)
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
         """The event log, oldest first, from after the given number."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return reads.read_events(connection, after=after, limit=limit)
 
     def refusals(self, *, limit: int = 50, before: int | None = None) -> list[RefusalRow]:
         """Packages turned away, newest first, older than the given number."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return refused.rows(connection, limit=limit, before=before)
 
     def refusal_payload(self, refusal_id: int) -> bytes | None:
         """The bytes of a package turned away; ``None`` when not kept."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return refused.payload(connection, refusal_id)
 
     # Accounts
 
     def add_key(self, key: ApiKey, *, actor: str) -> None:
         """Register a key."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            accounts.add_key(connection, key, actor=actor)
 
     def find_key(self, prefix: str) -> ApiKey | None:
         """By the part that may be shown; also when expired or revoked (``ApiKey.is_valid``)."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return accounts.find_key(connection, prefix)
 
     def keys(self, agency: AgencyCode | None = None) -> list[ApiKey]:
         """All keys, of one agency or of all, oldest first."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return accounts.keys(connection, agency)
 
     def revoke_key(self, prefix: str, *, at: datetime, actor: str, now: datetime) -> ApiKey:
         """Refuse a key from ``at`` on (which may lie ahead); an earlier revocation stands. Raises ``NotFound``."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            return accounts.revoke_key(connection, prefix, at=at, actor=actor, now=now)
 
     def touch_key(self, key: ApiKey, *, now: datetime) -> None:
         """Note that a key was used; writes at most once an hour."""
-        raise NotImplementedError
+        if key.last_used_at is not None and now - key.last_used_at < accounts.USE_IS_FRESH:
+            return
+        with writing(self.engine) as connection:
+            accounts.touch_key(connection, key.id, now=now)
 
     def add_operator(self, operator: Operator, *, actor: str) -> None:
         """Register a person. Raises ``StateConflict`` when the login is taken."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            accounts.add_operator(connection, operator, actor=actor)
 
     def find_operator(self, login: str) -> Operator | None:
         """By login; also when disabled."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return accounts.find_operator(connection, login)
 
     def operator(self, operator_id: str) -> Operator | None:
         """By id; also when disabled."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return accounts.operator(connection, operator_id)
 
     def operators(self) -> list[Operator]:
         """All, by login."""
-        raise NotImplementedError
+        with reading(self.engine) as connection:
+            return accounts.all_operators(connection)
 
     def change_operator(
         self,
@@ -337,8 +397,14 @@ class Ledger:
         disabled: bool | None = None,
     ) -> Operator:
         """Change what is given. Raises ``NotFound``."""
-        raise NotImplementedError
+        given = {"password_hash": password_hash, "role": role, "language": language}
+        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if disabled is not None:
+            values["disabled_at"] = now if disabled else None
+        with writing(self.engine) as connection:
+            return accounts.change_operator(connection, login, values=values, actor=actor, now=now)
 
     def note_login(self, login: str, *, now: datetime) -> None:
         """Remember when a person last logged in."""
-        raise NotImplementedError
+        with writing(self.engine) as connection:
+            accounts.note_login(connection, login, now=now)

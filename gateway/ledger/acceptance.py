@@ -1,0 +1,313 @@
+"""Making a document durable, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, union
+
+from gateway.ledger import statuses
+from gateway.ledger.actions import Action
+from gateway.ledger.identity import stored, stored_all
+from gateway.ledger.records import Accepted, Duplicate, NewDelivery, NewDocument, NewEvent, NewStatus, Reply
+from gateway.ledger.statements import event, insert_new, lock_names, record
+from gateway.ledger.states import HOLDS_BACK
+from gateway.ledger.tables import deliveries, delivery_blocks, document_targets, documents, payloads
+from gateway.model import BusinessType, DeliveryState, PackageKind, fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """Other bytes are known under this identity; the event about it is to be committed."""
+
+    existing: str
+
+
+def accept(
+    connection: Connection,
+    document: NewDocument,
+    new_deliveries: Sequence[NewDelivery],
+    status: NewStatus | None,
+    events: Sequence[NewEvent],
+) -> Accepted | Duplicate | Conflict:
+    """As ``Ledger.accept``, inside a transaction."""
+    if (status is not None) != (document.kind is PackageKind.STATUS):
+        raise ValueError("A status package and its status are accepted together.")
+    lock_names(connection, names_touched(document, status))
+    if status is not None and (known := statuses.find_report(connection, status)) is not None:
+        return _repeated(connection, document, _document(connection, known), new_deliveries)
+    if not insert_new(connection, documents, _UNIQUE, _document_values(document)):
+        return _known(connection, document, new_deliveries)
+    _insert_payloads(connection, document)
+    _insert_targets(connection, document)
+    rows = [event(document.received_at, Action.DOCUMENT_ACCEPTED, document=document.id, **_facts(document))]
+    rows += _insert_deliveries(connection, document.id, document.received_at, document, new_deliveries)
+    rows += [event(document.received_at, e.action, document=document.id, actor=e.actor, **e.data) for e in events]
+    record(connection, rows)
+    if status is None:
+        statuses.apply_parked(connection, document)
+        return Accepted(document_id=document.id, receipt=document.receipt)
+    effect = statuses.report(connection, status, package=document.id, received_at=document.received_at)
+    return Accepted(document_id=document.id, receipt=document.receipt, status_effect=effect)
+
+
+def accept_reply(connection: Connection, reply: Reply | None) -> None:
+    """Record the status that the gateway itself answers with. Its names are locked by the caller, first of all."""
+    if reply is not None:
+        accept(connection, reply.document, reply.deliveries, reply.status, ())
+
+
+def names_touched(document: NewDocument, status: NewStatus | None) -> list[tuple[str, str]]:
+    """The names (sender and identity) that accepting this has to do with."""
+    names: list[tuple[str, str]] = [(document.sender, name) for name in stored_all((document.identity, document.alias))]
+    if status is not None:
+        about = stored_all((status.about_identity, status.about_alias))
+        names += [(status.about_sender, name) for name in about]
+    return names
+
+
+def lock_reply(connection: Connection, reply: Reply | None) -> None:
+    """Take the locks that ``accept_reply`` needs, before any row is locked."""
+    if reply is not None:
+        lock_names(connection, names_touched(reply.document, reply.status))
+
+
+_FIRST = (documents.c.id, documents.c.sha256, documents.c.receipt, documents.c.received_at)
+
+_UNIQUE = ("sender", "identity", "business_type", "revision", "kind")
+
+
+def _known(
+    connection: Connection, document: NewDocument, new_deliveries: Sequence[NewDelivery]
+) -> Duplicate | Conflict:
+    """What it means that the identity is taken."""
+    existing = connection.execute(
+        select(*_FIRST).where(
+            documents.c.sender == document.sender,
+            documents.c.identity == stored(document.identity),
+            documents.c.business_type == document.business_type,
+            documents.c.revision == document.revision,
+            documents.c.kind == document.kind,
+        )
+    ).one()
+    if existing.sha256 == document.sha256:
+        return _repeated(connection, document, existing, new_deliveries)
+    conflict = event(
+        document.received_at,
+        Action.DOCUMENT_CONFLICT,
+        document=existing.id,
+        actor=document.received_from,
+        sha256=document.sha256,
+        size=document.size,
+    )
+    record(connection, [conflict])
+    return Conflict(existing=existing.id)
+
+
+def _document(connection: Connection, document_id: str) -> Row[Any]:
+    return connection.execute(select(*_FIRST).where(documents.c.id == document_id)).one()
+
+
+def _repeated(
+    connection: Connection, document: NewDocument, existing: Row[Any], new_deliveries: Sequence[NewDelivery]
+) -> Duplicate:
+    """Note the repetition, and deliver to those that the first request did not ask for."""
+    present = set(connection.scalars(select(deliveries.c.recipient).where(deliveries.c.document == existing.id)))
+    missing = [d for d in new_deliveries if d.recipient not in present]
+    rows = [
+        event(
+            document.received_at,
+            Action.DOCUMENT_DUPLICATE,
+            document=existing.id,
+            actor=document.received_from,
+            sha256=document.sha256,
+            added=len(missing) or None,
+        )
+    ]
+    rows += _insert_deliveries(connection, existing.id, existing.received_at, document, missing)
+    record(connection, rows)
+    return Duplicate(document_id=existing.id, receipt=existing.receipt, added=tuple(d.id for d in missing))
+
+
+def _document_values(document: NewDocument) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "kind": document.kind,
+        "sender": document.sender,
+        "identity": stored(document.identity),
+        "business_type": document.business_type,
+        "revision": document.revision,
+        "received_at": document.received_at,
+        "folded": folded(
+            document.subject,
+            document.number,
+            document.notation,
+            f"{document.number or ''}/{document.notation or ''}",
+            document.document_id,
+            document.type_name,
+            document.sender,
+            document.sender_as_written,
+            document.sender_name,
+        ),
+        "alias": stored(document.alias) if document.alias else None,
+        "sha256": document.sha256,
+        "size": document.size,
+        "forward_sha256": document.forward_sha256,
+        "forward_size": document.forward_size,
+        "lane": document.lane,
+        "received_from": document.received_from,
+        "sender_as_written": document.sender_as_written,
+        "sender_name": document.sender_name,
+        "document_id": document.document_id,
+        "number": document.number,
+        "notation": document.notation,
+        "issued_on": document.issued_on,
+        "type_name": document.type_name,
+        "subject": document.subject,
+        "targets": document.targets,
+        "verdict": document.verdict,
+        "warnings": document.warnings,
+        "attachments": document.attachments,
+        "receipt": document.receipt,
+        "seal": document.seal,
+    }
+
+
+def folded(*texts: str | None) -> str:
+    """What is searched in: the texts without accents and case, one per line, bounded."""
+    return fold("\n".join(dict.fromkeys(t for t in texts if t)))[:_SEARCHED]
+
+
+_SEARCHED = 4_000
+"""Characters of a document that a search looks at."""
+
+
+def _facts(document: NewDocument) -> dict[str, Any]:
+    return {
+        "actor": document.received_from,
+        "sha256": document.sha256,
+        "size": document.size,
+        "lane": int(document.lane),
+        "standing": document.verdict.standing.value,
+        "warnings": len(document.warnings) or None,
+        "forward_sha256": document.forward_sha256,
+    }
+
+
+def _insert_payloads(connection: Connection, document: NewDocument) -> None:
+    packages = [(document.sha256, document.size, document.payload)]
+    if document.forward_sha256 is not None:
+        packages.append((document.forward_sha256, document.forward_size or 0, document.forward_payload))
+    for sha256, size, content in packages:
+        insert_new(connection, payloads, ("sha256",), {"sha256": sha256, "size": size, "content": content})
+
+
+def _insert_targets(connection: Connection, document: NewDocument) -> None:
+    names = stored_all(document.targets)
+    if names:
+        rows = [{"document": document.id, "target": name, "sender": document.sender} for name in names]
+        connection.execute(insert(document_targets), rows)
+
+
+def _insert_deliveries(
+    connection: Connection,
+    document_id: str,
+    accepted_at: datetime,
+    document: NewDocument,
+    new_deliveries: Sequence[NewDelivery],
+) -> list[dict[str, Any]]:
+    """Enqueue, and say so in events (returned, not recorded)."""
+    if not new_deliveries:
+        return []
+    ahead = _ahead(connection, document_id, document, [d.recipient for d in new_deliveries])
+    shared = {"document": document_id, "accepted_at": accepted_at, **_of_document(document)}
+    rows = [shared | _delivery_values(d, len(ahead.get(d.recipient, ()))) for d in new_deliveries]
+    connection.execute(insert(deliveries), rows)
+    blocks = [
+        {"delivery": d.id, "blocked_by": blocker} for d in new_deliveries for blocker in ahead.get(d.recipient, ())
+    ]
+    if blocks:
+        connection.execute(insert(delivery_blocks), blocks)
+    return [
+        event(
+            document.received_at,
+            Action.DELIVERY_BLOCKED if d.recipient in ahead else Action.DELIVERY_ENQUEUED,
+            document=document_id,
+            delivery=d.id,
+            recipient=d.recipient,
+            via=d.via,
+            channel=d.channel.value,
+            redirected_from=d.redirected_from,
+            blocked_by=ahead.get(d.recipient),
+        )
+        for d in new_deliveries
+    ]
+
+
+def _ahead(
+    connection: Connection, document_id: str, document: NewDocument, recipients: Iterable[str]
+) -> Mapping[str, list[str]]:
+    """
+    Deliveries that those of this operation must not overtake, by recipient.
+
+    They are locked, so that none of them leaves between being seen here and being waited for.
+    """
+    if document.business_type is BusinessType.NEW and not document.targets:
+        return {}
+    names = stored_all((document.identity, document.alias, *document.targets))
+    of_sender = documents.c.sender == document.sender
+    concerned = union(
+        select(documents.c.id).where(of_sender, documents.c.identity.in_(names)),
+        select(documents.c.id).where(of_sender, documents.c.alias.in_(names)),
+        select(document_targets.c.document).where(
+            document_targets.c.sender == document.sender, document_targets.c.target.in_(names)
+        ),
+    )
+    found = connection.execute(
+        select(deliveries.c.recipient, deliveries.c.id)
+        .where(
+            deliveries.c.document.in_(concerned),
+            deliveries.c.document != document_id,
+            deliveries.c.kind == PackageKind.DOCUMENT,
+            deliveries.c.state.in_(HOLDS_BACK),
+            deliveries.c.recipient.in_(list(recipients)),
+        )
+        .order_by(deliveries.c.id)
+        .with_for_update()
+    )
+    ahead: dict[str, list[str]] = {}
+    for recipient, delivery_id in found:
+        ahead.setdefault(recipient, []).append(delivery_id)
+    return ahead
+
+
+def _of_document(document: NewDocument) -> dict[str, Any]:
+    return {
+        "kind": document.kind,
+        "sender": document.sender,
+        "created_at": document.received_at,
+        "trying_since": document.received_at,
+        "changed_at": document.received_at,
+    }
+
+
+def _delivery_values(delivery: NewDelivery, blockers: int) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "recipient": delivery.recipient,
+        "via": delivery.via,
+        "channel": delivery.channel,
+        "lane": delivery.lane,
+        "state": DeliveryState.WAITING,
+        "due_at": delivery.due_at,
+        "blockers": blockers,
+        "attempts": 0,
+        "attempts_before": 0,
+        "as_written": delivery.as_written,
+        "recipient_name": delivery.recipient_name,
+        "redirected_from": delivery.redirected_from,
+        "folded": folded(delivery.recipient, delivery.as_written, delivery.recipient_name),
+    }

@@ -1,0 +1,145 @@
+"""The mailbox: look, lock, acknowledge or refuse."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from gateway.errors import LeaseLost, NotFound, ReasonRequired, StateConflict
+from gateway.ledger import acceptance, settling
+from gateway.ledger.actions import Action
+from gateway.ledger.records import Lock, Reply, Settled
+from gateway.ledger.statements import event, record
+from gateway.ledger.states import DeliveryEvent, next_state
+from gateway.ledger.tables import deliveries
+from gateway.model import AgencyCode, Channel, DeliveryState
+
+
+def lock(connection: Connection, delivery_id: str, via: AgencyCode, *, now: datetime, lease: timedelta) -> Lock:
+    """As ``Ledger.lock``, inside a transaction."""
+    delivery = _in_mailbox(connection, delivery_id, via)
+    state = delivery.state
+    if state is DeliveryState.LEASED:
+        if delivery.due_at > now:
+            raise StateConflict(f"The delivery is locked until {delivery.due_at.isoformat()}.")
+        state = next_state(state, DeliveryEvent.LOSE_LEASE)
+        settling.record_attempt(connection, delivery, now=now, outcome="lost")
+    made = Lock(delivery_id=delivery_id, token=secrets.token_urlsafe(24), until=now + lease)
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(
+            state=next_state(state, DeliveryEvent.TAKE),
+            due_at=made.until,
+            token=made.token,
+            worker=via,
+            taken_at=now,
+            attempts=deliveries.c.attempts + 1,
+            changed_at=now,
+        )
+    )
+    locked = event(
+        now,
+        Action.MAILBOX_LOCKED,
+        document=delivery.document,
+        delivery=delivery_id,
+        actor=via,
+        until=made.until.isoformat(),
+    )
+    record(connection, [locked])
+    return made
+
+
+def acknowledge(
+    connection: Connection, delivery_id: str, via: AgencyCode, token: str, *, now: datetime, reply: Reply | None
+) -> Settled:
+    """As ``Ledger.acknowledge``, inside a transaction."""
+    return _settle(
+        connection,
+        delivery_id,
+        via,
+        token,
+        happening=DeliveryEvent.DELIVER,
+        action=Action.MAILBOX_ACKNOWLEDGED,
+        now=now,
+        reply=reply,
+        reason=None,
+    )
+
+
+def refuse(
+    connection: Connection,
+    delivery_id: str,
+    via: AgencyCode,
+    token: str,
+    *,
+    reason: str,
+    now: datetime,
+    reply: Reply | None,
+) -> Settled:
+    """As ``Ledger.refuse``, inside a transaction."""
+    if not reason.strip():
+        raise ReasonRequired
+    return _settle(
+        connection,
+        delivery_id,
+        via,
+        token,
+        happening=DeliveryEvent.REFUSE,
+        action=Action.MAILBOX_REFUSED,
+        now=now,
+        reply=reply,
+        reason=reason,
+    )
+
+
+_REFUSED_BY_RECEIVER = "mailbox.refused"
+"""Stands where errors have their code."""
+
+
+def _settle(
+    connection: Connection,
+    delivery_id: str,
+    via: AgencyCode,
+    token: str,
+    *,
+    happening: DeliveryEvent,
+    action: Action,
+    now: datetime,
+    reply: Reply | None,
+    reason: str | None,
+) -> Settled:
+    acceptance.lock_reply(connection, reply)
+    delivery = _in_mailbox(connection, delivery_id, via)
+    if delivery.token is None or not secrets.compare_digest(delivery.token.encode(), token.encode()):
+        raise LeaseLost
+    wanted = next_state(DeliveryState.LEASED, happening)
+    if delivery.state is wanted:
+        return Settled(delivery_id=delivery_id, state=wanted, at=delivery.settled_at, repeated=True)
+    code = None if reason is None else _REFUSED_BY_RECEIVER
+    # The token stays, so that the same request can be answered again.
+    kept = {"token": token, "error_code": code}
+    state = settling.move(connection, delivery, happening, now=now, action=action, actor=via, changes=kept, code=code)
+    settling.record_attempt(connection, delivery, now=now, outcome=state.value, code=code, detail=reason)
+    acceptance.accept_reply(connection, reply)
+    return Settled(delivery_id=delivery_id, state=state, at=now, repeated=False)
+
+
+def _in_mailbox(connection: Connection, delivery_id: str, via: AgencyCode) -> Row[Any]:
+    """The delivery, locked against others; only if it is this agency's to see now."""
+    delivery = connection.execute(
+        select(deliveries)
+        .where(
+            deliveries.c.id == delivery_id,
+            deliveries.c.via == via,
+            deliveries.c.channel == Channel.MAILBOX,
+            deliveries.c.blockers == 0,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if delivery is None:
+        raise NotFound(f"There is no delivery {delivery_id} in this mailbox.")
+    return delivery

@@ -1,0 +1,1 @@
+"""One history for all tables of the database."""

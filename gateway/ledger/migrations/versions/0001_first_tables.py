@@ -1,0 +1,266 @@
+"""The first tables."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+DUE = "state IN ('waiting', 'leased') AND blockers = 0 AND channel <> 'mailbox'"
+IN_MAILBOX = "state IN ('waiting', 'leased') AND blockers = 0 AND channel = 'mailbox'"
+
+
+def where(condition: str) -> dict[str, Any]:
+    """The condition of a partial index, for both engines."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
+def upgrade() -> None:
+    """Make everything; ``agencies`` and ``directory_versions`` belong to ``gateway.directory``."""
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("prefix", sa.Text(), nullable=False),
+        sa.Column("secret_sha256", sa.Text(), nullable=False),
+        sa.Column("agency", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("prefix", name=op.f("uq_api_keys_prefix")),
+    )
+    op.create_table(
+        "documents",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("business_type", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("folded", sa.Text(), nullable=False),
+        sa.Column("alias", sa.Text(), nullable=True),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("forward_sha256", sa.Text(), nullable=True),
+        sa.Column("forward_size", sa.BigInteger(), nullable=True),
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("received_from", sa.Text(), nullable=False),
+        sa.Column("sender_as_written", sa.Text(), nullable=False),
+        sa.Column("sender_name", sa.Text(), nullable=True),
+        sa.Column("document_id", sa.Text(), nullable=True),
+        sa.Column("number", sa.Text(), nullable=True),
+        sa.Column("notation", sa.Text(), nullable=True),
+        sa.Column("issued_on", sa.Date(), nullable=True),
+        sa.Column("type_name", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("targets", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("warnings", sa.Text(), nullable=False),
+        sa.Column("attachments", sa.Text(), nullable=False),
+        sa.Column("receipt", sa.Text(), nullable=False),
+        sa.Column("seal", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
+        sa.UniqueConstraint("sender", "identity", "business_type", "revision", "kind", name="uq_documents_identity"),
+    )
+    op.create_index(op.f("ix_documents_received_at"), "documents", ["received_at"])
+    op.create_index(op.f("ix_documents_sender_alias"), "documents", ["sender", "alias"], **where("alias IS NOT NULL"))
+    op.create_index(op.f("ix_documents_sender_received_at"), "documents", ["sender", "received_at"])
+    op.create_index(op.f("ix_documents_received_from_received_at"), "documents", ["received_from", "received_at"])
+    op.create_table(
+        "endpoints",
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("open_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_failure_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error_code", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("via", name=op.f("pk_endpoints")),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.Column("delivery", sa.Text(), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=True),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_events_document"), "events", ["document"], **where("document IS NOT NULL"))
+    op.create_table(
+        "operators",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("login", sa.Text(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("role", sa.String(32), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_login_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operators")),
+        sa.UniqueConstraint("login", name=op.f("uq_operators_login")),
+    )
+    op.create_table(
+        "payloads",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_payloads")),
+    )
+    op.create_table(
+        "refusals",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("credential_agency", sa.Text(), nullable=True),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("kept_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refusals")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_refusals_kept", "refusals", ["id", "kept_bytes"], **where("kept_bytes > 0"))
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("channel", sa.String(32), nullable=False),
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("blockers", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("trying_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("attempts_before", sa.Integer(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=True),
+        sa.Column("worker", sa.Text(), nullable=True),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(32), nullable=True),
+        sa.Column("status_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("as_written", sa.Text(), nullable=False),
+        sa.Column("recipient_name", sa.Text(), nullable=True),
+        sa.Column("redirected_from", sa.Text(), nullable=True),
+        sa.Column("folded", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_deliveries_document")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("document", "recipient", name=op.f("uq_deliveries_document_recipient")),
+    )
+    op.create_index(op.f("ix_deliveries_accepted_at"), "deliveries", ["accepted_at"])
+    op.create_index("ix_deliveries_due", "deliveries", ["lane", "via", "due_at", "id"], **where(DUE))
+    op.create_index("ix_deliveries_mailbox", "deliveries", ["via", "lane", "id"], **where(IN_MAILBOX))
+    op.create_index(op.f("ix_deliveries_recipient_accepted_at"), "deliveries", ["recipient", "accepted_at"])
+    op.create_index(op.f("ix_deliveries_sender_accepted_at"), "deliveries", ["sender", "accepted_at"])
+    op.create_index(op.f("ix_deliveries_via_accepted_at"), "deliveries", ["via", "accepted_at"])
+    op.create_index(op.f("ix_deliveries_state_accepted_at_kind"), "deliveries", ["state", "accepted_at", "kind"])
+    op.create_table(
+        "document_targets",
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_document_targets_document")),
+        sa.PrimaryKeyConstraint("document", "target", name=op.f("pk_document_targets")),
+    )
+    op.create_index(op.f("ix_document_targets_sender_target"), "document_targets", ["sender", "target"])
+    op.create_table(
+        "attempts",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("delivery", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("receipt", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["delivery"], ["deliveries.id"], name=op.f("fk_attempts_delivery")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
+    )
+    op.create_index(op.f("ix_attempts_delivery"), "attempts", ["delivery"])
+    op.create_table(
+        "delivery_blocks",
+        sa.Column("delivery", sa.Text(), nullable=False),
+        sa.Column("blocked_by", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["blocked_by"], ["deliveries.id"], name=op.f("fk_delivery_blocks_blocked_by")),
+        sa.ForeignKeyConstraint(["delivery"], ["deliveries.id"], name=op.f("fk_delivery_blocks_delivery")),
+        sa.PrimaryKeyConstraint("delivery", "blocked_by", name=op.f("pk_delivery_blocks")),
+    )
+    op.create_index(op.f("ix_delivery_blocks_blocked_by"), "delivery_blocks", ["blocked_by"])
+    op.create_table(
+        "statuses",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.Column("delivery", sa.Text(), nullable=True),
+        sa.Column("code", sa.String(32), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reporter", sa.Text(), nullable=False),
+        sa.Column("about_sender", sa.Text(), nullable=False),
+        sa.Column("about_identity", sa.Text(), nullable=False),
+        sa.Column("about_alias", sa.Text(), nullable=True),
+        sa.Column("copy_of", sa.Text(), nullable=False),
+        sa.Column("effect", sa.String(32), nullable=False),
+        sa.ForeignKeyConstraint(["delivery"], ["deliveries.id"], name=op.f("fk_statuses_delivery")),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_statuses_document")),
+        sa.ForeignKeyConstraint(["package"], ["documents.id"], name=op.f("fk_statuses_package")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_statuses")),
+        sa.UniqueConstraint(
+            "reporter", "about_sender", "about_identity", "code", "reported_at", name="uq_statuses_report"
+        ),
+    )
+    op.create_index(op.f("ix_statuses_document"), "statuses", ["document"])
+    op.create_index(op.f("ix_statuses_package"), "statuses", ["package"])
+    op.create_index(
+        "ix_statuses_parked_alias", "statuses", ["about_sender", "about_alias"], **where("document IS NULL")
+    )
+    op.create_index(
+        "ix_statuses_parked_identity", "statuses", ["about_sender", "about_identity"], **where("document IS NULL")
+    )
+    op.create_table(
+        "agencies",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("folded", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_agencies")),
+    )
+    op.create_table(
+        "directory_versions",
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_directory_versions")),
+        sqlite_autoincrement=True,
+    )
+
+
+def downgrade() -> None:
+    """A ledger is never taken back: restore a backup instead."""
+    raise NotImplementedError

@@ -1,0 +1,113 @@
+"""What operators do to deliveries: replay and withdraw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, literal, select, update
+
+from gateway.errors import NotFound, ReasonRequired, TransitionForbidden
+from gateway.ledger import settling
+from gateway.ledger.actions import Action
+from gateway.ledger.filters import delivery_conditions
+from gateway.ledger.records import Filter
+from gateway.ledger.statements import chunks, event, record
+from gateway.ledger.states import DeliveryEvent, next_state, states_that
+from gateway.ledger.tables import deliveries, documents
+from gateway.model import StatusCode
+
+
+def replay(
+    connection: Connection, which: Sequence[str] | Filter, *, reason: str, actor: str, now: datetime, limit: int
+) -> list[str]:
+    """As ``Ledger.replay``, inside a transaction."""
+    _demand(reason)
+    rows = (
+        _replayable(connection, which, limit)
+        if isinstance(which, Filter)
+        else _named(connection, which, DeliveryEvent.REPLAY)
+    )
+    refused = deliveries.c.status == StatusCode.REFUSED
+    for part in chunks(rows):
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_([row.id for row in part]))
+            .values(
+                state=next_state(part[0].state, DeliveryEvent.REPLAY),
+                due_at=now,
+                trying_since=now,
+                attempts_before=deliveries.c.attempts,
+                settled_at=None,
+                token=None,
+                changed_at=now,
+                # A refusal would otherwise end the main line of statuses before it begins again.
+                status=case((refused, literal(None, deliveries.c.status.type)), else_=deliveries.c.status),
+            )
+        )
+        record(
+            connection,
+            [
+                event(
+                    now,
+                    Action.DELIVERY_REPLAYED,
+                    document=row.document,
+                    delivery=row.id,
+                    actor=actor,
+                    reason=reason,
+                    was=row.state.value,
+                )
+                for row in part
+            ],
+        )
+    return [row.id for row in rows]
+
+
+def withdraw(connection: Connection, ids: Sequence[str], *, reason: str, actor: str, now: datetime) -> list[str]:
+    """As ``Ledger.withdraw``, inside a transaction."""
+    _demand(reason)
+    rows = _named(connection, ids, DeliveryEvent.WITHDRAW)
+    for row in rows:
+        settling.move(connection, row, DeliveryEvent.WITHDRAW, now=now, actor=actor, reason=reason)
+    return [row.id for row in rows]
+
+
+def _demand(reason: str) -> None:
+    if not reason.strip():
+        raise ReasonRequired
+
+
+def _named(connection: Connection, ids: Sequence[str], happening: DeliveryEvent) -> list[Row[Any]]:
+    """The deliveries named, locked; all of them, or none and an error that names those at fault."""
+    wanted = sorted(set(ids))
+    rows: list[Row[Any]] = []
+    for part in chunks(wanted):
+        rows += connection.execute(
+            select(deliveries).where(deliveries.c.id.in_(part)).order_by(deliveries.c.id).with_for_update()
+        ).all()
+    missing = set(wanted) - {row.id for row in rows}
+    if missing:
+        raise NotFound(f"There is no delivery {', '.join(sorted(missing)[:10])}.")
+    allowed = states_that(happening)
+    wrong = [f"{row.id} ({row.state})" for row in rows if row.state not in allowed]
+    if wrong:
+        raise TransitionForbidden(f"Not possible for {', '.join(wrong[:10])}.")
+    return rows
+
+
+def _replayable(connection: Connection, filters: Filter, limit: int) -> list[Row[Any]]:
+    """The oldest replayable deliveries under the filter, locked; those that others hold are left to them."""
+    return list(
+        connection.execute(
+            select(deliveries)
+            .join_from(deliveries, documents)
+            .where(
+                deliveries.c.state.in_(states_that(DeliveryEvent.REPLAY)),
+                *delivery_conditions(filters),
+            )
+            .order_by(deliveries.c.id)
+            .limit(limit)
+            .with_for_update(of=deliveries, skip_locked=True)
+        )
+    )

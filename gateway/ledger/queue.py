@@ -1,0 +1,374 @@
+"""The queue that the deliveries are: claiming with leases, settling, and the endpoints' circuits."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, text, tuple_, update
+
+from gateway.errors import LeaseLost
+from gateway.ledger import acceptance, settling
+from gateway.ledger.actions import Action
+from gateway.ledger.records import (
+    Abandoned,
+    Claim,
+    Delivered,
+    EndpointState,
+    Failed,
+    Forwarded,
+    Outcome,
+    Refused,
+    Reply,
+)
+from gateway.ledger.statements import event, insert_new, record
+from gateway.ledger.states import DeliveryEvent, next_state
+from gateway.ledger.tables import DUE, deliveries, documents, endpoints
+from gateway.model import AgencyCode, Channel, DeliveryState, Lane, StatusCode
+
+# Claiming
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The longest due delivery of one lane at one endpoint."""
+
+    lane: Lane
+    via: AgencyCode
+    channel: Channel
+    due_at: datetime
+
+
+def _heads_statement() -> Select[Any]:
+    """
+    One row per lane and endpoint that has something waiting: its earliest due time.
+
+    A walk over the index that jumps from one (lane, endpoint) to the next, so that its cost
+    depends on how many of those there are and not on how much waits at each.
+    """
+    columns = ("id", "lane", "via", "channel", "due_at")
+    first = deliveries.alias("first")
+    order = (first.c.lane, first.c.via, first.c.due_at, first.c.id)
+    start = select(first.c.id).where(text(DUE)).order_by(*order).limit(1).scalar_subquery()
+    head = deliveries.alias("head")
+    walk = select(*(head.c[name] for name in columns)).where(head.c.id == start).cte("walk", recursive=True)
+    following = deliveries.alias("following")
+    beyond = (
+        select(following.c.id)
+        .where(text(DUE), tuple_(following.c.lane, following.c.via) > tuple_(walk.c.lane, walk.c.via))
+        .order_by(following.c.lane, following.c.via, following.c.due_at, following.c.id)
+        .limit(1)
+        .correlate(walk)
+        .scalar_subquery()
+    )
+    step = deliveries.alias("step")
+    walk = walk.union_all(select(*(step.c[name] for name in columns)).select_from(walk.join(step, step.c.id == beyond)))
+    return select(walk.c.lane, walk.c.via, walk.c.channel, walk.c.due_at)
+
+
+_HEADS = _heads_statement()
+
+_DUE_AT_ENDPOINT = (
+    select(deliveries.c.id)
+    .where(
+        text(DUE),
+        deliveries.c.lane == bindparam("lane"),
+        deliveries.c.via == bindparam("via"),
+        deliveries.c.due_at <= bindparam("now"),
+    )
+    .order_by(deliveries.c.due_at, deliveries.c.id)
+    .limit(bindparam("room"))
+    .with_for_update(skip_locked=True)
+)
+
+
+def due_heads(
+    connection: Connection, *, now: datetime, channels: Sequence[Channel], without: Collection[AgencyCode]
+) -> list[Head]:
+    """What is due, highest lane first, then longest due; a look without locks, to be confirmed by ``claim``."""
+    heads = [
+        Head(lane=row.lane, via=row.via, channel=row.channel, due_at=row.due_at)
+        for row in connection.execute(_HEADS)
+        if row.due_at <= now and row.channel in channels and row.via not in without
+    ]
+    return sorted(heads, key=lambda h: (-h.lane, h.due_at, h.via))
+
+
+def claim(
+    connection: Connection,
+    heads: Sequence[Head],
+    *,
+    worker: str,
+    now: datetime,
+    lease: timedelta,
+    limit: int,
+    per_endpoint: int,
+) -> list[Claim]:
+    """Take what the heads promise, as far as it is still there."""
+    circuits = _ill_endpoints(connection)
+    rooms: dict[AgencyCode, int] = {}
+    probes: set[AgencyCode] = set()
+    taken: list[str] = []
+    for head in heads:
+        if len(taken) >= limit:
+            break
+        if head.via not in rooms:
+            rooms[head.via], probing = _room(connection, circuits.get(head.via), per_endpoint, now=now, lease=lease)
+            probes |= {head.via} if probing else set()
+        room = min(rooms[head.via], limit - len(taken))
+        if room == 0:
+            continue
+        parameters = {"lane": head.lane, "via": head.via, "now": now, "room": room}
+        ids = connection.scalars(_DUE_AT_ENDPOINT, parameters).all()
+        rooms[head.via] -= len(ids)
+        taken += ids
+    return _take(connection, taken, circuits, probes, worker=worker, now=now, until=now + lease)
+
+
+def _ill_endpoints(connection: Connection) -> Mapping[AgencyCode, Row[Any]]:
+    rows = connection.execute(select(endpoints).where(endpoints.c.failures > 0))
+    return {row.via: row for row in rows}
+
+
+def _room(
+    connection: Connection, circuit: Row[Any] | None, per_endpoint: int, *, now: datetime, lease: timedelta
+) -> tuple[int, bool]:
+    """How many deliveries may be taken for an endpoint, and whether that is a probe."""
+    if circuit is None or circuit.open_until is None:
+        return per_endpoint, False
+    if circuit.open_until > now:
+        return 0, False
+    # The circuit may be tried: by one worker, once; the others see it open until the probe's lease ends.
+    won = connection.execute(
+        update(endpoints)
+        .where(endpoints.c.via == circuit.via, endpoints.c.open_until == circuit.open_until)
+        .values(open_until=now + lease)
+    )
+    return (1, True) if won.rowcount == 1 else (0, False)
+
+
+def _take(
+    connection: Connection,
+    ids: Sequence[str],
+    circuits: Mapping[AgencyCode, Row[Any]],
+    probes: Collection[AgencyCode],
+    *,
+    worker: str,
+    now: datetime,
+    until: datetime,
+) -> list[Claim]:
+    if not ids:
+        return []
+    _note_lost(connection, ids, now)
+    token = secrets.token_urlsafe(16)
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids))
+        .values(
+            state=next_state(DeliveryState.WAITING, DeliveryEvent.TAKE),
+            due_at=until,
+            token=token,
+            worker=worker,
+            taken_at=now,
+            attempts=deliveries.c.attempts + 1,
+            changed_at=now,
+        )
+    )
+    rows = connection.execute(_CLAIMED.where(deliveries.c.id.in_(ids)))
+    claims = {
+        row.delivery_id: Claim(
+            token=token,
+            worker=worker,
+            leased_until=until,
+            claimed_at=now,
+            endpoint_failures=circuits[row.via].failures if row.via in circuits else 0,
+            probe=row.via in probes,
+            **row._mapping,
+        )
+        for row in rows
+    }
+    return [claims[i] for i in ids]
+
+
+_CLAIMED = select(
+    deliveries.c.id.label("delivery_id"),
+    (deliveries.c.attempts - deliveries.c.attempts_before).label("attempt"),
+    deliveries.c.trying_since,
+    deliveries.c.accepted_at,
+    documents.c.id.label("document_id"),
+    deliveries.c.kind,
+    deliveries.c.sender,
+    deliveries.c.recipient,
+    deliveries.c.as_written,
+    deliveries.c.via,
+    deliveries.c.channel,
+    deliveries.c.lane,
+    func.coalesce(documents.c.forward_sha256, documents.c.sha256).label("sha256"),
+    func.coalesce(documents.c.forward_size, documents.c.size).label("size"),
+).join_from(deliveries, documents)
+
+
+def _note_lost(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Say of those that were leased already that their worker is gone."""
+    lost = connection.execute(
+        select(deliveries).where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.LEASED)
+    ).all()
+    for row in lost:
+        next_state(row.state, DeliveryEvent.LOSE_LEASE)
+        settling.record_attempt(connection, row, now=now, outcome="lost")
+    record(
+        connection,
+        [
+            event(now, Action.DELIVERY_LEASE_EXPIRED, document=row.document, delivery=row.id, worker=row.worker)
+            for row in lost
+        ],
+    )
+
+
+def extend(connection: Connection, claims: Sequence[Claim], *, until: datetime) -> set[str]:
+    """Lengthen the leases that still hold."""
+    return {
+        claim.delivery_id
+        for claim in claims
+        if connection.execute(update(deliveries).where(*_held(claim)).values(due_at=until)).rowcount
+    }
+
+
+def release(connection: Connection, claims: Sequence[Claim], *, now: datetime) -> int:
+    """Give back what was not tried."""
+    released = 0
+    for claim in claims:
+        done = connection.execute(
+            update(deliveries)
+            .where(*_held(claim))
+            .values(
+                state=next_state(DeliveryState.LEASED, DeliveryEvent.GIVE_BACK),
+                due_at=now,
+                token=None,
+                worker=None,
+                taken_at=None,
+                attempts=deliveries.c.attempts - 1,
+                changed_at=now,
+            )
+        )
+        released += done.rowcount
+    return released
+
+
+def _held(claim: Claim) -> tuple[Any, ...]:
+    return (
+        deliveries.c.id == claim.delivery_id,
+        deliveries.c.token == claim.token,
+        deliveries.c.state == DeliveryState.LEASED,
+    )
+
+
+# Settling
+
+
+def settle(
+    connection: Connection, claim: Claim, outcome: Outcome, *, now: datetime, reply: Reply | None
+) -> DeliveryState:
+    """As ``Ledger.settle``, inside a transaction."""
+    acceptance.lock_reply(connection, reply)
+    delivery = connection.execute(select(deliveries).where(*_held(claim)).with_for_update()).one_or_none()
+    if delivery is None:
+        raise LeaseLost(f"The lease on {claim.delivery_id} is gone.")
+    state = _end(connection, delivery, outcome, now)
+    acceptance.accept_reply(connection, reply)
+    return state
+
+
+def _end(connection: Connection, delivery: Row[Any], outcome: Outcome, now: datetime) -> DeliveryState:
+    common: dict[str, Any] = {"actor": delivery.worker, "attempt": delivery.attempts}
+    changes: dict[str, Any] = {"error_code": None}
+    match outcome:
+        case Delivered(detail=detail):
+            settling.record_attempt(connection, delivery, now=now, outcome="delivered", detail=detail)
+            happening = DeliveryEvent.DELIVER
+        case Forwarded(receipt=receipt):
+            settling.record_attempt(connection, delivery, now=now, outcome="forwarded", receipt=receipt)
+            # The receiver's status can be quicker than the next gateway's answer, which a retry brings.
+            arrived = delivery.status is not None and delivery.status is not StatusCode.REFUSED
+            happening = DeliveryEvent.DELIVER if arrived else DeliveryEvent.FORWARD
+        case Failed(code=code, detail=detail, retry_at=retry_at):
+            settling.record_attempt(connection, delivery, now=now, outcome="failed", code=code, detail=detail)
+            happening, changes = DeliveryEvent.FAIL, {"error_code": code, "due_at": retry_at}
+            common |= {"code": code, "retry_at": retry_at.isoformat()}
+        case Refused(code=code, detail=detail):
+            settling.record_attempt(connection, delivery, now=now, outcome="refused", code=code, detail=detail)
+            happening, changes = DeliveryEvent.REFUSE, {"error_code": code}
+            common |= {"code": code}
+        case Abandoned(code=code, detail=detail):
+            settling.record_attempt(connection, delivery, now=now, outcome="abandoned", code=code, detail=detail)
+            happening, changes = DeliveryEvent.ABANDON, {"error_code": code}
+            common |= {"code": code}
+    return settling.move(connection, delivery, happening, now=now, changes=changes, **common)
+
+
+# Endpoints
+
+
+def endpoint(connection: Connection, via: AgencyCode) -> EndpointState:
+    """The circuit of one endpoint."""
+    row = connection.execute(select(endpoints).where(endpoints.c.via == via)).one_or_none()
+    if row is not None:
+        return EndpointState(**row._mapping)
+    return EndpointState(
+        via=via,
+        failures=0,
+        open_until=None,
+        opened_at=None,
+        last_success_at=None,
+        last_failure_at=None,
+        last_error_code=None,
+    )
+
+
+def all_endpoints(connection: Connection) -> list[EndpointState]:
+    """All endpoints that were ever tried."""
+    return [EndpointState(**row._mapping) for row in connection.execute(select(endpoints).order_by(endpoints.c.via))]
+
+
+def endpoint_failed(
+    connection: Connection, via: AgencyCode, *, code: str, now: datetime, open_until: datetime | None
+) -> EndpointState:
+    """Count a failure; open the circuit when a time is given."""
+    insert_new(connection, endpoints, ("via",), {"via": via, "failures": 0})
+    before = connection.execute(select(endpoints).where(endpoints.c.via == via).with_for_update()).one()
+    values: dict[str, Any] = {"failures": before.failures + 1, "last_failure_at": now, "last_error_code": code}
+    if open_until is not None:
+        values["open_until"] = open_until
+        if before.opened_at is None:
+            values["opened_at"] = now
+            opened = event(now, Action.ENDPOINT_OPENED, via=via, code=code, until=open_until.isoformat())
+            record(connection, [opened])
+    connection.execute(update(endpoints).where(endpoints.c.via == via).values(values))
+    return endpoint(connection, via)
+
+
+SUCCESS_IS_FRESH = timedelta(minutes=1)
+"""A success is noted no more often than this."""
+
+
+def success_is_news(state: EndpointState, now: datetime) -> bool:
+    """Whether a success changes what is known of an endpoint."""
+    stale = state.last_success_at is None or now - state.last_success_at >= SUCCESS_IS_FRESH
+    return stale or state.failures > 0 or state.open_until is not None
+
+
+def endpoint_succeeded(connection: Connection, via: AgencyCode, *, now: datetime) -> None:
+    """Close the circuit."""
+    insert_new(connection, endpoints, ("via",), {"via": via, "failures": 0})
+    before = connection.execute(select(endpoints).where(endpoints.c.via == via).with_for_update()).one()
+    connection.execute(
+        update(endpoints)
+        .where(endpoints.c.via == via)
+        .values(failures=0, open_until=None, opened_at=None, last_success_at=now)
+    )
+    if before.opened_at is not None:
+        closed = event(now, Action.ENDPOINT_CLOSED, via=via, opened_at=before.opened_at.isoformat())
+        record(connection, [closed])

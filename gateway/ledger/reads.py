@@ -1,0 +1,312 @@
+"""What the console, the API and the command line look at. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, union
+
+from gateway.ledger.filters import (
+    bounded,
+    decode_cursor,
+    delivery_page_conditions,
+    document_page_conditions,
+    encode_cursor,
+    moment_cursor,
+    visible_to,
+)
+from gateway.ledger.identity import stored
+from gateway.ledger.records import (
+    AttemptRow,
+    Backlog,
+    Counts,
+    DeliveryRow,
+    DocumentRow,
+    DocumentSummary,
+    EventRow,
+    Filter,
+    LogRow,
+    Page,
+    StatusRow,
+    Trace,
+)
+from gateway.ledger.tables import (
+    attempts,
+    deliveries,
+    document_targets,
+    documents,
+    events,
+    payloads,
+    refusals,
+    statuses,
+)
+from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, Lane, PackageKind
+
+_SUMMARY = [documents.c[name] for name in DocumentSummary.__dataclass_fields__]
+_DOCUMENT = [documents.c[name] for name in DocumentRow.__dataclass_fields__]
+_DELIVERY = [
+    (deliveries.c.blockers > 0).label("blocked") if name == "blocked" else deliveries.c[name]
+    for name in DeliveryRow.__dataclass_fields__
+]
+_STATUS = [statuses.c[name] for name in StatusRow.__dataclass_fields__]
+
+
+def _delivery_row(values: Sequence[Any]) -> DeliveryRow:
+    return DeliveryRow(**dict(zip(DeliveryRow.__dataclass_fields__, values, strict=True)))
+
+
+def _summary_row(values: Sequence[Any]) -> DocumentSummary:
+    return DocumentSummary(**dict(zip(DocumentSummary.__dataclass_fields__, values, strict=True)))
+
+
+def _log_row(row: Row[Any]) -> LogRow:
+    split = len(_DELIVERY)
+    return LogRow(delivery=_delivery_row(row[:split]), document=_summary_row(row[split:]))
+
+
+_LOG = select(*_DELIVERY, *_SUMMARY).join_from(deliveries, documents)
+
+
+# One document
+
+
+def document(connection: Connection, document_id: str) -> DocumentRow | None:
+    """One document by the gateway's id."""
+    row = connection.execute(select(*_DOCUMENT).where(documents.c.id == document_id)).one_or_none()
+    return None if row is None else DocumentRow(**row._mapping)
+
+
+def find_document(
+    connection: Connection, sender: AgencyCode, identity: str, business_type: BusinessType | None, kind: PackageKind
+) -> DocumentRow | None:
+    """The first document known under a name."""
+    name = stored(identity)
+    statement = select(*_DOCUMENT).where(
+        documents.c.sender == sender,
+        documents.c.kind == kind,
+        or_(documents.c.identity == name, documents.c.alias == name),
+    )
+    if business_type is not None:
+        statement = statement.where(documents.c.business_type == business_type)
+    first = statement.order_by(documents.c.business_type, documents.c.received_at, documents.c.id).limit(1)
+    row = connection.execute(first).one_or_none()
+    return None if row is None else DocumentRow(**row._mapping)
+
+
+def payload(connection: Connection, sha256: str) -> bytes | None:
+    """The bytes of a package kept in the ledger."""
+    content: bytes | None = connection.scalar(select(payloads.c.content).where(payloads.c.sha256 == sha256))
+    return content
+
+
+def may_see(connection: Connection, document_id: str, agency: AgencyCode) -> bool:
+    """Whether a document is an agency's to see."""
+    statement = select(documents.c.id).where(documents.c.id == document_id, visible_to(agency))
+    return connection.scalar(statement) is not None
+
+
+def delivery(connection: Connection, delivery_id: str) -> DeliveryRow | None:
+    """One delivery."""
+    row = connection.execute(select(*_DELIVERY).where(deliveries.c.id == delivery_id)).one_or_none()
+    return None if row is None else _delivery_row(row)
+
+
+def log_row(connection: Connection, delivery_id: str) -> LogRow | None:
+    """One delivery and its document."""
+    row = connection.execute(_LOG.where(deliveries.c.id == delivery_id)).one_or_none()
+    return None if row is None else _log_row(row)
+
+
+def deliveries_of(connection: Connection, document_id: str) -> list[DeliveryRow]:
+    """All deliveries of one document, oldest first."""
+    statement = select(*_DELIVERY).where(deliveries.c.document == document_id)
+    return [
+        _delivery_row(row) for row in connection.execute(statement.order_by(deliveries.c.created_at, deliveries.c.id))
+    ]
+
+
+def attempts_of_delivery(connection: Connection, delivery_id: str) -> list[AttemptRow]:
+    """All tries of one delivery, oldest first."""
+    return _attempts(connection, attempts.c.delivery == delivery_id)
+
+
+def _attempts(connection: Connection, condition: ColumnElement[bool]) -> list[AttemptRow]:
+    statement = select(attempts).where(condition).order_by(attempts.c.id)
+    return [AttemptRow(**row._mapping) for row in connection.execute(statement)]
+
+
+def trace(connection: Connection, document_id: str) -> Trace | None:
+    """The way of one document."""
+    found = document(connection, document_id)
+    if found is None:
+        return None
+    own = select(deliveries.c.id).where(deliveries.c.document == document_id)
+    concerning = select(*_STATUS).where(or_(statuses.c.document == document_id, statuses.c.package == document_id))
+    steps = select(events).where(events.c.document == document_id).order_by(events.c.id)
+    return Trace(
+        document=found,
+        deliveries=tuple(deliveries_of(connection, document_id)),
+        attempts=tuple(_attempts(connection, attempts.c.delivery.in_(own))),
+        statuses=tuple(
+            StatusRow(**row._mapping)
+            for row in connection.execute(concerning.order_by(statuses.c.received_at, statuses.c.id))
+        ),
+        events=tuple(EventRow(**row._mapping) for row in connection.execute(steps)),
+        operations=_operations(connection, found),
+    )
+
+
+def _operations(connection: Connection, on: DocumentSummary) -> tuple[DocumentSummary, ...]:
+    """Later packages of the sender that operate on this one: by their targets, or because they repeat its identity."""
+    names = [name for name in (on.identity, on.alias) if name]
+    targeting = select(document_targets.c.document).where(
+        document_targets.c.sender == on.sender, document_targets.c.target.in_(names)
+    )
+    repeating = select(documents.c.id).where(
+        documents.c.sender == on.sender,
+        documents.c.identity.in_(names),
+        documents.c.business_type != BusinessType.NEW,
+    )
+    statement = (
+        select(*_SUMMARY)
+        .where(
+            documents.c.id.in_(union(targeting, repeating)),
+            documents.c.id != on.id,
+            documents.c.kind == PackageKind.DOCUMENT,
+        )
+        .order_by(documents.c.received_at, documents.c.id)
+    )
+    if on.kind is not PackageKind.DOCUMENT:
+        return ()
+    return tuple(_summary_row(row) for row in connection.execute(statement))
+
+
+def read_events(connection: Connection, *, after: int, limit: int) -> list[EventRow]:
+    """The event log from after a number."""
+    statement = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+    return [EventRow(**row._mapping) for row in connection.execute(statement)]
+
+
+# Lists
+
+
+def search(connection: Connection, filters: Filter, *, limit: int, cursor: str | None) -> Page[LogRow]:
+    """The routing log, newest first."""
+    common, alternatives = delivery_page_conditions(filters)
+    position = _older(deliveries.c.accepted_at, deliveries.c.id, cursor)
+    base = select(deliveries.c.id, deliveries.c.accepted_at.label("at")).join_from(deliveries, documents)
+    branches = [base.where(*common, *position, alternative) for alternative in alternatives]
+    found, following = _page(connection, branches, deliveries.c.accepted_at, deliveries.c.id, limit)
+    rows = {log.delivery.id: log for log in map(_log_row, connection.execute(_LOG.where(deliveries.c.id.in_(found))))}
+    return Page(rows=tuple(rows[i] for i in found), next=following)
+
+
+def list_documents(connection: Connection, filters: Filter, *, limit: int, cursor: str | None) -> Page[DocumentSummary]:
+    """The accepted packages, newest first."""
+    common, alternatives = document_page_conditions(filters)
+    position = _older(documents.c.received_at, documents.c.id, cursor)
+    base = select(documents.c.id, documents.c.received_at.label("at"))
+    branches = []
+    for on_delivery, alternative in alternatives:
+        branch = base.where(*common, *position, alternative)
+        if on_delivery:
+            # Both times are the same; naming the delivery's lets its index begin at the cursor.
+            branch = branch.join_from(documents, deliveries).where(
+                *_older(deliveries.c.accepted_at, deliveries.c.document, cursor)
+            )
+        branches.append(branch.distinct())
+    found, following = _page(connection, branches, documents.c.received_at, documents.c.id, limit)
+    statement = select(*_SUMMARY).where(documents.c.id.in_(found))
+    rows = {row.id: row for row in map(_summary_row, connection.execute(statement))}
+    return Page(rows=tuple(rows[i] for i in found), next=following)
+
+
+def _older(at: ColumnElement[datetime], row_id: ColumnElement[str], cursor: str | None) -> list[ColumnElement[bool]]:
+    if cursor is None:
+        return []
+    moment, last = moment_cursor(cursor)
+    # The first condition follows from the second; it is what an index on the time alone can use.
+    return [at <= moment, or_(at < moment, and_(at == moment, row_id < last))]
+
+
+def _page(
+    connection: Connection,
+    branches: Sequence[Select[Any]],
+    at: ColumnElement[datetime],
+    row_id: ColumnElement[str],
+    limit: int,
+) -> tuple[list[str], str | None]:
+    """The newest ids of all branches together, and the cursor of what follows."""
+    wanted = bounded(limit) + 1
+    limited = [branch.order_by(at.desc(), row_id.desc()).limit(wanted).subquery() for branch in branches]
+    merged = union(*(select(part.c.id, part.c.at) for part in limited)).subquery()
+    statement = select(merged.c.id, merged.c.at).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(wanted)
+    rows = connection.execute(statement).all()
+    if len(rows) < wanted:
+        return [row.id for row in rows], None
+    last = rows[limit - 1]
+    return [row.id for row in rows[:limit]], encode_cursor(last.at.isoformat(), last.id)
+
+
+def inbox(connection: Connection, via: AgencyCode, *, limit: int, after: str | None) -> Page[LogRow]:
+    """What is to be collected through an endpoint."""
+    statement = _LOG.where(
+        deliveries.c.via == via,
+        deliveries.c.channel == Channel.MAILBOX,
+        deliveries.c.state.in_([s for s in DeliveryState if s.is_open]),
+        deliveries.c.blockers == 0,
+    )
+    if after is not None:
+        number, last = decode_cursor(after, int, str)
+        if number not in set(Lane):
+            number = min(Lane)
+        lane = Lane(number)
+        statement = statement.where(
+            or_(deliveries.c.lane < lane, and_(deliveries.c.lane == lane, deliveries.c.id > last))
+        )
+    statement = statement.order_by(deliveries.c.lane.desc(), deliveries.c.id).limit(bounded(limit) + 1)
+    rows = [_log_row(row) for row in connection.execute(statement)]
+    if len(rows) <= limit:
+        return Page(rows=tuple(rows), next=None)
+    last_shown = rows[limit - 1].delivery
+    return Page(rows=tuple(rows[:limit]), next=encode_cursor(int(last_shown.lane), last_shown.id))
+
+
+# Counts
+
+
+def counts(connection: Connection, kind: PackageKind | None) -> Counts:
+    """How much there is."""
+    by_state = select(deliveries.c.state, func.count().label("number")).group_by(deliveries.c.state)
+    blocked = select(func.count()).where(deliveries.c.state == DeliveryState.WAITING, deliveries.c.blockers > 0)
+    if kind is not None:
+        by_state = by_state.where(deliveries.c.kind == kind)
+        blocked = blocked.where(deliveries.c.kind == kind)
+    present = {row.state: row.number for row in connection.execute(by_state)}
+    return Counts(
+        states={state: present.get(state, 0) for state in DeliveryState},
+        blocked=connection.scalar(blocked) or 0,
+        parked_statuses=connection.scalar(
+            select(func.count()).select_from(statuses).where(statuses.c.document.is_(None))
+        )
+        or 0,
+        refusals=connection.scalar(select(func.count()).select_from(refusals)) or 0,
+    )
+
+
+def backlog(connection: Connection) -> list[Backlog]:
+    """What waits, by endpoint."""
+    statement = (
+        select(
+            deliveries.c.via,
+            deliveries.c.channel,
+            func.count().label("waiting"),
+            func.min(deliveries.c.accepted_at).label("oldest"),
+        )
+        .where(deliveries.c.state.in_([s for s in DeliveryState if s.is_open]))
+        .group_by(deliveries.c.via, deliveries.c.channel)
+        .order_by(deliveries.c.via, deliveries.c.channel)
+    )
+    return [Backlog(**row._mapping) for row in connection.execute(statement)]

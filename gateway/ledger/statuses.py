@@ -1,0 +1,178 @@
+"""Reported statuses: found their document, or parked until it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from gateway.ledger import settling
+from gateway.ledger.actions import Action
+from gateway.ledger.identity import stored, stored_all
+from gateway.ledger.records import NewDocument, NewStatus, StatusEffect
+from gateway.ledger.statements import event, record
+from gateway.ledger.states import TRANSITIONS, DeliveryEvent, judge_status
+from gateway.ledger.tables import deliveries, documents, statuses
+from gateway.model import DeliveryState, PackageKind, StatusCode
+
+
+def find_report(connection: Connection, status: NewStatus) -> str | None:
+    """The package (gateway's id) that reported this very status before."""
+    found: str | None = connection.scalar(
+        select(statuses.c.package).where(
+            statuses.c.reporter == status.reporter,
+            statuses.c.about_sender == status.about_sender,
+            statuses.c.about_identity == stored(status.about_identity),
+            statuses.c.code == status.code,
+            statuses.c.reported_at == status.reported_at,
+        )
+    )
+    return found
+
+
+def report(connection: Connection, status: NewStatus, *, package: str, received_at: datetime) -> StatusEffect:
+    """Record one status and let it take effect, or park it."""
+    names = stored_all((status.about_identity, status.about_alias))
+    document, delivery = _locate(connection, status.about_sender, names, status.copy_of)
+    effect = _effect(connection, document, delivery, status.code, received_at)
+    values = {
+        "id": status.id,
+        "package": package,
+        "document": document,
+        "delivery": delivery.id if delivery else None,
+        "code": status.code,
+        "description": status.description,
+        "reported_at": status.reported_at,
+        "received_at": received_at,
+        "reporter": status.reporter,
+        "about_sender": status.about_sender,
+        "about_identity": stored(status.about_identity),
+        "about_alias": stored(status.about_alias) if status.about_alias else None,
+        "copy_of": tuple(status.copy_of),
+        "effect": effect,
+    }
+    connection.execute(insert(statuses), values)
+    action = {
+        StatusEffect.PARKED: Action.STATUS_PARKED,
+        StatusEffect.CONTRADICTORY: Action.STATUS_CONTRADICTORY,
+    }.get(effect, Action.STATUS_RECEIVED)
+    _record(
+        connection,
+        received_at,
+        action,
+        document=document or package,
+        delivery=delivery,
+        reporter=status.reporter,
+        status=status.code.value,
+        effect=effect.value,
+        package=package,
+    )
+    return effect
+
+
+def apply_parked(connection: Connection, document: NewDocument) -> None:
+    """Let the statuses that came before this document take effect, in the order in which they came."""
+    if document.kind is not PackageKind.DOCUMENT:
+        return
+    names = stored_all((document.identity, document.alias))
+    waiting = connection.execute(
+        select(statuses)
+        .where(
+            statuses.c.document.is_(None),
+            statuses.c.about_sender == document.sender,
+            or_(statuses.c.about_identity.in_(names), statuses.c.about_alias.in_(names)),
+        )
+        .order_by(statuses.c.received_at, statuses.c.id)
+    ).all()
+    at = document.received_at
+    for row in waiting:
+        about = stored_all((row.about_identity, row.about_alias))
+        found, delivery = _locate(connection, row.about_sender, about, row.copy_of)
+        effect = _effect(connection, found, delivery, row.code, at)
+        connection.execute(
+            update(statuses)
+            .where(statuses.c.id == row.id)
+            .values(document=found, delivery=delivery.id if delivery else None, effect=effect)
+        )
+        contradictory = effect is StatusEffect.CONTRADICTORY
+        action = Action.STATUS_CONTRADICTORY if contradictory else Action.STATUS_APPLIED
+        _record(
+            connection,
+            at,
+            action,
+            document=found or document.id,
+            delivery=delivery,
+            reporter=row.reporter,
+            status=row.code.value,
+            effect=effect.value,
+            package=row.package,
+        )
+
+
+def _locate(
+    connection: Connection, sender: str, names: Sequence[str], copy_of: Sequence[str]
+) -> tuple[str | None, Row[Any] | None]:
+    """
+    The document that these names stand for, and the reporter's delivery of it, locked.
+
+    Several packages can carry one identity (a document and its updates): the oldest kind that was
+    delivered to the reporter is meant, since the main line of statuses belongs to it (domain §1.7).
+    """
+    known = [
+        documents.c.sender == sender,
+        documents.c.kind == PackageKind.DOCUMENT,
+        or_(documents.c.identity.in_(names), documents.c.alias.in_(names)),
+    ]
+    ids = connection.scalars(
+        select(documents.c.id).where(*known).order_by(documents.c.business_type, documents.c.received_at)
+    ).all()
+    if not ids:
+        return None, None
+    copies = connection.execute(
+        select(deliveries)
+        .where(deliveries.c.document.in_(ids), deliveries.c.recipient.in_(list(copy_of)))
+        .order_by(deliveries.c.id)
+        .with_for_update()
+    ).all()
+    if not copies:
+        return ids[0], None
+    order = {code: i for i, code in enumerate(copy_of)}
+    delivery = min(copies, key=lambda d: (order[d.recipient], ids.index(d.document)))
+    return delivery.document, delivery
+
+
+def _effect(
+    connection: Connection, document: str | None, delivery: Row[Any] | None, code: StatusCode, now: datetime
+) -> StatusEffect:
+    if document is None:
+        return StatusEffect.PARKED
+    if delivery is None:
+        return StatusEffect.UNMATCHED
+    if delivery.state is DeliveryState.WITHDRAWN:
+        return StatusEffect.RECORDED
+    effect = judge_status(delivery.status, code)
+    if effect in (StatusEffect.ADVANCED, StatusEffect.REFUSED):
+        connection.execute(
+            update(deliveries).where(deliveries.c.id == delivery.id).values(status=code, status_at=now, changed_at=now)
+        )
+        happening = DeliveryEvent.REPORT_REFUSAL if effect is StatusEffect.REFUSED else DeliveryEvent.REPORT_ARRIVAL
+        # A status often says what is known already; only a change of state is a transition.
+        if (delivery.state, happening) in TRANSITIONS:
+            settling.move(connection, delivery, happening, now=now, by_status=code.value)
+    return effect
+
+
+def _record(
+    connection: Connection,
+    at: datetime,
+    action: Action,
+    *,
+    document: str,
+    delivery: Row[Any] | None,
+    reporter: str,
+    **facts: str,
+) -> None:
+    delivery_id = delivery.id if delivery else None
+    record(connection, [event(at, action, document=document, delivery=delivery_id, actor=reporter, **facts)])

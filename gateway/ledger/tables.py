@@ -1,0 +1,307 @@
+"""
+The tables, as of the newest migration; a test compares the two.
+
+The directory's tables (``agencies``, ``directory_versions``) are made by the same migrations
+but described in ``gateway.directory``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from gateway.ledger.actions import Action
+from gateway.ledger.records import OperatorRole, StatusEffect
+from gateway.ledger.types import Coded, Json, Named, Numbered, UtcDateTime
+from gateway.model import (
+    AgencyCode,
+    Attachment,
+    BusinessType,
+    Channel,
+    DeliveryState,
+    Lane,
+    PackageKind,
+    StatusCode,
+    Verdict,
+    Violation,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers only INTEGER keys by itself."""
+
+DUE = "state IN ('waiting', 'leased') AND blockers = 0 AND channel <> 'mailbox'"
+"""
+What workers choose from. The index and the queries must carry this very text: that is how the
+planners know that the one serves the other.
+"""
+
+IN_MAILBOX = "state IN ('waiting', 'leased') AND blockers = 0 AND channel = 'mailbox'"
+"""What receivers choose from."""
+
+
+def _code(name: str, *, nullable: bool = False, **options: Any) -> Column[AgencyCode]:
+    return Column(name, Named(AgencyCode), nullable=nullable, **options)
+
+
+# Columns that are searched stand first and bulky ones last: SQLite then finds the
+# former without reading the pages that the latter overflow to.
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Coded(PackageKind), nullable=False),
+    _code("sender"),
+    Column("identity", Text, nullable=False),
+    Column("business_type", Numbered(BusinessType), nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("folded", Text, nullable=False),
+    Column("alias", Text),
+    Column("sha256", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("forward_sha256", Text),
+    Column("forward_size", BigInteger),
+    Column("lane", Numbered(Lane), nullable=False),
+    _code("received_from"),
+    _code("sender_as_written"),
+    Column("sender_name", Text),
+    Column("document_id", Text),
+    Column("number", Text),
+    Column("notation", Text),
+    Column("issued_on", Date),
+    Column("type_name", Text),
+    Column("subject", Text),
+    Column("targets", Json(tuple[str, ...]), nullable=False),
+    Column("verdict", Json(Verdict), nullable=False),
+    Column("warnings", Json(tuple[Violation, ...]), nullable=False),
+    Column("attachments", Json(tuple[Attachment, ...]), nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+    UniqueConstraint("sender", "identity", "business_type", "revision", "kind", name="uq_documents_identity"),
+    Index(None, "sender", "alias", sqlite_where=text("alias IS NOT NULL"), postgresql_where=text("alias IS NOT NULL")),
+    Index(None, "received_at"),
+    Index(None, "sender", "received_at"),
+    Index(None, "received_from", "received_at"),
+)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("content", LargeBinary),  # NULL: in the payload store
+)
+
+document_targets = Table(
+    # What operations (business types 1–3) operate on, by the sender's own names for it.
+    "document_targets",
+    metadata,
+    Column("document", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("target", Text, primary_key=True),
+    _code("sender"),
+    Index(None, "sender", "target"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("document", Text, ForeignKey("documents.id"), nullable=False),
+    Column("kind", Coded(PackageKind), nullable=False),
+    _code("sender"),
+    _code("recipient"),
+    _code("via"),
+    Column("channel", Coded(Channel), nullable=False),
+    Column("lane", Numbered(Lane), nullable=False),
+    Column("state", Coded(DeliveryState), nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("blockers", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    Column("trying_since", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False),
+    Column("attempts_before", Integer, nullable=False),  # those before the last replay
+    Column("token", Text),
+    Column("worker", Text),
+    Column("taken_at", UtcDateTime),
+    Column("error_code", Text),
+    Column("status", Coded(StatusCode)),
+    Column("status_at", UtcDateTime),
+    _code("as_written"),
+    Column("recipient_name", Text),
+    _code("redirected_from", nullable=True),
+    Column("folded", Text, nullable=False),
+    UniqueConstraint("document", "recipient"),
+    Index("ix_deliveries_due", "lane", "via", "due_at", "id", sqlite_where=text(DUE), postgresql_where=text(DUE)),
+    Index(
+        "ix_deliveries_mailbox", "via", "lane", "id", sqlite_where=text(IN_MAILBOX), postgresql_where=text(IN_MAILBOX)
+    ),
+    Index(None, "accepted_at"),
+    Index(None, "recipient", "accepted_at"),
+    Index(None, "sender", "accepted_at"),
+    Index(None, "via", "accepted_at"),
+    Index(None, "state", "accepted_at", "kind"),
+)
+
+delivery_blocks = Table(
+    # Who waits for whom to leave; ``deliveries.blockers`` counts the rows of the first column.
+    "delivery_blocks",
+    metadata,
+    Column("delivery", Text, ForeignKey("deliveries.id"), primary_key=True),
+    Column("blocked_by", Text, ForeignKey("deliveries.id"), primary_key=True),
+    Index(None, "blocked_by"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("delivery", Text, ForeignKey("deliveries.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("detail", Text),
+    Column("receipt", Text),
+    Index(None, "delivery"),
+)
+
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("package", Text, ForeignKey("documents.id"), nullable=False),
+    Column("document", Text, ForeignKey("documents.id")),
+    Column("delivery", Text, ForeignKey("deliveries.id")),
+    Column("code", Coded(StatusCode), nullable=False),
+    Column("description", Text),
+    Column("reported_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    _code("reporter"),
+    _code("about_sender"),
+    Column("about_identity", Text, nullable=False),
+    Column("about_alias", Text),
+    Column("copy_of", Json(tuple[str, ...]), nullable=False),
+    Column("effect", Coded(StatusEffect), nullable=False),
+    UniqueConstraint("reporter", "about_sender", "about_identity", "code", "reported_at", name="uq_statuses_report"),
+    Index(None, "document"),
+    Index(None, "package"),
+    Index(
+        "ix_statuses_parked_identity",
+        "about_sender",
+        "about_identity",
+        sqlite_where=text("document IS NULL"),
+        postgresql_where=text("document IS NULL"),
+    ),
+    Index(
+        "ix_statuses_parked_alias",
+        "about_sender",
+        "about_alias",
+        sqlite_where=text("document IS NULL"),
+        postgresql_where=text("document IS NULL"),
+    ),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", Coded(Action, 64), nullable=False),
+    Column("document", Text),
+    Column("delivery", Text),
+    Column("actor", Text),
+    Column("data", Json(dict[str, Any]), nullable=False),
+    Index(None, "document", sqlite_where=text("document IS NOT NULL"), postgresql_where=text("document IS NOT NULL")),
+    sqlite_autoincrement=True,  # a number is never given twice, so that a gap at the end can be seen
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    _code("credential_agency", nullable=True),
+    Column("code", Text, nullable=False),
+    Column("path", Text),
+    Column("detail", Text, nullable=False),
+    Column("sha256", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("kept_bytes", BigInteger, nullable=False),
+    Column("payload", LargeBinary),
+    Index(
+        "ix_refusals_kept",
+        "id",
+        "kept_bytes",
+        sqlite_where=text("kept_bytes > 0"),
+        postgresql_where=text("kept_bytes > 0"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    _code("via", primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("open_until", UtcDateTime),
+    Column("opened_at", UtcDateTime),
+    Column("last_success_at", UtcDateTime),
+    Column("last_failure_at", UtcDateTime),
+    Column("last_error_code", Text),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("prefix", Text, nullable=False, unique=True),
+    Column("secret_sha256", Text, nullable=False),
+    _code("agency"),
+    Column("scopes", Json(frozenset[str]), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+)
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("login", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Coded(OperatorRole), nullable=False),
+    Column("language", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("disabled_at", UtcDateTime),
+    Column("last_login_at", UtcDateTime),
+)
