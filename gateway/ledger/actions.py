@@ -45,3 +45,8 @@ class Action(enum.StrEnum):
     KEY_REVOKED = "key.revoked"
     OPERATOR_ADDED = "operator.added"
     OPERATOR_CHANGED = "operator.changed"
+    OPERATOR_LOGGED_IN = "operator.logged_in"
+    OPERATOR_LOGIN_FAILED = "operator.login_failed"
+    OPERATOR_LOGGED_OUT = "operator.logged_out"
+    OPERATOR_PACKAGE_DOWNLOADED = "operator.package_downloaded"
+    """A document's package, or a refused one, was taken out through the console."""

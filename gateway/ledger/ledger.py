@@ -326,6 +326,13 @@ class Ledger:
         with reading(self.engine) as connection:
             return reads.read_events(connection, after=after, limit=limit)
 
+    def record_event(self, new: NewEvent, *, now: datetime, document_id: str | None = None) -> None:
+        """Keep a step that people take outside of the ledger, such as a log-in or a download."""
+        with writing(self.engine) as connection:
+            statements.record(
+                connection, [statements.event(now, new.action, document=document_id, actor=new.actor, **new.data)]
+            )
+
     def refusals(self, *, limit: int = 50, before: int | None = None) -> list[RefusalRow]:
         """Packages turned away, newest first, older than the given number."""
         with reading(self.engine) as connection:

@@ -32,8 +32,9 @@ def insert_new(connection: Connection, table: Table, keys: Sequence[str], values
     A concurrent insert of the same keys is waited for, so exactly one of the two is told ``True``.
     """
     maker = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = maker(table).on_conflict_do_nothing(index_elements=list(keys))
-    return connection.execute(statement, dict(values)).rowcount > 0
+    statement = maker(table).on_conflict_do_nothing(index_elements=list(keys)).returning(table.c[keys[0]])
+    # Asked for rather than counted: not every driver counts the rows of an insert.
+    return connection.execute(statement, dict(values)).first() is not None
 
 
 def lock_names(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:

