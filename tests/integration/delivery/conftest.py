@@ -8,6 +8,16 @@ from datetime import timedelta
 import pytest
 
 from gateway.delivery.http import HttpClient, HttpSettings
+from gateway.ledger import Ledger
+from tests.support.databases import (  # noqa: F401 # fixtures
+    _migrated_sqlite,
+    database_url,
+    engine,
+    engine_name,
+    ledger,
+    postgres,
+)
+from tests.support.deliveries import SendingSite
 from tests.support.peer import Receiver, a_receiver
 
 QUICK = HttpSettings(
@@ -26,3 +36,8 @@ def http() -> Iterator[HttpClient]:
     client = HttpClient(QUICK)
     yield client
     client.close()
+
+
+@pytest.fixture
+def site(ledger: Ledger, http: HttpClient) -> SendingSite:  # noqa: F811 # asks for the fixture above
+    return SendingSite(ledger, http)
