@@ -6,6 +6,7 @@ Errors are contradictions: the set is not taken. Warnings are for an operator to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -126,14 +127,11 @@ def _by_code(agencies: Iterable[Agency]) -> dict[str, list[Agency]]:
 
 
 def _duplicates(agencies: Sequence[Agency], by_code: dict[str, list[Agency]]) -> Iterator[Finding]:
-    primary: set[str] = set()
-    for agency in agencies:
-        if agency.code in primary:
-            yield error(agency.code, "code", "Two agencies have this primary code.")
-        primary.add(agency.code)
+    counts = Counter(agency.code for agency in agencies)
+    yield from (error(code, "code", "Two agencies have this primary code.") for code, n in counts.items() if n > 1)
     for code, holders in by_code.items():
-        if len(holders) == 1 or len({id(a) for a in holders}) == 1:
-            if len(holders) > 1:
+        if len({a.code for a in holders}) == 1:
+            if len(holders) > counts[holders[0].code]:
                 yield error(holders[0].code, "aliases", f"{code} is named twice.")
             continue
         # A code may pass from one agency to another, but at no time mean two.

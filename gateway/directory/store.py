@@ -45,6 +45,7 @@ _T = TypeVar("_T")
 
 _CHUNK = 2_000
 """Rows in memory at once while a catalogue is read or written."""
+_STREAMED = {"yield_per": _CHUNK}
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -216,8 +217,8 @@ def _difference(connection: Connection, agencies: Iterable[Agency], *, keep_othe
     waiting = {str(agency.code): agency for agency in agencies}
     changed: list[Agency] = []
     removed: list[str] = []
-    rows = connection.execution_options(yield_per=_CHUNK).execute(select(agencies_table.c.code, agencies_table.c.body))
-    for code, body in rows:
+    query = select(agencies_table.c.code, agencies_table.c.body)
+    for code, body in connection.execute(query, execution_options=_STREAMED):
         agency = waiting.pop(code, None)
         if agency is None:
             if not keep_others:
@@ -266,7 +267,7 @@ def _latest(connection: Connection) -> int:
 def _stored(connection: Connection) -> Iterator[Agency]:
     query = select(agencies_table.c.body).order_by(agencies_table.c.code)
     parents: dict[str, AgencyCode] = {}
-    for (body,) in connection.execution_options(yield_per=_CHUNK).execute(query):
+    for (body,) in connection.execute(query, execution_options=_STREAMED):
         yield from_body(body, parents)
 
 
