@@ -74,10 +74,8 @@ class EnvelopedDigest:
         if declared:
             rendered = {**rendered, **dict(declared)}
         self._rendered.append(rendered)
-        spaces = "".join(
-            f' xmlns:{prefix}="{escape_attribute(uri)}"' if prefix else f' xmlns="{escape_attribute(uri)}"'
-            for prefix, uri in declared
-        )
+        # libxml2 does not escape namespaces ("&" is the only character that would need it), so neither do we.
+        spaces = "".join(f' xmlns:{p}="{uri}"' if p else f' xmlns="{uri}"' for p, uri in declared)
         values = "".join(f' {key}="{escape_attribute(value)}"' for key, value in _sorted(attributes, scope))
         self._hash.update(f"<{name}{spaces}{values}>".encode())
 

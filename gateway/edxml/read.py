@@ -19,7 +19,8 @@ from gateway.edxml.package import Digester, Package, SignatureForm
 from gateway.edxml.parser import Guard, Prolog, Tree, parse, pieces, read_prolog, refuse_xinclude
 from gateway.edxml.sections import Section
 from gateway.edxml.stream import StreamedPackage
-from gateway.edxml.tree import DS_SIGNATURE, WholeTree, children, recognise_root
+from gateway.edxml.tree import DS_SIGNATURE, children, recognise_root
+from gateway.edxml.whole import WholeTree
 from gateway.errors import MalformedPackage, PackageLimitExceeded
 from gateway.model import Severity, Variant
 
@@ -68,7 +69,7 @@ def _read_small(raw: bytes, *, limits: Limits, spool: Spool) -> Package:
     tree = parse(_as_utf8(body, prolog))
     recognise_root(tree.root)
     refuse_xinclude(tree.root)
-    whole = WholeTree(tree.root)
+    whole = WholeTree(tree.root, limits)
     return build(
         tree,
         prolog=prolog,

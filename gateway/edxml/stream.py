@@ -44,6 +44,7 @@ _DIGESTS = {
 }
 _CONTENT_PATH = [n.lower() for n in (names.ROOT, names.ENCODED, names.ATTACHMENT, names.CONTENT)]
 _HEADER_PATH = [n.lower() for n in (names.ROOT, names.ENVELOPE, names.HEADER)]
+_NO_FORM = "The package has no canonical form: a namespace is not an absolute URI."
 _UNBOUND = "urn:undeclared"
 _DEEPEST = 4
 """Levels of which the names matter."""
@@ -371,7 +372,7 @@ class StreamedPackage:
     def digest(self, c14n: C14N, digest: str, inclusive_prefixes: Sequence[str], position: int) -> bytes:
         """From the first pass when it made the one asked for, else from another pass over the source."""
         if self._pass.relative_namespace:
-            raise MalformedPackage("The package has no canonical form: a namespace is not an absolute URI.")
+            raise MalformedPackage(_NO_FORM)
         prefixes = tuple(inclusive_prefixes) if c14n is C14N.EXCLUSIVE else ()
         recipe = Recipe(c14n, digest, prefixes, position)
         made = self._pass.digest
@@ -380,3 +381,16 @@ class StreamedPackage:
         walk = DigestWalk(self._limits, self.source.prolog, recipe)
         walk.feed(self.source.chunks())
         return walk.result()
+
+
+def digest_of(raw: bytes, recipe: Recipe, limits: Limits) -> bytes:
+    """
+    The same digest of bytes in memory, UTF-8 and without anything before the XML.
+
+    :raises MalformedPackage: there is no canonical form.
+    """
+    walk = DigestWalk(limits, read_prolog(raw), recipe)
+    walk.feed(pieces(raw))
+    if walk.relative_namespace:
+        raise MalformedPackage(_NO_FORM)
+    return walk.result()

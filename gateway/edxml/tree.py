@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from lxml import etree
 
 from gateway.edxml import names
-from gateway.edxml.package import C14N
 from gateway.errors import MalformedPackage, UnknownPackage, UnsupportedVariant
 
 DS_SIGNATURE = f"{{{names.DSIG}}}{names.SIGNATURE}"
@@ -68,42 +65,7 @@ def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
             yield child
 
 
-class WholeTree:
-    """Skeleton and digests of a package that is in memory as one tree."""
-
-    def __init__(self, root: etree._Element) -> None:
-        self._root = root
-        self._skeleton: bytes | None = None
-
-    def skeleton(self) -> bytes:
-        """Empty the attachments, write, and put their text back."""
-        if self._skeleton is None:
-            contents = [(e, e.text) for e in encoded_contents(self._root)]
-            for element, _ in contents:
-                element.text = None
-            self._skeleton = etree.tostring(self._root, encoding="utf-8", xml_declaration=False)
-            for element, text in contents:
-                element.text = text
-        return self._skeleton
-
-    def digest(self, c14n: C14N, digest: str, inclusive_prefixes: Sequence[str], position: int) -> bytes:
-        """Canonicalise a copy of the tree without its signature; small packages only, so the copy is cheap."""
-        root = copy.deepcopy(self._root)
-        signatures = header_signatures(root)
-        if signatures:
-            _remove(signatures[position])
-        exclusive = c14n is C14N.EXCLUSIVE
-        prefixes = list(inclusive_prefixes) if exclusive and inclusive_prefixes else None
-        try:
-            canonical = etree.tostring(
-                root, method="c14n", exclusive=exclusive, with_comments=False, inclusive_ns_prefixes=prefixes
-            )
-        except etree.C14NError as e:
-            raise MalformedPackage("The package has no canonical form: a namespace is not an absolute URI.") from e
-        return hashlib.new(digest, canonical, usedforsecurity=False).digest()
-
-
-def _remove(element: etree._Element) -> None:
+def take_out(element: etree._Element) -> None:
     """Take an element out and leave the text behind it where it was."""
     parent, before = element.getparent(), element.getprevious()
     if parent is None:
