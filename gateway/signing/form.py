@@ -167,17 +167,20 @@ def is_placeholder(root: etree._Element) -> bool:
 
 
 def _the_one_signature(root: etree._Element) -> etree._Element:
+    """
+    The only signature, in the only header of the only envelope, beside the only MessageHeader.
+
+    Anything named Signature counts, in whatever namespace, because some reader would take it for one.
+    """
     every = list(root.iter(f"{{*}}{names.SIGNATURE}"))
-    headers = [h for e in _children(root, names.ENVELOPE) for h in _children(e, names.HEADER)]
-    if len(every) != 1 or len(headers) != 1 or len(_children(root, names.ENVELOPE)) != 1:
-        raise Finding(Reason.STRUCTURE)
+    envelope = _only(root, names.ENVELOPE)
+    header = _only(envelope, names.HEADER)
+    _only(header, names.MESSAGE_HEADER)
     element = every[0]
-    if element.tag != f"{{{DS}}}Signature" or element.getparent() is not headers[0]:
-        raise Finding(Reason.STRUCTURE)
-    if len(_children(headers[0], names.MESSAGE_HEADER)) != 1:
+    if len(every) != 1 or element.tag != f"{{{DS}}}Signature" or element.getparent() is not header:
         raise Finding(Reason.STRUCTURE)
     # Nothing of XML-DSig outside the signature: a Manifest or Object beside it would look signed.
-    if sum(1 for _ in root.iter(f"{{{DS}}}*")) != sum(1 for _ in element.iter(f"{{{DS}}}*")):
+    if len(list(root.iter(f"{{{DS}}}*"))) != len(list(element.iter(f"{{{DS}}}*"))):
         raise Finding(Reason.STRUCTURE)
     ids = _IDS(root)
     if len(ids) != len(set(ids)):
@@ -211,6 +214,8 @@ def _certificates(key_info: etree._Element | None) -> Iterator[bytes]:
         return
     if set(_tags(key_info)) - _KEY_INFO_CHILDREN:
         raise Finding(Reason.STRUCTURE)
+    for data in key_info.iterfind(f"{{{DS}}}X509Data"):
+        _tags(data)
     named = list(key_info.iter(f"{{{DS}}}X509Certificate"))
     if len(named) > table.KEY_INFO_CERTIFICATES_MAX:
         raise Finding(Reason.STRUCTURE)
@@ -242,9 +247,16 @@ def _is_der_sequence(text: str) -> bool:
 
 
 def _tags(element: etree._Element) -> list[object]:
+    """The tags of the children of an element that holds nothing else, as in XML-DSig's schema."""
+    if (element.text or "").strip() or any((child.tail or "").strip() for child in element):
+        raise Finding(Reason.STRUCTURE)
     return [child.tag for child in element]
 
 
-def _children(element: etree._Element, name: str) -> list[etree._Element]:
-    """Children by local name in any letter case (variant V5) and any namespace."""
-    return [c for c in element if isinstance(c.tag, str) and c.tag.rpartition("}")[2].lower() == name.lower()]
+def _only(element: etree._Element, name: str) -> etree._Element:
+    """The one child of this local name, in any letter case (variant V5) and any namespace."""
+    wanted = name.lower()
+    found = [c for c in element if str(c.tag).rpartition("}")[2].lower() == wanted]
+    if len(found) != 1:
+        raise Finding(Reason.STRUCTURE)
+    return found[0]

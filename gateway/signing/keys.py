@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -90,6 +91,61 @@ class SigningKey:
 def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 of the DER in lower-case hex: how a certificate is named everywhere."""
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+@dataclass(frozen=True)
+class KnownCertificate:
+    """What is asked of a certificate again and again, read out of it once."""
+
+    der: bytes
+    sha256: str
+    """Lower-case hex of the DER."""
+    subject: str
+    """RFC 4514."""
+    not_before: datetime
+    not_after: datetime
+    """Inclusive, like ``not_before``; both aware UTC."""
+    may_sign: bool
+    """By :func:`usage_allows_signing`."""
+    rsa_bits: int | None
+    """``None`` for keys that are not RSA."""
+    curve: str | None
+    """cryptography's name; ``None`` for keys that are not EC."""
+
+
+@lru_cache(maxsize=10_000)
+def known(certificate: x509.Certificate) -> KnownCertificate:
+    """The facts of a certificate out of the directory; a verification asks for most of them."""
+    key = certificate.public_key()
+    return KnownCertificate(
+        der=certificate.public_bytes(serialization.Encoding.DER),
+        sha256=fingerprint(certificate),
+        subject=certificate.subject.rfc4514_string(),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        may_sign=usage_allows_signing(certificate),
+        rsa_bits=key.key_size if isinstance(key, rsa.RSAPublicKey) else None,
+        curve=key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else None,
+    )
+
+
+def usage_allows_signing(certificate: x509.Certificate) -> bool:
+    """
+    The one statement on key usage: an end-entity certificate whose KeyUsage, when it has one,
+    says digitalSignature or nonRepudiation.
+
+    signxml demands the first, pyHanko the second, and Vietnamese issuers set either. The
+    extended key usage is not looked at: no purpose there means "signs dispatches".
+    """
+    try:
+        extensions = certificate.extensions
+    except ValueError:
+        return False  # Extensions that cannot be decoded may forbid anything.
+    constraints = [e.value for e in extensions if isinstance(e.value, x509.BasicConstraints)]
+    usages = [e.value for e in extensions if isinstance(e.value, x509.KeyUsage)]
+    if any(c.ca for c in constraints):
+        return False
+    return all(u.digital_signature or u.content_commitment for u in usages)
 
 
 def signing_key(private: object, certificate: x509.Certificate, chain: Sequence[x509.Certificate] = ()) -> SigningKey:
@@ -238,7 +294,7 @@ def make_ca(
     return SigningKey(private, certificate, (issuer.certificate,) if issuer else ())
 
 
-def issue_certificate(  # noqa: PLR0917 - the three that are always given stand in the order of "issuer issues subject a key"
+def issue_certificate(
     issuer: SigningKey,
     subject: x509.Name,
     private: PrivateKey,

@@ -10,11 +10,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
 from gateway.edxml.package import C14N
 from gateway.model import Standing
+from gateway.signing.keys import KnownCertificate
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 DSIG11 = "http://www.w3.org/2009/xmldsig11#"
@@ -128,29 +126,8 @@ def is_weak(method: str, digest: str) -> bool:
     return method in WEAK_METHODS or digest in WEAK_DIGESTS
 
 
-def usage_allows_signing(certificate: x509.Certificate) -> bool:
-    """
-    The one statement on key usage: an end-entity certificate whose KeyUsage, when it has one,
-    says digitalSignature or nonRepudiation.
-
-    signxml demands the first, pyHanko the second, and Vietnamese issuers set either. The
-    extended key usage is not looked at: no purpose there means "signs dispatches".
-    """
-    try:
-        if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-    except x509.ExtensionNotFound:
-        pass  # Version 1 and 3 certificates without the extension are end entities (RFC 5280 §4.2.1.9).
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    return usage.digital_signature or usage.content_commitment
-
-
-def key_is_strong(certificate: x509.Certificate, minimum_rsa_bits: int) -> bool:
-    """Whether the certificate's key is RSA of the size asked for, or EC on an accepted curve."""
-    key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size >= minimum_rsa_bits
-    return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES
+def key_is_strong(certificate: KnownCertificate, minimum_rsa_bits: int) -> bool:
+    """Whether a certificate's key is RSA of the size asked for, or EC on an accepted curve."""
+    if certificate.rsa_bits is not None:
+        return certificate.rsa_bits >= minimum_rsa_bits
+    return certificate.curve in CURVES

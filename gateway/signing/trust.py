@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from gateway.signing.keys import fingerprint
+from gateway.signing.keys import known
 
 # A clerk's certificate has any extensions; critical CertificatePolicies need naming to pass.
 _LEAF = ExtensionPolicy.permit_all().may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
@@ -57,7 +57,7 @@ class TrustAnchors:
         """
         if self._store is None:
             return True
-        name = fingerprint(certificate)
+        name = known(certificate).sha256
         span = self._spans.get(name)
         if span is None or not span[0] <= at <= span[1]:
             span = self._chain_span(self._store, certificate, at)

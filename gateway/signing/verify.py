@@ -13,7 +13,6 @@ from dataclasses import InitVar, dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from gateway.edxml.package import Package, SignatureForm
@@ -22,7 +21,7 @@ from gateway.errors import MalformedPackage, SignatureRejected
 from gateway.model import SignedBy, Standing, Verdict
 from gateway.signing import engine, form, policy as table
 from gateway.signing.form import EnvelopedSignature, Finding, Reference
-from gateway.signing.keys import fingerprint
+from gateway.signing.keys import known
 from gateway.signing.policy import DS, Reason, SignaturePolicy
 from gateway.signing.trust import TrustAnchors
 
@@ -161,7 +160,7 @@ def _check_value(
         raise Finding(Reason.NO_REGISTERED_CERTIFICATE, Standing.UNVERIFIABLE)
     if signature.named_certificates:
         named = set(signature.named_certificates)
-        candidates = [c for c in candidates if c[0].public_bytes(Encoding.DER) in named]
+        candidates = [c for c in candidates if known(c[0]).der in named]
         if not candidates:
             raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
     findings: list[Finding] = []
@@ -170,7 +169,7 @@ def _check_value(
             fault = fault_of(certificate, policy=policy, anchors=anchors, at=at)
             if fault is not None:
                 raise Finding(fault)
-            engine.check(root, signature, certificate, at=at, read=lambda r: form.read_reference(r, policy))
+            engine.check(root, signature, certificate, read=lambda r: form.read_reference(r, policy))
         except Finding as finding:
             findings.append(finding)
             continue
@@ -187,13 +186,14 @@ def fault_of(
 
     Also what ``gateway doctor`` says of certificates near their end.
     """
-    if at < certificate.not_valid_before_utc:
+    facts = known(certificate)
+    if at < facts.not_before:
         return Reason.CERTIFICATE_NOT_YET_VALID
-    if at > certificate.not_valid_after_utc:
+    if at > facts.not_after:
         return Reason.CERTIFICATE_EXPIRED
-    if not table.usage_allows_signing(certificate):
+    if not facts.may_sign:
         return Reason.CERTIFICATE_USAGE
-    if not table.key_is_strong(certificate, policy.minimum_rsa_bits):
+    if not table.key_is_strong(facts, policy.minimum_rsa_bits):
         return Reason.KEY_TOO_SMALL
     if not anchors.trusts(certificate, at=at):
         return Reason.CERTIFICATE_UNTRUSTED
@@ -214,8 +214,8 @@ def _verdict(
         reason=str(reason),
         judged_at=at,
         signed_by=signed_by,
-        certificate_sha256=fingerprint(certificate) if certificate else None,
-        subject=certificate.subject.rfc4514_string() if certificate else None,
+        certificate_sha256=known(certificate).sha256 if certificate else None,
+        subject=known(certificate).subject if certificate else None,
         signature_method=signature.signature_method if signature else None,
         digest_method=signature.reference.digest_method if signature else None,
         canonicalization=signature.reference.c14n.value if signature else None,
