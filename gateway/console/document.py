@@ -1,0 +1,99 @@
+"""One document: its facts, its way, its proof."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Response, abort, render_template, send_file
+from flask.typing import ResponseReturnValue
+
+from gateway.console import words
+from gateway.console.access import actor, note
+from gateway.console.blueprint import pages
+from gateway.console.log import number_text
+from gateway.console.parts import parts
+from gateway.console.rendering import agency_name, language
+from gateway.console.way import steps
+from gateway.ledger.actions import Action
+from gateway.ledger.records import AttemptRow, DeliveryRow, Trace
+from gateway.ledger.states import DeliveryEvent, states_that
+
+REPLAYABLE = states_that(DeliveryEvent.REPLAY)
+
+STEPS_SHOWN = 40
+"""Of a long way; the earlier ones are folded."""
+
+_TONES = {"bad": 0, "warn": 1, None: 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """One recipient's part of the way."""
+
+    delivery: DeliveryRow
+    mark: words.Mark
+    attention: str | None
+    waited: str | None
+    attempts: tuple[AttemptRow, ...]
+    replayable: bool
+
+
+@pages.get("/documents/<document_id>")
+def document(document_id: str) -> ResponseReturnValue:
+    """The page of one accepted package."""
+    trace = parts().ledger.trace(document_id)
+    if trace is None:
+        abort(404)
+    way = steps(trace, language(), agency_name)
+    legs = _legs(trace)
+    sender = agency_name(trace.document.sender, trace.document.sender_name)
+    return render_template(
+        "console/document.html",
+        doc=trace.document,
+        number_text=number_text,
+        legs=legs,
+        failed=[leg.delivery.id for leg in legs if leg.replayable],
+        older=way[:-STEPS_SHOWN],
+        way=way[-STEPS_SHOWN:],
+        statuses=trace.statuses,
+        operations=trace.operations,
+        sentence=words.verdict_sentence(trace.document.verdict, sender, language()),
+    )
+
+
+def _legs(trace: Trace) -> list[Leg]:
+    tries: dict[str, list[AttemptRow]] = defaultdict(list)
+    for attempt in trace.attempts:
+        tries[attempt.delivery].append(attempt)
+    now = parts().clock()
+    legs = [_leg(each, tuple(tries[each.id]), now) for each in trace.deliveries]
+    # Python's sort keeps the ledger's order among equals.
+    return sorted(legs, key=lambda leg: _TONES[leg.attention])
+
+
+def _leg(delivery: DeliveryRow, attempts: tuple[AttemptRow, ...], now: datetime) -> Leg:
+    waited = words.long_wait(delivery, now)
+    return Leg(
+        delivery=delivery,
+        mark=words.delivery_mark(delivery),
+        attention=words.needs_attention(delivery, now),
+        waited=words.age(waited, language()) if waited else None,
+        attempts=attempts,
+        replayable=delivery.state in REPLAYABLE,
+    )
+
+
+@pages.get("/documents/<document_id>/package")
+def package(document_id: str) -> Response:
+    """The package as it was received, byte for byte."""
+    found = parts().ledger.document(document_id)
+    if found is None:
+        abort(404)
+    content = parts().open_package(found.id)
+    note(Action.OPERATOR_PACKAGE_DOWNLOADED, actor(), document_id=found.id)
+    # Named by the gateway's own id: numbers hold slashes, subjects hold anything.
+    response = send_file(content, "application/octet-stream", as_attachment=True, download_name=f"{found.id}.edxml")
+    response.content_length = found.size
+    return response

@@ -1,0 +1,104 @@
+"""A document's way so far, as a list of steps in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from gateway.console import words
+from gateway.console.texts import Language, say
+from gateway.ledger.actions import Action
+from gateway.ledger.records import EventRow, Trace
+from gateway.model import StatusCode
+
+NameOf = Callable[[str | None], str]
+"""From an agency's code to its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One line of the timeline."""
+
+    at: datetime
+    sentence: str
+    tone: str
+    actor: str | None = None
+    """Who did it, when that is not the gateway itself and not said by the sentence."""
+    note: str | None = None
+    """Cause or reason, in words."""
+    detail: str | None = None
+    """Technical words of the other side, or free text of a person."""
+    retry_at: datetime | None = None
+
+
+_BY_ITSELF = frozenset(
+    {Action.STATUS_RECEIVED, Action.STATUS_PARKED, Action.STATUS_APPLIED, Action.STATUS_CONTRADICTORY}
+)
+"""Their actor is the subject of their sentence."""
+
+
+def steps(trace: Trace, language: Language, name_of: NameOf) -> list[Step]:
+    """
+    The events of a trace, oldest first.
+
+    Queueing for many recipients is one step: three hundred lines of it hide the way.
+    """
+    recipients: dict[str, str] = {d.id: d.recipient_name or name_of(d.recipient) for d in trace.deliveries}
+    found: list[Step] = []
+    for action, group in groupby(trace.events, key=lambda e: e.action):
+        several = list(group)
+        if action is Action.DELIVERY_ENQUEUED and len(several) > 1:
+            found.append(_queued(several, language))
+        else:
+            found.extend(_step(event, recipients, language, name_of) for event in several)
+    return found
+
+
+def _queued(several: list[EventRow], language: Language) -> Step:
+    return Step(at=several[0].at, sentence=say("doc.way.queued", language, n=len(several)), tone="calm")
+
+
+def _step(event: EventRow, recipients: Mapping[str, str], language: Language, name_of: NameOf) -> Step:
+    about = recipients.get(event.delivery or "") or name_of(_text(event, "recipient"))
+    if event.action in _BY_ITSELF:
+        about = name_of(event.actor)
+    return Step(
+        at=event.at,
+        sentence=words.EVENTS[event.action].say(language, recipient=about, status=_status(event, language)),
+        tone=words.EVENT_TONES.get(event.action, "calm"),
+        actor=_actor(event, about, name_of),
+        note=" ".join(_notes(event, language)) or None,
+        detail=_text(event, "detail") or _text(event, "reason"),
+        retry_at=_moment(event, "retry_at"),
+    )
+
+
+def _notes(event: EventRow, language: Language) -> Iterator[str]:
+    code = _text(event, "code")
+    if code:
+        yield words.cause(code, language)
+
+
+def _actor(event: EventRow, about: str, name_of: NameOf) -> str | None:
+    if event.actor is None or event.action in _BY_ITSELF:
+        return None
+    name = name_of(event.actor)
+    return None if name == about else name
+
+
+def _status(event: EventRow, language: Language) -> str:
+    code = _text(event, "status")
+    known = next((c for c in StatusCode if c.value == code), None)
+    return words.STATUSES[known].say(language) if known else code or ""
+
+
+def _text(event: EventRow, name: str) -> str | None:
+    value = event.data.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _moment(event: EventRow, name: str) -> datetime | None:
+    value = _text(event, name)
+    return datetime.fromisoformat(value) if value else None

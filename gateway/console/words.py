@@ -1,0 +1,407 @@
+"""The trade's states, codes and verdicts in words; every member of every enumeration has some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from gateway.console.texts import Language, Text, say
+from gateway.errors import every_error
+from gateway.ledger.actions import Action
+from gateway.ledger.records import DeliveryRow, StatusEffect
+from gateway.model import (
+    BusinessType,
+    Channel,
+    DeliveryState,
+    Lane,
+    PackageKind,
+    SignedBy,
+    Standing,
+    StatusCode,
+    Verdict,
+)
+
+
+class Mark(NamedTuple):
+    """Words with a shape beside them, so that colour is never the only sign."""
+
+    words: Text
+    shape: str
+    tone: str
+    """CSS class: ``calm``, ``busy``, ``good``, ``warn`` or ``bad``."""
+
+
+STATES: Final = MappingProxyType(
+    {
+        DeliveryState.WAITING: Mark(Text("Chờ chuyển", "Waiting"), "○", "calm"),
+        DeliveryState.LEASED: Mark(Text("Đang chuyển", "In transfer"), "◐", "busy"),
+        DeliveryState.FORWARDED: Mark(Text("Đã chuyển tiếp", "Forwarded"), "➜", "good"),
+        DeliveryState.DELIVERED: Mark(Text("Đã tới nơi nhận", "Delivered"), "✔", "good"),
+        DeliveryState.REFUSED: Mark(Text("Bị từ chối", "Refused"), "✖", "bad"),
+        DeliveryState.ABANDONED: Mark(Text("Ngừng gửi", "Abandoned"), "■", "bad"),
+        DeliveryState.WITHDRAWN: Mark(Text("Đã rút lại", "Withdrawn"), "↩", "calm"),
+    }
+)
+"""As counted and filtered."""
+
+BLOCKED: Final = Mark(Text("Chờ văn bản trước", "Behind an earlier one"), "‖", "calm")
+RETRYING: Final = Mark(Text("Gửi lỗi, sẽ thử lại", "Failed, will retry"), "▲", "warn")
+TO_COLLECT: Final = Mark(Text("Chờ nơi nhận lấy", "To be collected"), "○", "calm")
+COLLECTING: Final = Mark(Text("Nơi nhận đang lấy", "Being collected"), "◐", "busy")
+
+LANES: Final = MappingProxyType(
+    {
+        Lane.NORMAL: Mark(Text("Thường", "Ordinary"), "", "calm"),
+        Lane.URGENT: Mark(Text("Khẩn", "Urgent"), "▲", "warn"),
+        Lane.VERY_URGENT: Mark(Text("Thượng khẩn", "Very urgent"), "▲▲", "warn"),
+        Lane.FLASH: Mark(Text("Hỏa tốc", "Flash"), "▲▲▲", "bad"),
+        Lane.FLASH_TIMED: Mark(Text("Hỏa tốc hẹn giờ", "Flash, timed"), "▲▲▲", "bad"),
+    }
+)
+"""Domain §1.5."""
+
+LONG_WAIT: Final = MappingProxyType(
+    {
+        Lane.NORMAL: timedelta(hours=4),
+        Lane.URGENT: timedelta(hours=1),
+        Lane.VERY_URGENT: timedelta(minutes=30),
+        Lane.FLASH: timedelta(minutes=15),
+        Lane.FLASH_TIMED: timedelta(minutes=15),
+    }
+)
+"""
+From when on an open delivery stands out. QĐ 28/2018 Art. 6 gives until the next morning for
+ordinary mail and "at once" for urgent mail; half a working day leaves time to act.
+"""
+
+STATUSES: Final = MappingProxyType(
+    {
+        StatusCode.ARRIVED: Text("Đã đến", "Arrived"),
+        StatusCode.REFUSED: Text("Từ chối tiếp nhận", "Refused"),
+        StatusCode.REGISTERED: Text("Đã tiếp nhận", "Registered"),
+        StatusCode.ASSIGNED: Text("Đã phân công", "Assigned"),
+        StatusCode.PROCESSING: Text("Đang xử lý", "In progress"),
+        StatusCode.DONE: Text("Hoàn thành", "Done"),
+        StatusCode.RECALL_ASKED: Text("Đề nghị thu hồi", "Recall asked"),
+        StatusCode.AGREED: Text("Đồng ý", "Agreed"),
+        StatusCode.DISAGREED: Text("Không đồng ý", "Disagreed"),
+    }
+)
+"""Domain §1.7."""
+
+NO_STATUS: Final = Text("Chưa phản hồi", "No report yet")
+
+KINDS: Final = MappingProxyType(
+    {PackageKind.DOCUMENT: Text("Văn bản", "Document"), PackageKind.STATUS: Text("Trạng thái", "Status")}
+)
+
+BUSINESS: Final = MappingProxyType(
+    {
+        BusinessType.NEW: Text("Gửi mới", "New"),
+        BusinessType.REVOKE: Text("Thu hồi", "Recall"),
+        BusinessType.UPDATE: Text("Cập nhật", "Update"),
+        BusinessType.REPLACE: Text("Thay thế", "Replacement"),
+    }
+)
+
+CHANNELS: Final = MappingProxyType(
+    {
+        Channel.MAILBOX: Text("hộp thư", "mailbox"),
+        Channel.PUSH: Text("đẩy tới hệ thống", "push"),
+        Channel.PEER: Text("trục khác", "peer"),
+    }
+)
+
+EFFECTS: Final = MappingProxyType(
+    {
+        StatusEffect.PARKED: Text("chờ văn bản tương ứng", "waits for its document"),
+        StatusEffect.ADVANCED: Text("cập nhật trạng thái", "moved the status on"),
+        StatusEffect.REFUSED: Text("lượt chuyển bị từ chối", "refused the delivery"),
+        StatusEffect.RECORDED: Text("chỉ ghi lại", "recorded only"),
+        StatusEffect.CONTRADICTORY: Text(
+            "mâu thuẫn: từ chối sau khi đã tiếp nhận", "contradictory: refused after registration"
+        ),
+        StatusEffect.UNMATCHED: Text("không khớp nơi nhận nào", "matches no recipient"),
+    }
+)
+
+STANDINGS: Final = MappingProxyType(
+    {
+        Standing.VALID: Mark(Text("Hợp lệ", "Valid"), "✔", "good"),
+        Standing.VALID_WEAK: Mark(Text("Hợp lệ, thuật toán yếu", "Valid, weak"), "✔", "warn"),
+        Standing.UNSIGNED: Mark(Text("Không ký", "Unsigned"), "–", "calm"),
+        Standing.UNVERIFIABLE: Mark(Text("Không kiểm tra được", "Unverifiable"), "?", "warn"),
+        Standing.INDETERMINATE: Mark(Text("Chưa xác định", "Indeterminate"), "?", "warn"),
+        Standing.INVALID: Mark(Text("Không hợp lệ", "Invalid"), "✖", "bad"),
+    }
+)
+
+REASONS: Final = MappingProxyType(
+    {
+        "signature.verified": Text(
+            "đúng nội dung, đúng chứng thư số đã đăng ký", "right content, registered certificate"
+        ),
+        "signature.none": Text("gói tin không mang chữ ký", "the package carries no signature"),
+        "signature.foreign_namespace": Text(
+            "phần chữ ký viết theo bộ công cụ quốc gia, ngoài chuẩn XML-DSig, nên không ai kiểm tra được",
+            "its signature is written as the national kit does, outside XML-DSig, so nobody can verify it",
+        ),
+        "signature.placeholder": Text(
+            "phần chữ ký để trống hoặc chỉ là chỗ giữ sẵn", "its signature is empty or only a placeholder"
+        ),
+        "signature.no_registered_certificate": Text(
+            "danh bạ chưa có chứng thư số của nơi gửi để đối chiếu",
+            "the directory holds no certificate of the sender to judge it by",
+        ),
+        "signature.structure": Text("phần chữ ký sai cấu trúc", "the signature is not of the accepted form"),
+        "signature.comments": Text(
+            "gói tin có chú thích hoặc chỉ thị mà chữ ký không bao trùm",
+            "the package holds comments or instructions that the signature does not cover",
+        ),
+        "signature.reference": Text(
+            "chữ ký không bao trùm toàn bộ gói tin", "the signature does not cover the whole package"
+        ),
+        "signature.transform": Text("phép biến đổi không được chấp nhận", "a transform that is not accepted"),
+        "signature.algorithm": Text("thuật toán không được chấp nhận", "an algorithm that is not accepted"),
+        "signature.digest_mismatch": Text("nội dung đã khác với lúc ký", "the content is not what was signed"),
+        "signature.value_mismatch": Text(
+            "không có chứng thư số đã đăng ký nào tạo ra chữ ký này", "no registered certificate made this signature"
+        ),
+        "signature.certificate_not_registered": Text(
+            "chứng thư số không được đăng ký cho nơi gửi", "the certificate is not registered for the sender"
+        ),
+        "signature.certificate_expired": Text("chứng thư số đã hết hạn", "the certificate has expired"),
+        "signature.certificate_not_yet_valid": Text(
+            "chứng thư số chưa có hiệu lực", "the certificate is not yet valid"
+        ),
+        "signature.certificate_untrusted": Text(
+            "chứng thư số không dẫn về gốc tin cậy", "the certificate does not lead to a trusted root"
+        ),
+        "signature.certificate_usage": Text(
+            "chứng thư số không dùng để ký văn bản", "the certificate is not for signing documents"
+        ),
+        "signature.key_too_small": Text("khóa ký quá yếu", "the signing key is too weak"),
+    }
+)
+"""Reasons of verdicts; a test compares them with those that the verifier gives."""
+
+_REFERENCE_ONLY: Final = Text(
+    "chỉ có giá trị tham khảo (QĐ 28/2018/QĐ-TTg, Điều 4)", "for information only (Decision 28/2018/QĐ-TTg, Article 4)"
+)
+
+_VERDICTS: Final = MappingProxyType(
+    {
+        (Standing.VALID, SignedBy.SENDER): Text(
+            "Chữ ký hợp lệ của {sender} (chứng thư số {certificate}).",
+            "Valid signature of {sender} (certificate {certificate}).",
+        ),
+        (Standing.VALID, SignedBy.GATEWAY): Text(
+            "Nơi gửi không ký; chữ ký hợp lệ của bên giao (chứng thư số {certificate}).",
+            "The sender did not sign; valid signature of the gateway that handed it over (certificate {certificate}).",
+        ),
+        (Standing.VALID_WEAK, SignedBy.SENDER): Text(
+            "Chữ ký của {sender} đúng (chứng thư số {certificate}), nhưng thuật toán yếu, chỉ tạm được chấp nhận.",
+            "The signature of {sender} is right (certificate {certificate}); its weak algorithm is tolerated.",
+        ),
+        (Standing.VALID_WEAK, SignedBy.GATEWAY): Text(
+            "Nơi gửi không ký; chữ ký của bên giao đúng (chứng thư số {certificate}), nhưng thuật toán yếu.",
+            "The sender did not sign; the signature of its gateway is right (certificate {certificate}) but weak.",
+        ),
+        (Standing.INDETERMINATE, SignedBy.SENDER): Text(
+            "Chữ ký của {sender} đúng, nhưng chưa biết chứng thư số {certificate} có bị thu hồi hay không.",
+            "The signature of {sender} is right, but whether certificate {certificate} was revoked is not known.",
+        ),
+        (Standing.INDETERMINATE, SignedBy.GATEWAY): Text(
+            "Chữ ký của bên giao đúng, nhưng chưa biết chứng thư số {certificate} có bị thu hồi hay không.",
+            "Its gateway's signature is right, but whether certificate {certificate} was revoked is not known.",
+        ),
+    }
+)
+
+_UNPROVEN: Final = MappingProxyType(
+    {
+        Standing.UNSIGNED: Text("Không ký: {worth}.", "Not signed: {worth}."),
+        Standing.UNVERIFIABLE: Text(
+            "Có chữ ký nhưng không kiểm tra được, vì {reason}: {worth}.",
+            "There is a signature that cannot be verified, as {reason}: {worth}.",
+        ),
+        Standing.INDETERMINATE: Text(
+            "Chưa xác định được chữ ký ({reason}).", "The signature cannot be judged yet ({reason})."
+        ),
+        Standing.VALID: Text(
+            "Chữ ký hợp lệ (chứng thư số {certificate}).", "Valid signature (certificate {certificate})."
+        ),
+        Standing.VALID_WEAK: Text(
+            "Chữ ký đúng (chứng thư số {certificate}), nhưng dùng thuật toán yếu.",
+            "The signature is right (certificate {certificate}), but its algorithm is weak.",
+        ),
+        Standing.INVALID: Text("Chữ ký không hợp lệ: {reason}.", "The signature is invalid: {reason}."),
+    }
+)
+"""By standing alone, when it is not known or does not matter whose certificate it was."""
+
+
+def verdict_sentence(verdict: Verdict, sender: str, language: Language) -> str:
+    """
+    What the signature is worth, in one sentence.
+
+    :param sender: the sending agency's name.
+    """
+    reason = REASONS.get(verdict.reason)
+    sentence = _UNPROVEN[verdict.standing]
+    if verdict.signed_by is not None:
+        sentence = _VERDICTS.get((verdict.standing, verdict.signed_by), sentence)
+    return sentence.say(
+        language,
+        sender=sender,
+        certificate=certificate_name(verdict),
+        reason=reason.say(language) if reason else verdict.reason,
+        worth=_REFERENCE_ONLY.say(language),
+    )
+
+
+def certificate_name(verdict: Verdict) -> str:
+    """How people call the certificate: its common name, else its subject, else the start of its hash."""
+    if verdict.subject:
+        try:
+            names = x509.Name.from_rfc4514_string(verdict.subject).get_attributes_for_oid(NameOID.COMMON_NAME)
+        except ValueError:
+            return verdict.subject
+        return str(names[0].value) if names else verdict.subject
+    return (verdict.certificate_sha256 or "?")[:16]
+
+
+_ERRORS: Final[Mapping[str, Text]] = MappingProxyType(
+    {
+        **{error.code: Text(error.vi, error.en()) for error in every_error()},
+        # Not an error of the gateway: the ledger's word for a receiver's own refusal.
+        "mailbox.refused": Text("Nơi nhận từ chối khi lấy văn bản.", "The receiver refused it on collection."),
+    }
+)
+
+
+def cause(code: str, language: Language) -> str:
+    """The sentence of an error's code; a code from elsewhere stands for itself."""
+    known = _ERRORS.get(code)
+    return known.say(language) if known else code
+
+
+def delivery_mark(delivery: DeliveryRow) -> Mark:
+    """The state of a delivery as its row shows it: finer than the states that are counted."""
+    collected = delivery.channel is Channel.MAILBOX
+    if delivery.state is DeliveryState.WAITING:
+        if delivery.blocked:
+            return BLOCKED
+        if delivery.error_code is not None:
+            return RETRYING
+        return TO_COLLECT if collected else STATES[DeliveryState.WAITING]
+    if delivery.state is DeliveryState.LEASED and collected:
+        return COLLECTING
+    return STATES[delivery.state]
+
+
+def age(span: timedelta, language: Language) -> str:
+    """A span in its largest whole unit."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= length:
+            return say(f"age.{unit}", language, n=seconds // length)
+    return say("age.seconds", language, n=seconds)
+
+
+def long_wait(delivery: DeliveryRow, now: datetime) -> timedelta | None:
+    """How long an open delivery has waited, when that is too long for its urgency."""
+    waited = now - delivery.created_at
+    return waited if delivery.state.is_open and waited >= LONG_WAIT[delivery.lane] else None
+
+
+def needs_attention(delivery: DeliveryRow, now: datetime) -> str | None:
+    """``bad`` for what only a person can help, ``warn`` for what should be watched, ``None`` for the rest."""
+    if delivery.state is DeliveryState.ABANDONED:
+        return "bad"
+    if delivery.state is DeliveryState.REFUSED:
+        return "warn"
+    open_fault = delivery.state.is_open and delivery.error_code is not None
+    return "warn" if open_fault or long_wait(delivery, now) is not None else None
+
+
+EVENTS: Final = MappingProxyType(
+    {
+        Action.DOCUMENT_ACCEPTED: Text("Tiếp nhận gói tin, cấp biên nhận", "Package accepted, receipt given"),
+        Action.DOCUMENT_DUPLICATE: Text(
+            "Bên gửi gửi lại đúng gói tin này; trả biên nhận cũ", "The same package came again; first receipt returned"
+        ),
+        Action.DOCUMENT_CONFLICT: Text(
+            "Một gói tin khác dùng cùng mã văn bản; không tiếp nhận", "Another package under the same id; not accepted"
+        ),
+        Action.DOCUMENT_REFUSED: Text("Từ chối gói tin", "Package refused"),
+        Action.DELIVERY_ENQUEUED: Text("Xếp hàng chuyển tới {recipient}", "Queued for {recipient}"),
+        Action.DELIVERY_BLOCKED: Text(
+            "Chờ văn bản trước đó tới {recipient} xong mới chuyển", "Held behind the earlier document to {recipient}"
+        ),
+        Action.DELIVERY_UNBLOCKED: Text("Hết phải chờ, chuyển tới {recipient}", "No longer held, goes to {recipient}"),
+        Action.DELIVERY_LEASE_EXPIRED: Text(
+            "Tiến trình gửi tới {recipient} bị ngắt; sẽ gửi lại",
+            "The worker for {recipient} died; it will be tried again",
+        ),
+        Action.DELIVERY_ATTEMPT_FAILED: Text(
+            "Chuyển tới {recipient} không thành công", "Delivery to {recipient} failed"
+        ),
+        Action.DELIVERY_FORWARDED: Text(
+            "Trục kế tiếp đã nhận, để chuyển tới {recipient}", "The next gateway has it, for {recipient}"
+        ),
+        Action.DELIVERY_DELIVERED: Text("Đã tới {recipient}", "Delivered to {recipient}"),
+        Action.DELIVERY_REFUSED: Text("{recipient} từ chối", "{recipient} refused it"),
+        Action.DELIVERY_ABANDONED: Text("Ngừng gửi tới {recipient}", "Gave up on {recipient}"),
+        Action.DELIVERY_REPLAYED: Text("Chuyển lại tới {recipient}", "Sent again to {recipient}"),
+        Action.DELIVERY_WITHDRAWN: Text("Rút lại, không chuyển tới {recipient} nữa", "Withdrawn from {recipient}"),
+        Action.MAILBOX_LOCKED: Text("{recipient} bắt đầu lấy văn bản", "{recipient} began to collect it"),
+        Action.MAILBOX_ACKNOWLEDGED: Text("{recipient} xác nhận đã lấy", "{recipient} confirmed receipt"),
+        Action.MAILBOX_REFUSED: Text("{recipient} từ chối khi lấy", "{recipient} refused it on collection"),
+        Action.STATUS_RECEIVED: Text("{recipient} báo: {status}", "{recipient} reports: {status}"),
+        Action.STATUS_PARKED: Text(
+            "{recipient} báo: {status}; chờ văn bản tương ứng", "{recipient} reports: {status}; its document is awaited"
+        ),
+        Action.STATUS_APPLIED: Text(
+            "{recipient} đã báo trước khi văn bản đến: {status}", "{recipient} had reported before it came: {status}"
+        ),
+        Action.STATUS_CONTRADICTORY: Text(
+            "{recipient} báo: {status}, trái với trạng thái đã có; cần xem lại",
+            "{recipient} reports: {status}, against what it said before; please look",
+        ),
+        Action.ENDPOINT_OPENED: Text("Tạm ngừng gửi tới một điểm nhận", "An endpoint is paused"),
+        Action.ENDPOINT_CLOSED: Text("Gửi lại tới điểm nhận", "An endpoint works again"),
+        Action.KEY_ADDED: Text("Cấp khóa kết nối", "Key added"),
+        Action.KEY_REVOKED: Text("Thu hồi khóa kết nối", "Key revoked"),
+        Action.OPERATOR_ADDED: Text("Thêm người vận hành", "Operator added"),
+        Action.OPERATOR_CHANGED: Text("Sửa người vận hành", "Operator changed"),
+        Action.OPERATOR_LOGGED_IN: Text("Đăng nhập bảng điều hành", "Logged in to the console"),
+        Action.OPERATOR_LOGIN_FAILED: Text("Đăng nhập không thành công", "Log-in failed"),
+        Action.OPERATOR_LOGGED_OUT: Text("Đăng xuất bảng điều hành", "Logged out of the console"),
+        Action.OPERATOR_PACKAGE_DOWNLOADED: Text("Tải gói tin", "Package downloaded"),
+    }
+)
+"""What happened, as the timeline tells it."""
+
+EVENT_TONES: Final = MappingProxyType(
+    {
+        Action.DOCUMENT_ACCEPTED: "good",
+        Action.DOCUMENT_CONFLICT: "bad",
+        Action.DELIVERY_ATTEMPT_FAILED: "warn",
+        Action.DELIVERY_LEASE_EXPIRED: "warn",
+        Action.DELIVERY_FORWARDED: "good",
+        Action.DELIVERY_DELIVERED: "good",
+        Action.DELIVERY_REFUSED: "bad",
+        Action.DELIVERY_ABANDONED: "bad",
+        Action.DELIVERY_REPLAYED: "busy",
+        Action.MAILBOX_ACKNOWLEDGED: "good",
+        Action.MAILBOX_REFUSED: "bad",
+        Action.STATUS_CONTRADICTORY: "warn",
+    }
+)
+"""Those that stand out; the others are calm."""
