@@ -6,8 +6,25 @@ Every method raises ``PayloadStoreUnavailable`` when the store cannot be used; t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+CHUNK_BYTES = 1024 * 1024
+"""How much of a package is in memory at a time."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def checked_name(sha256: str) -> str:
+    """
+    The hash, if it is one: it becomes a path.
+
+    :raises ValueError: it is not 64 lower-case hexadecimal digits.
+    """
+    if _SHA256.fullmatch(sha256) is None:
+        raise ValueError("A payload is named by its SHA-256 in lower-case hex.")
+    return sha256
 
 
 class PayloadStore(Protocol):

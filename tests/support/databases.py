@@ -28,7 +28,9 @@ ENGINES = ("sqlite", "postgresql")
 
 _chosen = tuple(os.environ.get("GATEWAY_TEST_ENGINES", ",".join(ENGINES)).split(","))
 PARAMS = [
-    pytest.param(name, marks=[pytest.mark.postgres] if name == "postgresql" else []) for name in ENGINES if name in _chosen
+    pytest.param(name, marks=[pytest.mark.postgres] if name == "postgresql" else [])
+    for name in ENGINES
+    if name in _chosen
 ]
 
 
