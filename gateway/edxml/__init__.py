@@ -4,9 +4,11 @@ edXML (QCVN 102:2016/BTTTT): bytes ↔ model. No clock, no network; files only f
 ``read_unverified`` is the way in, ``write_document`` and ``write_status`` the way out.
 """
 
+from gateway.edxml.complete import complete
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import C14N, Package, SignatureForm
 from gateway.edxml.read import read_unverified
+from gateway.edxml.schema import check_emit, check_receive
 from gateway.edxml.write import kit_reference, write_document, write_document_to, write_status
 
 __all__ = [
@@ -14,6 +16,9 @@ __all__ = [
     "Limits",
     "Package",
     "SignatureForm",
+    "check_emit",
+    "check_receive",
+    "complete",
     "kit_reference",
     "read_unverified",
     "write_document",

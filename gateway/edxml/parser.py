@@ -26,8 +26,6 @@ _LONGEST_JUNK = 1024
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _UTF16_NAMES = frozenset({"utf-16", "utf16", "ucs-2", "iso-10646-ucs-2"})
 _UNDEFINED_ENTITY = 11  # XML_ERROR_UNDEFINED_ENTITY
-_UNBOUND_PREFIX = re.compile(r"Namespace prefix (\S+)")
-_NS_ERRORS = frozenset({201, 202, 203})  # XML_NS_ERR_*: undeclared prefix, bad QName, attribute declared twice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +232,7 @@ def parse(utf8: bytes) -> Tree:
     try:
         return Tree(root=etree.fromstring(utf8, hardened_parser()), namespace_well_formed=True)
     except etree.XMLSyntaxError as e:
-        unbound = _unbound_prefixes(e)
+        unbound = _unbound_prefixes(utf8)
         if not unbound:
             raise MalformedPackage(f"The package is not well-formed XML: {e.msg}.") from e
     try:
@@ -253,14 +251,24 @@ def refuse_xinclude(root: etree._Element) -> None:
         raise ForbiddenMarkup("The package holds an XInclude.")
 
 
-def _unbound_prefixes(error: etree.XMLSyntaxError) -> list[str]:
-    """The undeclared prefixes; empty when anything else was wrong."""
+def _unbound_prefixes(utf8: bytes) -> list[str]:
+    """The prefixes that are used where they are not declared; asked of expat, lxml's log tells only of some."""
+    scopes: list[frozenset[str]] = [frozenset({"", "xml"})]
     found: dict[str, None] = {}
-    for entry in error.error_log:  # type: ignore[attr-defined] # the stubs forget that it iterates
-        match = _UNBOUND_PREFIX.match(entry.message)
-        if entry.type not in _NS_ERRORS or match is None:
-            return []
-        found[match[1]] = None
+
+    def start(name: str, attributes: list[str]) -> None:
+        keys = attributes[::2]
+        scope = scopes[-1] | {key[6:] for key in keys if key.startswith("xmlns:")}
+        scopes.append(scope)
+        used = [name, *(key for key in keys if key != "xmlns" and not key.startswith("xmlns:"))]
+        found.update(dict.fromkeys(p for key in used if (p := key.rpartition(":")[0]) not in scope))
+
+    parser = expat.ParserCreate("UTF-8")
+    parser.ordered_attributes = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _: scopes.pop()
+    for chunk in pieces(utf8):
+        parser.Parse(chunk, False)
     return list(found)
 
 
