@@ -8,15 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import structlog
-from flask_openapi3.models.info import Info
-from flask_openapi3.openapi import OpenAPI
 
 from gateway import __version__, console
 from gateway.api import app as api
@@ -36,9 +33,10 @@ from gateway.errors import GatewayError, SettingsInvalid
 from gateway.exchange import lookup, statuses
 from gateway.exchange.parts import Parts, Rules
 from gateway.ledger import Ledger, check, open_engine, prepare
-from gateway.ledger.records import Action, NewEvent, RefusalBounds, new_id
+from gateway.ledger.actions import Action
+from gateway.ledger.records import NewEvent, RefusalBounds, new_id
 from gateway.payloads import FileStore, PayloadStore, S3Store
-from gateway.settings import Settings
+from gateway.settings import Settings, load_settings
 from gateway.signing.keys import SigningKey, load_certificates, load_key
 from gateway.signing.trust import TrustAnchors
 
@@ -74,6 +72,17 @@ def configure_logging(level: str, form: str) -> None:
     )
 
 
+class Waker:
+    """Tells the worker of this process, when there is one, that something has become due."""
+
+    def __init__(self) -> None:
+        self.worker: Callable[[], None] | None = None
+
+    def __call__(self) -> None:
+        if self.worker is not None:
+            self.worker()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
     """One gateway, joined; what commands and servers start from."""
@@ -83,8 +92,7 @@ class Gateway:
     ledger: Ledger
     store: DirectoryStore
     keeper: DirectoryKeeper
-    news: threading.Event
-    """Set when something has become due in this process."""
+    waker: Waker
 
 
 def prepare_database(settings: Settings, *, now: datetime) -> None:
@@ -124,7 +132,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
     keeper = DirectoryKeeper(store, site, monotonic=time.monotonic)
     spool = settings.data / "spool"
     spool.mkdir(parents=True, exist_ok=True)
-    news = threading.Event()
+    waker = Waker()
     parts = Parts(
         site=site,
         ledger=ledger,
@@ -144,9 +152,9 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
         ),
         spool=spool,
         clock=clock,
-        wake=news.set,
+        wake=waker,
     )
-    return Gateway(settings=settings, parts=parts, ledger=ledger, store=store, keeper=keeper, news=news)
+    return Gateway(settings=settings, parts=parts, ledger=ledger, store=store, keeper=keeper, waker=waker)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -165,6 +173,10 @@ def _gateway_key(settings: Settings) -> SigningKey:
         if path.is_file():
             password = path.read_text(encoding="utf-8").strip()
     return load_key(settings.within_data(settings.signing.key), password)
+
+
+def _anchors(settings: Settings) -> TrustAnchors:
+    return TrustAnchors([c for path in settings.signing.anchors for c in load_certificates(settings.beside(path))])
 
 
 def _payload_store(settings: Settings) -> PayloadStore:
@@ -192,21 +204,10 @@ def _payload_store(settings: Settings) -> PayloadStore:
 # What serves
 
 
-def make_app(gateway: Gateway) -> OpenAPI:
+def make_app(gateway: Gateway) -> api.App:
     """The web application: API, documentation, machine endpoints, console."""
     settings = gateway.settings
-    app = OpenAPI(
-        "gateway",
-        info=Info(title=f"eOffice gateway: {settings.gateway.name}", version=__version__),
-        security_schemes=api.SECURITY_SCHEMES,
-        validation_error_status=400,
-        validation_error_callback=api.refused_input,
-    )
-    if settings.web.proxies:
-        from werkzeug.middleware.proxy_fix import ProxyFix  # noqa: PLC0415 - only behind a proxy
-
-        count = settings.web.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0)  # type: ignore[method-assign]
+    app = api.new_app(f"eOffice gateway: {settings.gateway.name}", version=__version__, proxies=settings.web.proxies)
     parts = gateway.parts
     services = Services(
         parts=parts,
@@ -224,6 +225,13 @@ def make_app(gateway: Gateway) -> OpenAPI:
     return app
 
 
+def application() -> api.App:
+    """The web application by the settings in force, over a database that is prepared already."""
+    settings = load_settings()
+    configure_logging(settings.log.level, settings.log.format)
+    return make_app(join(settings))
+
+
 def console_parts(gateway: Gateway) -> ConsoleParts:
     """What the pages for operators are given."""
     settings, parts, ledger = gateway.settings, gateway.parts, gateway.ledger
@@ -234,7 +242,12 @@ def console_parts(gateway: Gateway) -> ConsoleParts:
         return count
 
     def record(action: ConsoleAction, login: str | None, facts: Mapping[str, str]) -> None:
-        ledger.record_event(NewEvent(action=Action(action), data=facts, actor=login), now=parts.clock())
+        data = {name: fact for name, fact in facts.items() if name != "document"}
+        ledger.record_event(
+            NewEvent(action=Action(action), data=data, actor=login),
+            now=parts.clock(),
+            document_id=facts.get("document"),
+        )
 
     def package(document_id: str) -> BinaryIO:
         return lookup.open_received(parts, document_id)
@@ -266,11 +279,12 @@ def _session_key(settings: Settings) -> bytes:
 def not_ready(gateway: Gateway) -> dict[str, str]:
     """What keeps documents from being accepted now: part → code; empty when nothing does."""
     missing: dict[str, str] = {}
-    for part, probe in {
+    probes: dict[str, Callable[[], object]] = {
         "ledger": lambda: check(gateway.ledger.engine),
         "payloads": gateway.parts.payloads.check,
-        "directory": lambda: gateway.keeper.current() and None,
-    }.items():
+        "directory": gateway.keeper.current,
+    }
+    for part, probe in probes.items():
         try:
             probe()
         except GatewayError as error:
@@ -321,19 +335,9 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
 def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None) -> None:
     """Deliver until told to stop; what is under way is finished first."""
     worker, http = make_worker(gateway, name)
-
-    def pass_on() -> None:
-        while not stop.is_set():
-            if gateway.news.wait(timeout=1.0):
-                gateway.news.clear()
-                worker.wake()
-
-    messenger = threading.Thread(target=pass_on, name="news", daemon=True)
-    messenger.start()
+    gateway.waker.worker = worker.wake
     try:
         worker.run(stop)
     finally:
-        stop.set()
-        messenger.join(timeout=2)
-        with suppress(OSError):
-            http.close()
+        gateway.waker.worker = None
+        http.close()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, json, redirect, request
+from flask_openapi3.models.info import Info
+from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import ValidationError
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers.response import Response as AnyResponse
 
 from gateway.api import problems
@@ -25,12 +29,36 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 PUBLIC_ENDPOINTS = frozenset({"healthz", "readyz", "metrics", "docs", "openapi_json"})
 """Endpoints of this module that need no credential; the test about authentication reads this list."""
 
-SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "The key of an agency's system"}}
+SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "The key of an agency's system"}
+}
 
 
 def refused_input(error: ValidationError) -> Response:
     """What flask-openapi3 is told to answer when a query or body does not fit its model."""
     return problems.problem(invalid(error, "request"))
+
+
+App = OpenAPI
+"""The kind of application that serves; named here so that others need not know the library."""
+
+
+def new_app(title: str, *, version: str, proxies: int = 0) -> OpenAPI:
+    """
+    An application without any call yet.
+
+    :param proxies: how many reverse proxies stand in front; only their forwarded addresses are believed.
+    """
+    app = OpenAPI(
+        "gateway",
+        info=Info(title=title, version=version),
+        security_schemes=SECURITY_SCHEMES,
+        validation_error_status=400,
+        validation_error_callback=refused_input,
+    )
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign] # as Werkzeug documents it
+    return app
 
 
 def install(app: OpenAPI, services: Services, *, ready: Callable[[], dict[str, str]]) -> None:
@@ -88,25 +116,25 @@ def _observe(app: Flask) -> None:
         return response
 
 
-def _machine_endpoints(app: Flask, services: Services, ready: Callable[[], dict[str, str]]) -> None:
+def _machine_endpoints(app: OpenAPI, services: Services, ready: Callable[[], dict[str, str]]) -> None:
     registry: CollectorRegistry = app.extensions["gateway_metrics"]
     deliveries = Gauge("gateway_deliveries", "Deliveries by state", ["state"], registry=registry)
     parked = Gauge("gateway_parked_statuses", "Statuses whose document is not known", registry=registry)
     oldest = Gauge("gateway_oldest_waiting_seconds", "Age of the oldest waiting delivery", registry=registry)
 
-    @app.get("/healthz")
+    @app.get("/healthz", doc_ui=False)
     def healthz() -> Response:
         """The process answers; nothing else is asked."""
         return Response('{"status":"ok"}', content_type="application/json")
 
-    @app.get("/readyz")
+    @app.get("/readyz", doc_ui=False)
     def readyz() -> Response:
         """Whether documents can be accepted now; 503 with the part that stands in the way."""
         missing = ready()
         body = json.dumps({"status": "not_ready" if missing else "ready", "missing": missing})
         return Response(body, 503 if missing else 200, content_type="application/json")
 
-    @app.get("/metrics")
+    @app.get("/metrics", doc_ui=False)
     def metrics() -> Response:
         """Prometheus text; labels are bounded: no documents, no agencies."""
         try:

@@ -148,12 +148,10 @@ def _of_framework(error: HTTPException) -> Response:
         return problem(errors.GatewayError(), 500)
     named = _HTTP_CODES.get(status, errors.RequestError)(error.description if status != 404 else None)
     answer = problem(named, status)
-    original = error.get_response()
-    if not isinstance(original, Response):
-        return answer
+    original = dict(error.get_headers(request.environ))
     for name in ("Allow", "Retry-After", "WWW-Authenticate"):
-        if name in original.headers:
-            answer.headers[name] = original.headers[name]
+        if name in original:
+            answer.headers[name] = original[name]
     if isinstance(error, TooManyRequests):
         answer.headers.setdefault("Retry-After", "30")
     return answer

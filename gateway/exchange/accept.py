@@ -8,6 +8,7 @@ away leaves a trace (D12).
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -311,10 +312,15 @@ def _completed(parts: Parts, upload: Upload, package: Package, verdict: Verdict,
         or upload.size > _LARGEST_COMPLETED
     ):
         return None
-    raw = upload.source if isinstance(upload.source, bytes) else upload.source.read_bytes()
-    if package.envelope.kind is PackageKind.DOCUMENT:
-        raw = complete(raw, hop=Hop(code=parts.site.code, at=now))
-    return upload_of(sign_package(raw, parts.key))
+    with_hop = io.BytesIO()
+    complete(
+        upload.source,
+        hop=Hop(code=parts.site.code, at=now),
+        signature=None,
+        limits=parts.rules.limits,
+        out=with_hop,
+    )
+    return upload_of(sign_package(with_hop.getvalue(), parts.key, limits=parts.rules.limits, spool=parts.spool))
 
 
 def _delivery(way: Route, envelope: Envelope, directory: Directory, now: datetime) -> NewDelivery:

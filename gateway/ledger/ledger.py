@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from gateway.errors import DocumentConflict
-from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused
+from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements
 from gateway.ledger.engine import reading, writing
 from gateway.ledger.records import (
     DEFAULT_BOUNDS,
