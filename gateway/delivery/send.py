@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,12 +63,17 @@ def stored_payload(
     """
     How a ``Sender`` gets at packages: from the ledger, or else from the payload store (design D4).
 
+    The last few from the ledger are remembered, since one document often goes to several endpoints.
+    What a hash names does not change.
+
     :param inline: ``Ledger.payload``.
     :param store: ``PayloadStore.open``.
     """
 
+    recent = functools.lru_cache(maxsize=8)(inline)
+
     def payload(sha256: str) -> bytes | BinaryIO:
-        content = inline(sha256)
+        content = recent(sha256)
         return store(sha256) if content is None else content
 
     return payload

@@ -16,11 +16,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import structlog
 
 from gateway import faults
+from gateway.delivery.agenda import Agenda
 from gateway.delivery.attempt import ArrivalReport, Attempts, Clock, Meter, Queue, Uncounted
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.retry import POLICIES, RetryPolicy
@@ -101,11 +101,8 @@ class Worker:
         self._clock = clock
         self._news = threading.Event()
         self._woken = False
-        self._lock = threading.Lock()
-        self._running: Counter[AgencyCode] = Counter()
-        self._held: dict[str, Claim] = {}
+        self._agenda = Agenda(threads=self._pace.threads, per_endpoint=self._pace.per_endpoint)
         # What follows belongs to the claiming thread alone.
-        self._ready: list[tuple[float, Group]] = []
         self._unfinished: set[AgencyCode] = set()
         self._next_claim = 0.0
         self._next_extension = 0.0
@@ -123,7 +120,7 @@ class Worker:
         with self._pool() as pool:
             while not stop.is_set():
                 self._keep_leases()
-                self._release_stale()
+                self._release(self._agenda.take_stale(time.monotonic() - self._pace.fresh.total_seconds()))
                 self._start(pool, self._clock)
                 if self._should_claim() and self._claim_more():
                     continue
@@ -135,9 +132,8 @@ class Worker:
     def run_once(self, now: datetime) -> int:
         """Claim one batch as of ``now``, try all of it, and return how many deliveries that were."""
         claims = self._claim(now, without=())
-        self._queue_up(claims)
         with self._pool() as pool:
-            while self._ready or self._busy():
+            while not self._agenda.is_empty:
                 self._start(pool, lambda: now)
                 self._news.wait(self._pace.poll.total_seconds())
                 self._news.clear()
@@ -153,9 +149,8 @@ class Worker:
 
     def _drain(self) -> None:
         """Give back what has not begun, and keep the leases of what has until it ends."""
-        self._release([claim for _, group in self._ready for claim in group.claims])
-        self._ready.clear()
-        while self._busy():
+        self._release(self._agenda.take_all())
+        while not self._agenda.is_empty:
             self._keep_leases()
             self._news.wait(self._pace.poll.total_seconds())
             self._news.clear()
@@ -169,21 +164,16 @@ class Worker:
         After an empty-handed look, not before the pause is over, unless there is reason to expect
         something: a wake-up, or an endpoint that is free again and had more due than one batch.
         """
-        if self._busy() >= self._pace.threads:
+        if self._agenda.is_full:
             return False
         if self._woken or time.monotonic() >= self._next_claim:
             return True
-        return not self._unfinished <= self._occupied()
-
-    def _occupied(self) -> set[AgencyCode]:
-        """Endpoints for which nothing more is to be claimed: they have enough here."""
-        full = {via for via, count in self._running.items() if count >= self._pace.per_endpoint}
-        return full | {group.via for _, group in self._ready}
+        return not self._unfinished <= self._agenda.occupied()
 
     def _claim_more(self) -> bool:
         """Claim a batch; true when there was something."""
         self._woken = False
-        without = self._occupied()
+        without = self._agenda.occupied()
         try:
             claims = self._claim(self._clock(), without=without)
         except GatewayError as e:
@@ -194,7 +184,6 @@ class Worker:
         taken = Counter(claim.via for claim in claims)
         self._unfinished = {via for via in self._unfinished if via in without}
         self._unfinished |= {via for via, count in taken.items() if count >= self._pace.batch}
-        self._queue_up(claims)
         if claims:
             self._idle = self._pace.shortest_poll.total_seconds()
         full = len(claims) >= self._limit()
@@ -213,18 +202,11 @@ class Worker:
             without=without,
         )
         faults.point("deliver.after_claim")
-        with self._lock:
-            self._held.update((claim.delivery_id, claim) for claim in claims)
+        self._agenda.add(grouped(claims), at=time.monotonic())
         return claims
 
     def _limit(self) -> int:
         return self._pace.batch * 2
-
-    def _queue_up(self, claims: Sequence[Claim]) -> None:
-        now = time.monotonic()
-        self._ready += [(now, group) for group in grouped(claims)]
-        # Stable: within a lane the order of claiming, which is that of falling due.
-        self._ready.sort(key=lambda entry: -entry[1].lane)
 
     def _pause(self, *, longest: bool = False) -> None:
         poll = self._pace.poll.total_seconds()
@@ -235,7 +217,7 @@ class Worker:
     def _time_to_next(self) -> float:
         """Seconds until there may be something to do without news from a thread or from outside."""
         poll = self._pace.poll.total_seconds()
-        if self._busy() >= self._pace.threads:
+        if self._agenda.is_full:
             return poll
         return min(max(self._next_claim - time.monotonic(), 0.001), poll)
 
@@ -244,8 +226,7 @@ class Worker:
         if time.monotonic() < self._next_extension:
             return
         self._next_extension = time.monotonic() + self._pace.lease.total_seconds() / 3
-        with self._lock:
-            held = list(self._held.values())
+        held = self._agenda.held()
         if not held:
             return
         try:
@@ -254,58 +235,35 @@ class Worker:
             # Leases that end meanwhile are noticed when their deliveries are settled.
             _log.error("worker.extend_failed", worker=self._name, code=e.code)
 
-    def _release_stale(self) -> None:
-        before = time.monotonic() - self._pace.fresh.total_seconds()
-        stale = [claim for at, group in self._ready if at < before for claim in group.claims]
-        if stale:
-            self._ready = [(at, group) for at, group in self._ready if at >= before]
-            self._release(stale)
-
     def _release(self, claims: Sequence[Claim]) -> None:
         if not claims:
             return
-        with self._lock:
-            for claim in claims:
-                self._held.pop(claim.delivery_id, None)
         try:
             self._queue.release(claims, now=self._clock())
         except GatewayError as e:
             # Then their leases end by themselves.
             _log.error("worker.release_failed", worker=self._name, code=e.code)
 
-    # Starting
-
-    def _busy(self) -> int:
-        with self._lock:
-            return self._running.total()
+    # Sending
 
     def _start(self, pool: ThreadPoolExecutor, clock: Clock) -> None:
-        """Give ready groups to free threads, the most urgent first, as far as their endpoints allow."""
-        waiting = []
-        for entry in self._ready:
-            group = entry[1]
-            with self._lock:
-                free = self._running.total() < self._pace.threads
-                starts = free and self._running[group.via] < self._allowed(group)
-                if starts:
-                    self._running[group.via] += 1
-            if starts:
-                pool.submit(self._attempts.make, group, clock).add_done_callback(partial(self._done, group))
-            else:
-                waiting.append(entry)
-        self._ready = waiting
+        """Give what may be sent now to free threads."""
+        while (group := self._agenda.begin()) is not None:
+            pool.submit(self._send, group, clock).add_done_callback(self._ended)
 
-    def _allowed(self, group: Group) -> int:
-        return 1 if group.claims[0].endpoint_failures else self._pace.per_endpoint
+    def _send(self, group: Group | None, clock: Clock) -> None:
+        """Send one group, then whatever may be sent next: while there is something, no thread has to be woken."""
+        while group is not None:
+            finished = False
+            try:
+                self._attempts.make(group, clock)
+                finished = True
+            finally:
+                group = self._agenda.end(group, then=finished)
 
-    def _done(self, group: Group, future: Future[None]) -> None:
-        with self._lock:
-            self._running[group.via] -= 1
-            if not self._running[group.via]:
-                del self._running[group.via]
-            for claim in group.claims:
-                self._held.pop(claim.delivery_id, None)
+    def _ended(self, future: Future[None]) -> None:
+        """A thread has nothing more to send; or it met something that nobody foresaw, after its request."""
         if (error := future.exception()) is not None:
-            # Neither sent nor settled for a reason that nobody foresaw; the lease ends, and it is due again.
-            _log.error("worker.fault", worker=self._name, via=group.via, exc_info=error)
+            # Not settled: the lease ends, and the delivery is due again.
+            _log.error("worker.fault", worker=self._name, exc_info=error)
         self._news.set()
