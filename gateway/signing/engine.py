@@ -74,19 +74,15 @@ class _SkeletonVerifier(XMLVerifier):
     def _check_cert_validity(self, cert: x509.Certificate, cert_source: str) -> None:
         """Nothing: ``verify.fault_of`` has judged it at the same moment, and says which fault it is."""
 
-    def _verify_reference(
-        self,
-        reference: etree._Element,
-        index: int,  # noqa: ARG002 - signxml's hook passes these; one Reference and one digest leave no use for them
-        root: etree._Element,  # noqa: ARG002
-        uri_resolver: None,  # noqa: ARG002
-        c14n_algorithm: CanonicalizationMethod,  # noqa: ARG002
-        signature: etree._Element,
-        signature_key_used: object,  # noqa: ARG002
-    ) -> VerifyResult:
-        """Judge a Reference out of the *verified* SignedInfo; nothing is returned as signed XML, the package is it."""
+    def _verify_reference(self, reference: etree._Element, *_: object) -> VerifyResult:
+        """
+        Judge a Reference out of the *verified* SignedInfo.
+
+        What else signxml passes serves to fetch and digest what is referred to, which has been
+        done. Nothing is returned as signed XML: the package is it.
+        """
         self._check_reference(reference)
-        return VerifyResult(b"", None, signature, b"")
+        return VerifyResult(b"", None, self._signature_of_package, b"")
 
 
 def check(

@@ -183,6 +183,7 @@ def _the_one_signature(root: etree._Element) -> etree._Element:
     if len(list(root.iter(f"{{{DS}}}*"))) != len(list(element.iter(f"{{{DS}}}*"))):
         raise Finding(Reason.STRUCTURE)
     ids = _IDS(root)
+    assert isinstance(ids, list), "an XPath for attributes gives a list"
     if len(ids) != len(set(ids)):
         raise Finding(Reason.STRUCTURE)
     return element

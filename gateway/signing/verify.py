@@ -19,7 +19,8 @@ from gateway.edxml.package import Package, SignatureForm
 from gateway.edxml.parser import parse
 from gateway.errors import MalformedPackage, SignatureRejected
 from gateway.model import SignedBy, Standing, Verdict
-from gateway.signing import engine, form, policy as table
+from gateway.signing import engine, form
+from gateway.signing import policy as table
 from gateway.signing.form import EnvelopedSignature, Finding, Reference
 from gateway.signing.keys import known
 from gateway.signing.policy import DS, Reason, SignaturePolicy
@@ -98,7 +99,7 @@ def judge(
         root = _signed_skeleton(package)
         signature = form.take_apart(root, policy)
         _compare_digest(package, signature.reference)
-        certificate, signed_by = _check_value(root, signature, candidates, policy, anchors, at)
+        certificate, signed_by = _check_value(root, signature, candidates, policy=policy, anchors=anchors, at=at)
     except Finding as finding:
         return _verdict(finding.standing, finding.reason, at, signature)
     weak = table.is_weak(signature.signature_method, signature.reference.digest_method)
@@ -151,6 +152,7 @@ def _check_value(
     root: etree._Element,
     signature: EnvelopedSignature,
     candidates: Sequence[tuple[x509.Certificate, SignedBy]],
+    *,
     policy: SignaturePolicy,
     anchors: TrustAnchors,
     at: datetime,
@@ -163,19 +165,24 @@ def _check_value(
         candidates = [c for c in candidates if known(c[0]).der in named]
         if not candidates:
             raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
-    findings: list[Finding] = []
-    for certificate, signed_by in candidates:
+    of_rsa = signature.method_name.startswith("RSA")
+    # A key of the other kind cannot have made it.
+    fitting = [c for c in candidates if of_rsa == (known(c[0]).rsa_bits is not None)]
+    faults: list[Finding] = []
+    mismatches: list[Finding] = []
+    for certificate, signed_by in fitting:
+        fault = fault_of(certificate, policy=policy, anchors=anchors, at=at)
+        if fault is not None:
+            faults.append(Finding(fault))
+            continue
         try:
-            fault = fault_of(certificate, policy=policy, anchors=anchors, at=at)
-            if fault is not None:
-                raise Finding(fault)
             engine.check(root, signature, certificate, read=lambda r: form.read_reference(r, policy))
-        except Finding as finding:
-            findings.append(finding)
+        except Finding as mismatch:
+            mismatches.append(mismatch)
             continue
         return certificate, signed_by
     # Of several, a good certificate's mismatch says more than another one's expiry.
-    raise next((f for f in findings if f.reason is Reason.VALUE_MISMATCH), findings[0])
+    raise [*mismatches, *faults, Finding(Reason.VALUE_MISMATCH)][0]
 
 
 def fault_of(

@@ -81,7 +81,9 @@ def agency_ec() -> SigningKey:
 @functools.cache
 def agency_of_curve(curve: str) -> SigningKey:
     """A certificate for a key on ``secp384r1`` or ``secp521r1``."""
-    return issue(f"Sở {curve}", ec.generate_private_key({"secp384r1": ec.SECP384R1, "secp521r1": ec.SECP521R1}[curve]()))
+    return issue(
+        f"Sở {curve}", ec.generate_private_key({"secp384r1": ec.SECP384R1, "secp521r1": ec.SECP521R1}[curve]())
+    )
 
 
 @functools.cache
@@ -100,7 +102,9 @@ def gateway() -> SigningKey:
 def stranger() -> SigningKey:
     """Certified by an authority that nobody here trusts."""
     foreign = keys.make_ca(keys.subject_name("Ai đó"), at=NOW - YEAR)
-    return keys.issue_certificate(foreign, keys.subject_name("Sở Thử nghiệm Đặc biệt"), keys.generate_key(), at=NOW - YEAR)
+    return keys.issue_certificate(
+        foreign, keys.subject_name("Sở Thử nghiệm Đặc biệt"), keys.generate_key(), at=NOW - YEAR
+    )
 
 
 @functools.cache

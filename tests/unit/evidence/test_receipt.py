@@ -25,7 +25,9 @@ FACTS = ReceiptFacts(
 )
 
 
-@pytest.mark.parametrize("key", [pki.gateway, pki.agency, lambda: pki.agency_of_curve("secp521r1")], ids=["p256", "rsa", "p521"])
+@pytest.mark.parametrize(
+    "key", [pki.gateway, pki.agency, lambda: pki.agency_of_curve("secp521r1")], ids=["p256", "rsa", "p521"]
+)
 def test_a_receipt_says_again_what_was_accepted(key) -> None:
     receipt = make_receipt(FACTS, key())
     assert check_receipt(receipt.jws, key().certificate) == FACTS
@@ -97,9 +99,9 @@ NO_ALGORITHM = _b64(b'{"alg":"none"}')
         _signed(_with(recipients=None)),
     ],
     ids=[
-        "empty", "dots", "not-ascii", "value-empty", "value-zeros", "changed", "alg-none", "hmac", "other-key", "other-kind",
-        "other-type", "other-kid", "list", "not-json", "not-utf8", "lacks-sha256", "standing", "size", "naive-time",
-        "time-number", "recipient-number", "recipients-null",
+        "empty", "dots", "not-ascii", "value-empty", "value-zeros", "changed", "alg-none", "hmac", "other-key",
+        "other-kind", "other-type", "other-kid", "list", "not-json", "not-utf8", "lacks-sha256", "standing",
+        "size", "naive-time", "time-number", "recipient-number", "recipients-null",
     ],
 )  # fmt: skip
 def test_what_is_no_receipt_of_this_gateway_is_refused_by_name(jws: str) -> None:

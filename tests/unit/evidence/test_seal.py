@@ -54,7 +54,9 @@ BARE = {
 }
 
 
-@pytest.mark.parametrize("key", [pki.gateway, pki.agency, lambda: pki.agency_of_curve("secp384r1")], ids=["p256", "rsa", "p384"])
+@pytest.mark.parametrize(
+    "key", [pki.gateway, pki.agency, lambda: pki.agency_of_curve("secp384r1")], ids=["p256", "rsa", "p384"]
+)
 @pytest.mark.parametrize("changes", [{}, BARE], ids=["full", "bare"])
 def test_a_seal_says_again_what_was_sealed(key, changes) -> None:
     sealed = facts(**changes)
@@ -108,8 +110,8 @@ SIGNATURE = re.compile(rb"<ds:Signature .*</ds:Signature>", re.DOTALL)
         lambda s: s.replace(b"ecdsa-sha256", b"rsa-sha256"),
     ],
     ids=[
-        "hash", "standing", "recipient", "no-signature", "comment", "doctype", "wrapped", "signature-moved", "two-signatures",
-        "transform", "cut", "empty", "utf-16", "huge", "no-value", "other-method",
+        "hash", "standing", "recipient", "no-signature", "comment", "doctype", "wrapped", "signature-moved",
+        "two-signatures", "transform", "cut", "empty", "utf-16", "huge", "no-value", "other-method",
     ],
 )  # fmt: skip
 def test_a_changed_seal_is_refused_by_name(tamper) -> None:

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from gateway.errors import DocumentError, SignatureRejected
-from tests.support import documents, hostile, pki, signed
+from tests.support import hostile, pki, signed
 from tests.support.hostile import HOSTILE, Hostile
 
 

@@ -52,7 +52,12 @@ def test_critical_certificate_policies_are_no_obstacle() -> None:
     issuer = pki.intermediate()
     certificate = (
         x509.CertificateBuilder(
-            issuer.certificate.subject, keys.subject_name("Văn thư"), private.public_key(), 7, pki.NOW, pki.NOW + pki.YEAR
+            issuer.certificate.subject,
+            keys.subject_name("Văn thư"),
+            private.public_key(),
+            7,
+            pki.NOW,
+            pki.NOW + pki.YEAR,
         )
         .add_extension(
             x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)]), critical=True

@@ -1,9 +1,11 @@
 """What is validly signed is accepted, whoever signed it; every other state has its verdict."""
 
+import hashlib
 import itertools
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from gateway.edxml import C14N
 from gateway.errors import SignatureRejected
@@ -19,7 +21,9 @@ FORMS = list(itertools.product(SIGNERS, KEYS, [C14N.EXCLUSIVE, C14N.INCLUSIVE_10
 
 
 @pytest.mark.parametrize(("signer", "kind", "c14n", "prefix"), FORMS, ids=lambda v: getattr(v, "name", str(v)))
-def test_every_signer_s_work_is_accepted_here(signer: str, kind: str, c14n: C14N, prefix: str | None, tmp_path: Path) -> None:
+def test_every_signer_s_work_is_accepted_here(
+    signer: str, kind: str, c14n: C14N, prefix: str | None, tmp_path: Path
+) -> None:
     key = KEYS[kind]()
     raw = SIGNERS[signer](documents.a_package(), key, c14n=c14n, prefix=prefix)
     verdict = signed.verdict_on(raw, tmp_path)
@@ -30,7 +34,9 @@ def test_every_signer_s_work_is_accepted_here(signer: str, kind: str, c14n: C14N
 
 
 @pytest.mark.parametrize(("signer", "kind", "c14n", "prefix"), FORMS, ids=lambda v: getattr(v, "name", str(v)))
-def test_altering_the_subject_makes_it_invalid(signer: str, kind: str, c14n: C14N, prefix: str | None, tmp_path: Path) -> None:
+def test_altering_the_subject_makes_it_invalid(
+    signer: str, kind: str, c14n: C14N, prefix: str | None, tmp_path: Path
+) -> None:
     raw = SIGNERS[signer](documents.a_package(subject="V/v A"), KEYS[kind](), c14n=c14n, prefix=prefix)
     verdict = signed.verdict_on(raw.replace(b"V/v A", b"V/v B"), tmp_path)
     assert (verdict.standing, verdict.reason) == (Standing.INVALID, Reason.DIGEST_MISMATCH)
@@ -39,7 +45,10 @@ def test_altering_the_subject_makes_it_invalid(signer: str, kind: str, c14n: C14
 @pytest.mark.parametrize("curve", ["secp384r1", "secp521r1"])
 def test_larger_curves_are_accepted(curve: str, tmp_path: Path) -> None:
     key = pki.agency_of_curve(curve)
-    assert signed.verdict_on(signed.by_gateway(documents.a_package(), key), tmp_path, sender=[key]).standing is Standing.VALID
+    assert (
+        signed.verdict_on(signed.by_gateway(documents.a_package(), key), tmp_path, sender=[key]).standing
+        is Standing.VALID
+    )
 
 
 def test_a_status_is_verified_like_a_document(tmp_path: Path) -> None:
@@ -53,7 +62,11 @@ def test_the_gateway_that_hands_over_may_have_signed(tmp_path: Path) -> None:
     assert (verdict.standing, verdict.signed_by) == (Standing.VALID, SignedBy.GATEWAY)
 
 
-@pytest.mark.parametrize("key_info", ["", signed.named(pki.agency().certificate_der, pki.intermediate().certificate_der)], ids=["none", "chain"])
+@pytest.mark.parametrize(
+    "key_info",
+    ["", signed.named(pki.agency().certificate_der, pki.intermediate().certificate_der)],
+    ids=["none", "chain"],
+)
 def test_key_info_is_only_a_hint(key_info: str, tmp_path: Path) -> None:
     raw = signed.handmade(documents.a_package(), pki.agency(), key_info=key_info)
     assert signed.verdict_on(raw, tmp_path).certificate_sha256 == pki.agency().certificate_sha256
@@ -69,13 +82,9 @@ def test_inclusive_namespaces_are_honoured(tmp_path: Path) -> None:
     inside = f'<ec:InclusiveNamespaces xmlns:ec="{signed.EXCLUSIVE}" PrefixList="edXML #default"/>'
     raw = documents.a_package()
     # The lists change nothing in this document's canonical form but the place of declarations.
-    from lxml import etree  # noqa: PLC0415
-
     canonical = etree.tostring(
         etree.fromstring(raw), method="c14n", exclusive=True, inclusive_ns_prefixes=["edXML", "#default"]
     )
-    import hashlib  # noqa: PLC0415
-
     reference = signed.reference(raw, inside=inside, digest=hashlib.sha256(canonical).digest())
     package = signed.handmade(raw, pki.agency(), references=reference)
     judge.xmlsec_verifies(package, pki.agency().certificate)
@@ -91,7 +100,9 @@ def test_without_a_canonicalization_transform_inclusive_is_meant(tmp_path: Path)
     assert signed.verdict_on(package, tmp_path).canonicalization == signed.INCLUSIVE
 
 
-@pytest.mark.parametrize(("method", "digest"), [("rsa-sha1", signed.SHA1), ("rsa-sha1", signed.SHA256), (None, signed.SHA1)])
+@pytest.mark.parametrize(
+    ("method", "digest"), [("rsa-sha1", signed.SHA1), ("rsa-sha1", signed.SHA256), (None, signed.SHA1)]
+)
 def test_sha1_is_weak_where_tolerated_and_invalid_elsewhere(method: str | None, digest: str, tmp_path: Path) -> None:
     raw = documents.a_package()
     reference = signed.reference(raw, digest_method=digest)
@@ -159,7 +170,12 @@ def test_a_verified_document_comes_through_the_door_with_its_verdict(large: bool
     (tmp_path / "package.edxml").write_bytes(raw)
     with documents.read(tmp_path / "package.edxml", tmp_path) as package:
         document = verify(
-            package, sender=[pki.agency().certificate], gateway=(), policy=signed.ONLY_VALID, anchors=pki.anchors(), at=pki.NOW
+            package,
+            sender=[pki.agency().certificate],
+            gateway=(),
+            policy=signed.ONLY_VALID,
+            anchors=pki.anchors(),
+            at=pki.NOW,
         )
     assert document.package is package
     assert document.signed
