@@ -7,10 +7,12 @@ in the database and is imported by name, so that the pure parts do not load SQLA
 
 from gateway.directory.certificates import certificate_of, registered_certificates
 from gateway.directory.check import Finding, check_agencies, check_site
+from gateway.directory.describe import AgencyDetails, describe
 from gateway.directory.directory import Directory, LocalSite, closed_at, exists_at
 from gateway.directory.toml import dump_agencies, load_agencies, parse_agencies
 
 __all__ = [
+    "AgencyDetails",
     "Directory",
     "Finding",
     "LocalSite",
@@ -18,6 +20,7 @@ __all__ = [
     "check_agencies",
     "check_site",
     "closed_at",
+    "describe",
     "dump_agencies",
     "exists_at",
     "load_agencies",

@@ -163,7 +163,7 @@ class Directory:
         """Made at the first search: programs that only route never pay for it."""
         with self._names_lock:
             if self._names is None:
-                self._names = NameIndex(self._agencies)
+                self._names = NameIndex(self._agencies, self._holder)
             return self._names
 
     # Time

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import merge
 
 from gateway.model import Agency, AgencyCode, Level, fold
 
@@ -24,9 +24,9 @@ def words_of(text: str) -> list[str]:
     return _GAP.sub(" ", fold(text)).split()
 
 
-def _name_words(folded_name: str) -> set[str]:
+def _name_words(name: str) -> set[str]:
     """The words that an agency is found by."""
-    text = _GAP.sub(" ", folded_name)
+    text = _GAP.sub(" ", fold(name))
     words = set(text.split())
     for short, full in _SHORT.items():
         if short in words:
@@ -44,19 +44,25 @@ class NameIndex:
     so that looking through the words is cheap and nothing ever looks through the agencies.
     """
 
-    def __init__(self, agencies: Sequence[Agency]) -> None:
-        """Index names and codes; the agencies come back higher tiers first, then by name."""
-        keyed = sorted((_LEVELS.index(a.level), fold(a.name), a.code, a) for a in agencies)
-        self._agencies = tuple(agency for *_, agency in keyed)
-        codes = sorted((code, ordinal) for ordinal, agency in enumerate(self._agencies) for code in agency.codes)
-        self._codes = [code for code, _ in codes]
-        self._code_holders = array("I", (ordinal for _, ordinal in codes))
-        postings: dict[str, array[int]] = {}
-        for ordinal, (_, name, _, _) in enumerate(keyed):
-            for word in _name_words(name):
-                postings.setdefault(word, array("I")).append(ordinal)
-        self._postings = postings
-        self._words = sorted(postings)
+    def __init__(self, agencies: Sequence[Agency], holder: Mapping[str, Agency]) -> None:
+        """
+        Index the names; the agencies come back higher tiers first, then by name.
+
+        :param holder: the agency of every code.
+        """
+        self._agencies = tuple(sorted(agencies, key=lambda a: (_LEVELS.index(a.level), fold(a.name), a.code)))
+        self._holder = holder
+        self._codes = sorted(holder)
+        self._words = sorted({word for agency in agencies for word in _name_words(agency.name)})
+        numbers = {word: number for number, word in enumerate(self._words)}
+        # Word numbers of all names, one name after the other, and where each begins; and the way back.
+        self._names, self._starts = array("I"), array("I", (0,))
+        self._postings = [array("I") for _ in self._words]
+        for ordinal, agency in enumerate(self._agencies):
+            for word in _name_words(agency.name):
+                self._names.append(numbers[word])
+                self._postings[numbers[word]].append(ordinal)
+            self._starts.append(len(self._names))
 
     def matches(self, text: str) -> Iterator[Agency]:
         """Agencies from best to least, some of them more than once."""
@@ -73,28 +79,22 @@ class NameIndex:
             for i in range(bisect_left(self._codes, typed), len(self._codes)):
                 if not self._codes[i].startswith(typed):
                     break
-                yield self._agencies[self._code_holders[i]]
+                yield self._holder[self._codes[i]]
 
-    def _by_words(self, words: Sequence[str], known: Callable[[str], list[str]]) -> Iterator[Agency]:
+    def _by_words(self, words: Sequence[str], known: Callable[[str], Iterable[int]]) -> Iterator[Agency]:
         """Agencies in whose names every word is found, in the index's order."""
         found = [set(known(word)) for word in dict.fromkeys(words)]
         # The rarest word gives the candidates; the others are looked for in their names only.
-        counts = [sum(len(self._postings[name_word]) for name_word in each) for each in found]
+        counts = [sum(len(self._postings[number]) for number in each) for each in found]
         rarest = found.pop(counts.index(min(counts)))
-        for ordinal in _merged([self._postings[name_word] for name_word in rarest]):
-            name_words = _name_words(fold(self._agencies[ordinal].name))
-            if all(not each.isdisjoint(name_words) for each in found):
+        # Merged as far as it is read: the first page of a common word costs little.
+        for ordinal in merge(*(self._postings[number] for number in rarest)):
+            name = self._names[self._starts[ordinal] : self._starts[ordinal + 1]]
+            if all(not each.isdisjoint(name) for each in found):
                 yield self._agencies[ordinal]
 
-    def _beginning_with(self, word: str) -> list[str]:
-        return self._words[bisect_left(self._words, word) : bisect_left(self._words, word + _LAST)]
+    def _beginning_with(self, word: str) -> Iterable[int]:
+        return range(bisect_left(self._words, word), bisect_left(self._words, word + _LAST))
 
-    def _containing(self, word: str) -> list[str]:
-        return [known for known in self._words if word in known]
-
-
-def _merged(postings: Sequence[array[int]]) -> Iterable[int]:
-    """Ordinals in order, each once; from any number of lists."""
-    if len(postings) == 1:
-        return postings[0]
-    return sorted(set(chain.from_iterable(postings)))
+    def _containing(self, word: str) -> Iterable[int]:
+        return (number for number, known in enumerate(self._words) if word in known)

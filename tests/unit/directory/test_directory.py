@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.directory.describe import describe
 from gateway.directory.directory import Directory, closed_at, exists_at
 from gateway.errors import DirectoryInvalid
 from gateway.model import AgencyCode, Level
@@ -261,6 +262,23 @@ def test_successors_speak_for_a_closed_agency_and_for_no_living_one(directory: D
     assert directory.speaks_for(PROVINCE, "000.00.24.H37", at=NOW)  # through which the other successor is reached
     assert not directory.speaks_for(COMMUNE, "000.00.24.H37", at=BEFORE_JULY)
     assert not directory.speaks_for(DEPARTMENT, "000.00.24.H37", at=NOW)
+
+
+# Describing
+
+
+def test_an_agency_is_described_with_its_surroundings(directory: Directory) -> None:
+    office = describe(directory, "H37.14.1", at=NOW)
+    assert office is not None
+    assert (office.agency, office.ancestors, office.children) == (OFFICE, (DEPARTMENT, PROVINCE), ())
+    assert (office.closed, office.reached_through, office.successor) == (False, DEPARTMENT, None)
+    assert office.choices == ()
+    district = describe(directory, "H37.24", at=NOW)
+    assert district is not None
+    assert (district.closed, district.reached_through, district.successor) == (True, None, None)
+    assert district.choices == (COMMUNE, OTHER_COMMUNE)
+    assert district.children == (STATION,)
+    assert describe(directory, "H37.99", at=NOW) is None
 
 
 def test_the_local_site_covers_codes_of_its_first_levels_only() -> None:
