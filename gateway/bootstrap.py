@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from gateway import __version__, console
 from gateway.api import app as api
 from gateway.api.auth import Doorkeeper
 from gateway.api.services import Services
-from gateway.console.parts import ConsoleAction, ConsoleParts
+from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.retry import POLICIES
@@ -33,8 +33,7 @@ from gateway.errors import GatewayError, SettingsInvalid
 from gateway.exchange import lookup, statuses
 from gateway.exchange.parts import Parts, Rules
 from gateway.ledger import Ledger, check, open_engine, prepare
-from gateway.ledger.actions import Action
-from gateway.ledger.records import NewEvent, RefusalBounds, new_id
+from gateway.ledger.records import RefusalBounds, new_id
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.settings import Settings, load_settings
 from gateway.signing.keys import SigningKey, load_certificates, load_key
@@ -97,7 +96,10 @@ class Gateway:
 
 def prepare_database(settings: Settings, *, now: datetime) -> None:
     """
-    Bring the database to this version and import the agencies' file, before anything serves or works.
+    Bring the database to this version, before anything serves or works.
+
+    The agencies' file is read once, for a database that has no agencies yet: afterwards the database is
+    the directory, and a start must not undo what ``gateway agencies import`` has put in force since.
 
     :raises LedgerUnavailable, DirectoryInvalid, SettingsInvalid: nothing may start then.
     """
@@ -105,10 +107,9 @@ def prepare_database(settings: Settings, *, now: datetime) -> None:
     engine = open_engine(settings.ledger_url)
     try:
         prepare(engine)
-        if settings.agencies_file.is_file():
-            DirectoryStore(engine).import_agencies(
-                load_agencies(settings.agencies_file), source=settings.agencies_file.name, now=now
-            )
+        store = DirectoryStore(engine)
+        if store.version() == 0 and settings.agencies_file.is_file():
+            store.import_agencies(load_agencies(settings.agencies_file), source=settings.agencies_file.name, now=now)
     finally:
         engine.dispose()
 
@@ -241,14 +242,6 @@ def console_parts(gateway: Gateway) -> ConsoleParts:
         parts.wake()
         return count
 
-    def record(action: ConsoleAction, login: str | None, facts: Mapping[str, str]) -> None:
-        data = {name: fact for name, fact in facts.items() if name != "document"}
-        ledger.record_event(
-            NewEvent(action=Action(action), data=data, actor=login),
-            now=parts.clock(),
-            document_id=facts.get("document"),
-        )
-
     def package(document_id: str) -> BinaryIO:
         return lookup.open_received(parts, document_id)
 
@@ -258,7 +251,6 @@ def console_parts(gateway: Gateway) -> ConsoleParts:
         clock=parts.clock,
         replay=replay,
         open_package=package,
-        record=record,
         session_key=_session_key(settings),
         session=timedelta(minutes=settings.console.session_minutes),
         default_language=settings.console.language,
