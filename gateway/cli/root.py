@@ -1,0 +1,51 @@
+"""All commands, each loaded when it is called."""
+
+from __future__ import annotations
+
+import click
+
+from gateway import __version__
+from gateway.cli.command import Group, Place
+from gateway.cli.words import Text
+
+root = Group(
+    "gateway",
+    words=Text(
+        "Trục liên thông văn bản điện tử của tỉnh: tiếp nhận, kiểm tra, lưu giữ và chuyển gói tin edXML.",
+        "A province's document-interconnection gateway: it accepts, checks, keeps and delivers edXML packages.",
+    ),
+    examples="""\
+gateway demo                       # watch three gateways exchange documents
+gateway init && gateway serve      # start one of your own
+gateway verify goi-tin.edxml       # what is in a package, and who signed it
+gateway doctor                     # what is wrong, and what to do""",
+    places={
+        "demo": Place("gateway.cli.demo.command", "demo", Text("Trình diễn ba trục liên thông.", "Show it at work.")),
+        "init": Place("gateway.cli.init", "init", Text("Lập một trục mới.", "Set up a new gateway.")),
+        "serve": Place("gateway.cli.serve", "serve", Text("Chạy trục liên thông.", "Run the gateway.")),
+        "worker": Place("gateway.cli.serve", "worker", Text("Chỉ chạy bộ chuyển.", "Run the delivery worker only.")),
+        "doctor": Place("gateway.cli.doctor", "doctor", Text("Kiểm tra hệ thống.", "Examine the installation.")),
+        "config": Place("gateway.cli.config", "config", Text("Xem, kiểm tra cấu hình.", "Show or check the settings.")),
+        "db": Place("gateway.cli.database", "db", Text("Cơ sở dữ liệu.", "Upgrade, check, back up the database.")),
+        "agencies": Place("gateway.cli.agencies", "agencies", Text("Danh bạ cơ quan.", "The agency directory.")),
+        "keys": Place("gateway.cli.keys", "keys", Text("Khóa API của cơ quan.", "API keys of agencies.")),
+        "operators": Place("gateway.cli.operators", "operators", Text("Người vận hành.", "People who may log in.")),
+        "deliveries": Place(
+            "gateway.cli.deliveries", "deliveries", Text("Lượt chuyển; gửi lại.", "Deliveries; replay.")
+        ),
+        "refusals": Place("gateway.cli.refusals", "refusals", Text("Gói tin bị từ chối.", "Packages turned away.")),
+        "send": Place("gateway.cli.agency", "send", Text("Gửi gói tin.", "Send packages.")),
+        "inbox": Place("gateway.cli.agency", "inbox", Text("Nhận văn bản.", "Collect documents.")),
+        "status": Place("gateway.cli.agency", "status", Text("Báo trạng thái xử lý.", "Report a status.")),
+        "trace": Place("gateway.cli.agency", "trace", Text("Đường đi của văn bản.", "The way of a document.")),
+        "sign": Place("gateway.cli.packages", "sign", Text("Ký số gói tin.", "Sign a package.")),
+        "verify": Place("gateway.cli.packages", "verify", Text("Kiểm tra gói tin, chữ ký.", "Check a package.")),
+        "read": Place("gateway.cli.packages", "read", Text("Đọc gói tin thành JSON.", "Read a package as JSON.")),
+    },
+)
+click.version_option(__version__, "--version", prog_name="gateway", message="%(prog)s %(version)s")(root)
+
+
+def main() -> None:
+    """The program ``gateway``."""
+    root.main(prog_name="gateway")

@@ -1,0 +1,201 @@
+"""The web server of one process: cheroot, with bounds on how long a client may take."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.ssl.builtin import BuiltinSSLAdapter
+from cheroot.wsgi import Server
+
+_log = structlog.get_logger()
+
+HEADER_BYTES = 64 * 1024
+DRAIN_SECONDS = 30
+"""How long requests under way may take to end when the program is told to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How slow a client may be. A thread serves one request at a time, so a slow one takes it from all others."""
+
+    silence_seconds: int = 20
+    """Between two pieces of a request or an answer."""
+    header_seconds: float = 20
+    """From the first byte of a request to the end of its header."""
+    window_seconds: float = 60
+    slowest_bytes: int = 16 * 1024
+    """In each window, of body or answer together: 273 bytes a second. A commune's 128 kbit/s has sixty times that."""
+
+
+class _WatchedRequest(HTTPRequest):
+    """Tells its connection when its header has been read, and when the application has its turn."""
+
+    def respond(self) -> None:
+        """As cheroot's."""
+        self.conn.header_read()
+        super().respond()
+
+
+class _WatchedConnection(HTTPConnection):
+    """A connection whose present request is known to the watch."""
+
+    RequestHandlerClass = _WatchedRequest
+
+    def communicate(self) -> Any:
+        """Serve one request, watched."""
+        watch: Watch = self.server.watch
+        with watch.over(self):
+            return super().communicate()  # type: ignore[no-untyped-call]  # cheroot's stubs leave it out
+
+    def header_read(self) -> None:
+        """The header is complete; from now on the rate counts."""
+        self.server.watch.header_read(self)
+
+    @property
+    def moved_bytes(self) -> int:
+        """Bytes read and written since it was opened."""
+        return int(self.rfile.bytes_read) + int(self.wfile.bytes_written)
+
+
+@dataclass
+class _Turn:
+    """One request under way."""
+
+    connection: Any
+    began: float
+    header_read: bool = False
+    window_began: float = 0.0
+    window_bytes: int = 0
+
+
+class Watch:
+    """
+    Ends connections that dribble.
+
+    Cheroot's own timeout is from byte to byte: one byte every few seconds would hold a thread for
+    hours, and as many clients as there are threads would stop the gateway.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._turns: dict[int, _Turn] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def over(self, connection: Any) -> Iterator[None]:
+        """Watch a connection for the time of one request."""
+        with self._lock:
+            self._turns[id(connection)] = _Turn(connection=connection, began=time.monotonic())
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._turns.pop(id(connection), None)
+
+    def header_read(self, connection: Any) -> None:
+        """The request of this connection has its header."""
+        with self._lock:
+            turn = self._turns.get(id(connection))
+            if turn is not None:
+                turn.header_read = True
+                turn.window_began, turn.window_bytes = time.monotonic(), connection.moved_bytes
+
+    def look(self, now: float) -> int:
+        """End what is too slow at that monotonic moment; how many that were."""
+        with self._lock:
+            slow = [turn for turn in self._turns.values() if self._is_slow(turn, now)]
+        for turn in slow:
+            _log.warning("slow client", action="request.too_slow", header_read=turn.header_read)
+            with contextlib.suppress(OSError):
+                # Only shut down: the thread that serves it finds the end and closes it.
+                turn.connection.socket.shutdown(socket.SHUT_RDWR)
+        return len(slow)
+
+    def _is_slow(self, turn: _Turn, now: float) -> bool:
+        patience = self._patience
+        if not turn.header_read:
+            return now - turn.began > patience.header_seconds
+        if now - turn.window_began < patience.window_seconds:
+            return False
+        moved = turn.connection.moved_bytes
+        slow = bool(moved - turn.window_bytes < patience.slowest_bytes)
+        turn.window_began, turn.window_bytes = now, moved
+        return slow
+
+
+class WebServer(Server):
+    """Cheroot, watched, logging as the rest of the program does."""
+
+    ConnectionClass = _WatchedConnection
+
+    def __init__(self, host: str, port: int, application: Any, *, threads: int, patience: Patience) -> None:
+        super().__init__(
+            (host, port),
+            application,
+            numthreads=threads,
+            max=threads,
+            request_queue_size=256,
+            timeout=patience.silence_seconds,
+            shutdown_timeout=DRAIN_SECONDS,
+            server_name="gateway",
+        )
+        self.max_request_header_size = HEADER_BYTES
+        self.keep_alive_conn_limit = 1000
+        self.watch = Watch(patience)
+
+    def use_tls(self, certificate: Path, key: Path) -> None:
+        """Speak TLS with this certificate (PEM with its chain) and key."""
+        self.ssl_adapter = BuiltinSSLAdapter(str(certificate), str(key))
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; after ``prepare``."""
+        return int(self.socket.getsockname()[1])
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        """One line; bodies and headers never come here, addresses may."""
+        event = "web server"
+        _log.log(level, event, action="server.trouble", detail=str(msg)[:500], exc_info=traceback)
+
+
+class Serving:
+    """A web server at work in threads of its own."""
+
+    def __init__(self, server: WebServer) -> None:
+        self._server = server
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name="web-watch", daemon=True)
+
+    def start(self) -> None:
+        """Take requests; ``server.prepare`` has been called."""
+        self._thread.start()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Take no more requests, let those under way end, close."""
+        self._server.stop()
+        self._ended.set()
+        self._thread.join(timeout=DRAIN_SECONDS)
+
+    @property
+    def is_alive(self) -> bool:
+        """False when it has ended by itself, which it never should."""
+        return self._thread.is_alive()
+
+    def _serve(self) -> None:
+        self._server.serve()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(1.0):
+            self._server.watch.look(time.monotonic())

@@ -1,0 +1,153 @@
+"""The settings file that a person starts from: every setting, explained; what is commented out is the default."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from gateway.cli.founding import Site
+
+_SETTINGS: Final = """\
+# Settings of this gateway. Every key is here; what is commented out shows its default.
+# A misspelt key is an error. Environment variables win: GATEWAY__WEB__PORT=9090 overrides [web] port.
+# Paths are relative to this file, those of [signing] to the data folder. Secrets stand in files of
+# their own, never here. `gateway config check` says what is wrong, `gateway config show` what is in force.
+
+[gateway]
+# Agency code that this gateway acts under, and its name.
+code = {code}
+name = {name}
+# First-level parts of its own agencies; several after a merger of provinces, none on the national level.
+first_levels = {first_levels}
+# The gateway above: everything outside goes there. An agency of the directory with a peer endpoint.
+{default_route}
+# Read once, when the database is new; afterwards `gateway agencies import` puts changes in force.
+agencies = "agencies.toml"
+# Ledger, payloads, spool and keys; must survive restarts, and be backed up (`gateway db backup`).
+data = "../var"
+
+[web]
+host = "127.0.0.1"
+port = 8080
+# threads = 8
+# body_limit_bytes = 314572800
+# Per API key, counted by each process alone.
+# rate_limit = "1200 per minute"
+# login_rate_limit = "10 per minute"
+# Trusted reverse proxies in front; only then are forwarded addresses believed.
+# proxies = 0
+# Set to true behind TLS.
+# secure_cookies = false
+# tls_certificate = "tls.crt"
+# tls_key = "tls.key"
+
+[ledger]
+# Absent: SQLite in the data folder. With a password in it, use a file.
+# url = "postgresql+psycopg://gateway@db.example/gateway"
+# url_file = "ledger.url"
+# refusals_kept = 10000
+# refusals_kept_bytes = 268435456
+
+[payloads]
+# Packages up to this size live in the ledger, larger ones in the store.
+# inline_bytes = 524288
+# store = "files"
+# s3_bucket = "gateway"
+# s3_prefix = "payloads"
+# s3_endpoint = "https://s3.example"
+# s3_region = "vn-1"
+# s3_allow_http = false
+# s3_credentials_file = "s3.credentials"
+
+[limits]
+# Bounds on what a package may be; absent members keep the program's defaults.
+# package_bytes = 314572800
+# attachments = 500
+# recipients = 5000
+
+[signing]
+# The gateway's own key: PKCS#12 or PEM, and the file with its password.
+# key = "keys/gateway.p12"
+# password_file = "keys/gateway.password"
+# Trust anchors (PEM). Empty: registered certificates are trusted by themselves.
+# anchors = ["../certs/anchors.pem"]
+# Verdicts accepted from senders without a policy of their own; `invalid` never is.
+# accepts = ["valid", "valid_weak", "unsigned", "unverifiable"]
+# minimum_rsa_bits = 2048
+# Add this hop and the gateway's signature to packages without any.
+# complete_unsigned = true
+
+[delivery]
+# threads = 8
+# per_endpoint = 2
+# lease_seconds = 300
+# mailbox_lease_seconds = 300
+# connect_timeout_seconds = 10
+# read_timeout_seconds = 60
+# poll_seconds = 1.0
+# ca_file = "peers-ca.pem"
+# Multiplies every wait between tries; below 1 for demonstrations.
+# wait_factor = 1.0
+
+[console]
+# enabled = true
+# session_minutes = 480
+# language = "vi"
+
+[log]
+# level = "info"
+# format = "json"
+
+# Secrets by the names that agencies.toml gives them (`credential`): push secrets (whsec_…), keys for peers.
+# [secrets.national]
+# file = "secrets/national.key"
+# [secrets.so-khcn]
+# file = "secrets/so-khcn.whsec"
+"""
+
+_AGENCIES: Final = """\
+# The agencies that this gateway knows. Add yours, then `gateway agencies check` and `gateway agencies import`.
+# The keys are explained at the head of config/agencies.toml of the project, and in docs/operate.md.
+
+[[agency]]
+code = {code}
+name = {name}
+level = {level}
+[agency.endpoint]
+channel = "mailbox"
+"""
+
+_ABOVE: Final = """
+# The gateway above; its URL and key come from its operator.
+[[agency]]
+code = {code}
+name = "Trục liên thông cấp trên"
+level = "national"
+hidden = true
+[agency.endpoint]
+channel = "peer"
+url = "https://truc-cap-tren.example"
+credential = "national"
+"""
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def settings_template(site: Site) -> str:
+    """``gateway.toml`` for a site."""
+    route = f"default_route = {_quoted(site.default_route)}" if site.default_route else '# default_route = "…"'
+    return _SETTINGS.format(
+        code=_quoted(site.code),
+        name=_quoted(site.name),
+        first_levels=f"[{', '.join(_quoted(level) for level in site.first_levels)}]",
+        default_route=route,
+    )
+
+
+def agencies_template(site: Site) -> str:
+    """``agencies.toml`` for a site: itself, and the gateway above."""
+    level = "province" if site.default_route else "national"
+    own = _AGENCIES.format(code=_quoted(site.code), name=_quoted(site.name), level=_quoted(level))
+    return own + (_ABOVE.format(code=_quoted(site.default_route)) if site.default_route else "")
