@@ -19,7 +19,7 @@ from gateway.edxml.package import Digester, Package, SignatureForm
 from gateway.edxml.parser import Guard, Prolog, Tree, parse, pieces, read_prolog, refuse_xinclude
 from gateway.edxml.sections import Section
 from gateway.edxml.stream import StreamedPackage
-from gateway.edxml.tree import DS_SIGNATURE, children, recognise_root
+from gateway.edxml.tree import DS_SIGNATURE, children, encoded_contents, recognise_root
 from gateway.edxml.whole import WholeTree
 from gateway.errors import MalformedPackage, PackageLimitExceeded
 from gateway.model import Severity, Variant
@@ -69,6 +69,8 @@ def _read_small(raw: bytes, *, limits: Limits, spool: Spool) -> Package:
     tree = parse(_as_utf8(body, prolog))
     recognise_root(tree.root)
     refuse_xinclude(tree.root)
+    if len(raw) > limits.text_bytes:
+        _bound_texts(tree, limits)
     whole = WholeTree(tree.root, limits)
     return build(
         tree,
@@ -159,6 +161,16 @@ def _decode(section: Section, spool: Spool, limits: Limits) -> Base64Sink | None
     else:
         sink.fault = "it holds characters that are not base64"
     return sink
+
+
+def _bound_texts(tree: Tree, limits: Limits) -> None:
+    """The streaming reader bounds texts as they come; here it matters only when the limits are set unusually."""
+    contents = set(encoded_contents(tree.root))
+    if any(
+        max(len(e.text or "") if e not in contents else 0, len(e.tail or "")) > limits.text_bytes
+        for e in tree.root.iter()
+    ):
+        raise PackageLimitExceeded(limit="text_bytes", allowed=limits.text_bytes)
 
 
 def _as_utf8(body: bytes, prolog: Prolog) -> bytes:

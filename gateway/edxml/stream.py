@@ -366,8 +366,10 @@ class StreamedPackage:
         return None if element is None else self._sinks[element]
 
     def skeleton(self) -> bytes:
-        """As digested."""
-        return self._skeleton
+        """As digested; with undeclared prefixes declared, when there were any, so that others can parse it."""
+        if self.tree.namespace_well_formed:
+            return self._skeleton
+        return etree.tostring(self.tree.root, encoding="utf-8", xml_declaration=False)
 
     def digest(self, c14n: C14N, digest: str, inclusive_prefixes: Sequence[str], position: int) -> bytes:
         """From the first pass when it made the one asked for, else from another pass over the source."""

@@ -133,3 +133,56 @@ def with_content(raw: bytes, content: bytes, *, encode: bool = True) -> bytes:
     start = raw.index(b">", raw.index(b"ContentTransferEncoded")) + 1
     end = raw.index(b"</edXML:ContentTransferEncoded>")
     return raw[:start] + (base64.b64encode(content) if encode else content) + raw[end:]
+
+
+# Hostile packages too large to keep as files
+
+
+def _with_subject(inside: bytes) -> bytes:
+    return a_package().replace(b"</edXML:Subject>", inside + b"</edXML:Subject>")
+
+
+def _many_attributes() -> bytes:
+    attributes = b" ".join(b'a%d="1"' % i for i in range(100_000))
+    return a_package().replace(b"<edXML:Subject>", b"<edXML:Subject " + attributes + b">")
+
+
+def _many_recipients() -> bytes:
+    to = b"<edXML:To><edXML:OrganId>H37.%d</edXML:OrganId></edXML:To>"
+    return a_package().replace(b"<edXML:DocumentId>", b"".join(to % i for i in range(6_000)) + b"<edXML:DocumentId>")
+
+
+def _many_attachments() -> bytes:
+    one = b"<Attachment><ContentId>cid:%d</ContentId><edXML:ContentTransferEncoded "
+    one += b'xmlns:edXML="http://www.mic.gov.vn/TBT/QCVN_102_2016">QQ==</edXML:ContentTransferEncoded></Attachment>'
+    return a_package().replace(b"</AttachmentEncoded>", b"".join(one % i for i in range(600)) + b"</AttachmentEncoded>")
+
+
+def _zip_with_many_entries() -> bytes:
+    return with_content(a_package(), zipped({str(i): b"" for i in range(30_000)}))
+
+
+BUILT = [
+    ("attributes-100000", _many_attributes, "package.limit_exceeded"),
+    ("deep-100000", lambda: _with_subject(b"<d>" * 100_000 + b"</d>" * 100_000), "package.limit_exceeded"),
+    ("wide-200000", lambda: _with_subject(b"<d/>" * 200_000), "package.limit_exceeded"),
+    ("text-3-mb", lambda: _with_subject(b"x" * 3_000_000), "package.limit_exceeded"),
+    ("tag-unfinished-8-mb", lambda: _with_subject(b"<x " + b" " * 8_000_000), "package.limit_exceeded"),
+    ("attribute-8-mb", lambda: _with_subject(b'<d a="' + b"x" * 8_000_000 + b'"/>'), "package.limit_exceeded"),
+    ("name-8-mb", lambda: _with_subject(b"<" + b"x" * 8_000_000 + b"/>"), "package.limit_exceeded"),
+    ("comment-8-mb", lambda: _with_subject(b"<!--" + b"x" * 8_000_000 + b"-->"), "package.limit_exceeded"),
+    ("recipients-6000", _many_recipients, "package.limit_exceeded"),
+    ("attachments-600", _many_attachments, "package.limit_exceeded"),
+    ("zip-entries-30000", _zip_with_many_entries, "M.AttachmentEncoded.Attachment.ContentTransferEncoded"),
+    (
+        "package-300-mb",
+        lambda: with_content(a_package(), b"QUFB" * 1000, encode=False) + bytes(300 * 1024 * 1024),
+        "package.limit_exceeded",
+    ),
+    (
+        "zip-bomb-64-mb",
+        lambda: with_content(a_package(), zipped({"a.pdf": bytes(64 * 1024 * 1024)})),
+        "package.limit_exceeded",
+    ),
+]
+"""Name, builder, and the code of the refusal."""
