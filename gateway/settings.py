@@ -35,7 +35,8 @@ class GatewaySection(_Section):
     """Agency code that the gateway acts under: its hops, seals and receipts name it."""
     name: str
     first_levels: frozenset[str]
-    """First-level parts of its own agencies (``H37``); several after a merger of provinces."""
+    """First-level parts of its own agencies (``H37``); several after a merger of provinces. Below a province:
+    the codes at the top of its own branch, in both generations (``H37.21``, ``000.21.24.H37``)."""
     default_route: Code | None = None
     """Agency code of the gateway above; absent on the national level."""
     agencies: Path = Path("agencies.toml")
@@ -300,7 +301,7 @@ def _check(settings: Settings, where: Path) -> None:
         raise SettingsInvalid(f"{where}: signing.accepts: `invalid` is never accepted.", path="signing.accepts")
     if not settings.gateway.first_levels and settings.gateway.default_route:
         raise SettingsInvalid(
-            f"{where}: gateway.first_levels: a gateway below another must name its own first-level parts.",
+            f"{where}: gateway.first_levels: a gateway below another must name its own province or branch.",
             path="gateway.first_levels",
         )
     if settings.payloads.store == "s3" and not settings.payloads.s3_bucket:

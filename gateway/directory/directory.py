@@ -24,13 +24,19 @@ class LocalSite:
     code: AgencyCode
     """The agency that the gateway acts under."""
     first_levels: frozenset[str]
-    """First-level parts (``H37``) of its own agencies; several after a merger of provinces."""
+    """First-level parts (``H37``) of its own agencies; several after a merger of provinces. A gateway
+    below a province names the codes at the top of its own branch instead (``H37.21``, ``000.21.24.H37``)."""
     default_route: AgencyCode | None = None
     """The gateway above, an agency of the directory; ``None`` on the national level."""
 
     def covers(self, code: AgencyCode) -> bool:
-        """Whether a code is one of its own by its first-level part; codes without one are foreign."""
-        return code.level1 in self.first_levels
+        """Whether a code is one of its own: by its first-level part, or by a code above it in its own generation."""
+        if code.level1 in self.first_levels:
+            return True
+        above: AgencyCode | None = code
+        while above is not None and above not in self.first_levels:
+            above = above.parent
+        return above is not None
 
 
 def vietnam_day(at: datetime) -> date:
@@ -207,14 +213,9 @@ class Directory:
     # Reaching
 
     def is_inside(self, agency: Agency) -> bool:
-        """Whether the agency belongs to this gateway's own province: by its code, or else by its ancestors'."""
-        for step in self.lineage(agency):
-            levels = [code.level1 for code in step.codes if code.level1 is not None]
-            if levels:
-                # The primary code comes first and decides; an alias of a former
-                # province does not bring an agency back into it.
-                return levels[0] in self.local.first_levels
-        return False
+        """Whether the agency belongs to this gateway's own province or branch: by its or an ancestor's code."""
+        # Aliases do not count: a code of a former province does not bring an agency back into it.
+        return any(self.local.covers(step.code) for step in self.lineage(agency))
 
     def default_holder(self, *, at: datetime) -> Agency | None:
         """The gateway above, when there is one that can be reached at ``at``."""

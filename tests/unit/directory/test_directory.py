@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.directory.describe import describe
-from gateway.directory.directory import Directory, closed_at, exists_at
+from gateway.directory.directory import Directory, LocalSite, closed_at, exists_at
 from gateway.errors import DirectoryInvalid
 from gateway.model import AgencyCode, Level
 from tests.support.agencies import (
@@ -290,3 +290,15 @@ def test_the_local_site_covers_codes_of_its_first_levels_only() -> None:
 def test_now_is_after_july() -> None:
     assert NOW.tzinfo is UTC
     assert NOW > SINCE_JULY > BEFORE_JULY
+
+
+def test_a_gateway_below_a_province_owns_its_branch_and_nothing_beside_it() -> None:
+    commune = an_agency("H37.21", "000.21.24.H37", level=Level.COMMUNE, endpoint=MAILBOX)
+    above = an_agency("000.00.00.H37", level=Level.PROVINCE, endpoint=PEER)
+    local = LocalSite(
+        code=code("H37.21"), first_levels=frozenset({"H37.21", "000.21.24.H37"}), default_route=above.code
+    )
+    branch = a_directory([commune, above], local)
+    assert (local.covers(code("H37.21.3")), local.covers(code("H37.14"))) == (True, False)
+    assert branch.speaks_for(above, "H37.14", at=NOW)
+    assert not branch.speaks_for(above, "H37.21", at=NOW)
