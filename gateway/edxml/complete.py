@@ -84,18 +84,16 @@ class _Scan(Guard):
         super().__init__(limits, prolog)
         self.places = _Places()
         self._path: list[str] = []
-        self._started: list[int] = []
         self._pending: Callable[[int], None] | None = None
         """What to do with the offset of the next event, which is where the last one ended."""
         self.expat.CommentHandler = self._other
         self.expat.DefaultHandler = self._other
 
     def start(self, name: str, attributes: list[str]) -> None:
-        at = self._arrive()
+        self._arrive()
         super().start(name, attributes)
         prefix, colon, local = name.rpartition(":")
         self._path.append(local.lower())
-        self._started.append(at)
         inner = self._path[3:] if self._path[:3] == _OUTER else None
         if inner == ["messageheader"]:
             self.places.message_prefix = prefix + colon
@@ -110,16 +108,19 @@ class _Scan(Guard):
         inner = self._path[3:] if self._path[:3] == _OUTER else None
         if inner == ["messageheader"]:
             self._pending = partial(setattr, self.places, "message_end")
-        elif inner == ["traceheaderlist"] and at == self._started[-1]:
-            self.places.list_inside = -1
-            self._pending = partial(setattr, self.places, "list_empty_end")
+        elif inner == ["traceheaderlist"]:
+            self._pending = partial(self._list_ended, at)
         elif inner == ["traceheaderlist", "traceheader"]:
             self._pending = partial(setattr, self.places, "last_trace_end")
-        elif inner == [] and at != self._started[-1]:
+        elif inner == []:
             self.places.header_end = at
         self._path.pop()
-        self._started.pop()
         super().end(name)
+
+    def _list_ended(self, at: int, following: int) -> None:
+        """expat puts the end of ``<x/>`` behind it, so that only the next event tells it from ``<x></x>``."""
+        if following == at:
+            self.places.list_inside, self.places.list_empty_end = -1, at
 
     def _other(self, _: str) -> None:
         self._arrive()

@@ -19,6 +19,7 @@ from typing import Any
 from gateway.edxml import Limits, Package, kit_reference, read_unverified, write_document, write_status
 from gateway.model import (
     AgencyCode,
+    Attachment,
     Business,
     BusinessType,
     DocumentId,
@@ -117,6 +118,12 @@ def a_status_package(code: StatusCode = StatusCode.REGISTERED, **changes: Any) -
 def read(source: bytes | Path, spool: Path, **limits: int) -> Package:
     """Read with the default limits, some of them changed."""
     return read_unverified(source, limits=Limits(**limits), spool=spool)
+
+
+def content_of(package: Package, attachment: Attachment) -> bytes:
+    """The unwrapped content of one attachment."""
+    with package.open(attachment) as file:
+        return file.read()
 
 
 def zipped(entries: Mapping[str, bytes]) -> bytes:

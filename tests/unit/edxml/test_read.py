@@ -56,7 +56,8 @@ def test_secrecy_marks_are_seen(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Công khai", "Bảo mật", "bí mật kinh doanh", "Mật Sơn", "phường Mật Sơn", "Độ mật: Thường", "Mặt trận", "mất", "Nguyễn Văn Mật"],
+    ["", "Công khai", "Bảo mật", "bí mật kinh doanh", "Mật Sơn", "phường Mật Sơn", "Độ mật: Thường", "Mặt trận",
+     "mất", "Nguyễn Văn Mật"],
 )  # fmt: skip
 def test_words_with_the_syllable_are_not_marks(text: str) -> None:
     assert not is_marked(text, bare=True)

@@ -52,6 +52,7 @@ from tests.support.documents import (
     a_status,
     a_status_package,
     an_envelope,
+    content_of,
     contents_of,
     read,
     zipped,
@@ -66,7 +67,7 @@ def written_again(path: Path, spool: Path) -> bytes:
     with read(path, spool) as package:
         if package.envelope.kind is PackageKind.STATUS:
             return write_status(package.envelope)
-        return write_document(package.envelope, {a.content_id: package.open(a).read() for a in package.attachments})
+        return write_document(package.envelope, {a.content_id: content_of(package, a) for a in package.attachments})
 
 
 @pytest.mark.parametrize("name", sample_names() or ["samples"])
@@ -112,7 +113,7 @@ def test_written_again_a_sample_says_the_same(name: str, tmp_path: Path) -> None
             (a.name, a.sha256, a.size) for a in first.attachments
         ]
         for a, b in zip(first.attachments, second.attachments, strict=True):
-            assert first.open(a).read() == second.open(b).read()
+            assert content_of(first, a) == content_of(second, b)
     assert not check_emit(again)
 
 
@@ -157,7 +158,7 @@ def test_contents_come_back_as_they_were(name: str, content: bytes, wrapped: boo
     with read(raw, tmp_path) as package:
         assert not package.errors
         (attachment,) = package.attachments
-        assert package.open(attachment).read() == content
+        assert content_of(package, attachment) == content
         assert attachment.wrapped is wrapped
         assert attachment.content_type == ("application/zip" if wrapped else f"application/{name.lower()[2:]}")
 
@@ -225,7 +226,10 @@ texts = st.text(
 plain = st.text("abcXYZ019-Đđ. ", min_size=1, max_size=15).map(str.strip).filter(bool)
 codes = st.sampled_from(["000.00.14.H37", "000.00.00.H38", "H37.21", "G22", "H55.242", "000.46.24.H44"]).map(AgencyCode)
 days = st.dates(date(1901, 1, 1), date(9998, 12, 31))
-moments = st.datetimes(datetime(1901, 1, 1), datetime(9998, 12, 31)).map(lambda m: m.replace(microsecond=0, tzinfo=UTC))
+moments = st.datetimes(
+    datetime(1901, 1, 1),  # noqa: DTZ001 - hypothesis wants its bounds naive
+    datetime(9998, 12, 31),  # noqa: DTZ001 - as above
+).map(lambda m: m.replace(microsecond=0, tzinfo=UTC))
 flags = st.none() | st.booleans()
 maybe = st.none() | texts
 numbers = st.none() | st.integers(-999_999_999, 999_999_999)
