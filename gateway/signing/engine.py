@@ -1,18 +1,19 @@
 """
-signxml as the engine for SignedInfo and SignatureValue, fitted to a skeleton.
+signxml as the engine for SignedInfo and SignatureValue, and for whole small documents.
 
-signxml parses a document four times and holds it six times over. Here it sees only the
-skeleton, already parsed, and is told the digest of the whole document, which was computed
-while the package was read. Some of its hooks are replaced for that and nothing else;
-``tests/unit/signing/test_engine.py`` fails when signxml stops calling them in this way.
+Given a package, signxml would parse it four times, hold it six times over, and stop at 10 MB of
+text. So for packages only the two of its steps are called that do the cryptographic work:
+canonicalising SignedInfo and checking a value with a certificate's key. The digest of the document
+was computed while it was read. ``tests/unit/signing/test_engine.py`` fails when a new signxml
+does these steps otherwise.
 """
 
 from __future__ import annotations
 
 import binascii
 from collections.abc import Callable
-from typing import Any
 
+import cryptography.exceptions
 from cryptography import x509
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
@@ -31,96 +32,65 @@ _LEAKS = (etree.LxmlError, binascii.Error, TypeError, ValueError, NotImplemented
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 
 
-class _SkeletonVerifier(XMLVerifier):
-    """signxml with the document's digest brought from outside."""
-
-    def __init__(self, signature: etree._Element, check_reference: Callable[[etree._Element], None]) -> None:
-        self._signature_of_package = signature
-        self._check_reference = check_reference
-
-    def get_root(self, data: etree._Element) -> etree._Element:
-        """The skeleton as it stands; signxml would serialise and parse it again."""
-        return data
-
-    def _get_signature(self, root: etree._Element) -> etree._Element:  # noqa: ARG002 - signxml's hook passes it
-        """The one signature that was examined, wherever signxml would have looked."""
-        return self._signature_of_package
-
-    def _tostring(self, xml_node: etree._Element, **kwargs: Any) -> etree._Element:  # noqa: ARG002 - as above
-        """The signature is examined in place; the copy that signxml makes of it is not needed."""
-        return xml_node
-
-    def _fromstring(self, xml_string: bytes | etree._Element, **kwargs: Any) -> etree._Element:  # noqa: ARG002 - as above
-        """Bytes are parsed: the canonical SignedInfo, out of which references are believed."""
-        return xml_string if isinstance(xml_string, etree._Element) else etree.fromstring(xml_string, _PARSER)
-
-    def _c14n(
-        self,
-        nodes: etree._Element,
-        algorithm: CanonicalizationMethod,
-        inclusive_ns_prefixes: list[str] | None = None,
-    ) -> bytes:
-        """
-        Canonical form of SignedInfo, from a fresh parse.
-
-        C14N on a sub-element writes stray ``xmlns=""`` when the signature has its namespace as
-        the default one, which is just the published form (signxml #193, #275). Once SignedInfo
-        is a root of its own, with the namespaces of its ancestors, it comes out right.
-        """
-        alone = etree.fromstring(etree.tostring(nodes, with_tail=False), _PARSER)
-        canonical: bytes = super()._c14n(alone, algorithm=algorithm, inclusive_ns_prefixes=inclusive_ns_prefixes)
-        return canonical
-
-    def _check_cert_validity(self, cert: x509.Certificate, cert_source: str) -> None:
-        """Nothing: ``verify.fault_of`` has judged it at the same moment, and says which fault it is."""
-
-    def _verify_reference(self, reference: etree._Element, *_: object) -> VerifyResult:
-        """
-        Judge a Reference out of the *verified* SignedInfo.
-
-        What else signxml passes serves to fetch and digest what is referred to, which has been
-        done. Nothing is returned as signed XML: the package is it.
-        """
-        self._check_reference(reference)
-        return VerifyResult(b"", None, self._signature_of_package, b"")
+# The two steps keep nothing on the instance, so one serves all threads.
+_STEPS = XMLVerifier()
 
 
 def check(
-    root: etree._Element,
-    signature: EnvelopedSignature,
-    certificate: x509.Certificate,
-    *,
-    read: Callable[[etree._Element], Reference],
+    signature: EnvelopedSignature, certificate: x509.Certificate, *, read: Callable[[etree._Element], Reference]
 ) -> None:
     """
     Check SignedInfo's signature with one registered certificate's key.
 
     The document's digest must have been compared with ``signature.reference`` before; here
-    the same reference is read again from the bytes whose signature verified.
+    the same reference is read again out of the bytes whose signature has just verified.
 
     :param certificate: judged to be good at the moment of receipt; only its key matters here.
     :param read: how a ``ds:Reference`` is read.
     :raises Finding: it does not verify.
     """
-
-    def same_reference(reference: etree._Element) -> None:
-        if read(reference) != signature.reference:
-            raise InvalidDigest("The verified reference is not the one that was examined.")
-
-    config = SignatureConfiguration(
-        signature_methods=frozenset({SignatureMethod[signature.method_name]}),
-        digest_algorithms=frozenset({DigestAlgorithm(signature.reference.digest_method)}),
-        # KeyInfo proves nothing; but a KeyValue beside it that is another key is a contradiction.
-        ignore_ambiguous_key_info=not signature.has_key_value,
-    )
-    verifier = _SkeletonVerifier(signature.element, same_reference)
     try:
-        # form.py has read the whole signature more strictly than its schema would.
-        verifier.verify(root, x509_cert=certificate, validate_schema=False, expect_config=config)
-    except InvalidSignature as e:
+        canonical = _canonical(signature)
+        _STEPS._verify_signature_with_pubkey(
+            signed_info_c14n=canonical,
+            raw_signature=signature.value,
+            signature_alg=SignatureMethod[signature.method_name],
+            signing_certificate=certificate,
+        )
+        if signature.key_value is not None:
+            # KeyInfo proves nothing; but a KeyValue that is another key is a contradiction.
+            _match_key_value(signature, certificate)
+        verified = etree.fromstring(canonical, _PARSER)
+    except cryptography.exceptions.InvalidSignature as e:
         raise Finding(Reason.VALUE_MISMATCH) from e
     except (SignXMLException, *_LEAKS) as e:
         raise Finding(Reason.STRUCTURE) from e
+    if [read(r) for r in verified.iterfind(f"{{{DS}}}Reference")] != [signature.reference]:
+        raise Finding(Reason.DIGEST_MISMATCH)
+
+
+def _canonical(signature: EnvelopedSignature) -> bytes:
+    """
+    The canonical form of SignedInfo, from a fresh parse.
+
+    C14N on a sub-element writes stray ``xmlns=""`` when the signature has its namespace as
+    the default one, which is just the published form (signxml #193, #275). Once SignedInfo
+    is a root of its own, with the namespaces of its ancestors, it comes out right.
+    """
+    alone = etree.fromstring(etree.tostring(signature.element[0], with_tail=False), _PARSER)
+    canonical: bytes = _STEPS._c14n(
+        alone,
+        algorithm=CanonicalizationMethod(signature.canonicalization),
+        inclusive_ns_prefixes=list(signature.canonicalization_prefixes) or None,
+    )
+    return canonical
+
+
+def _match_key_value(signature: EnvelopedSignature, certificate: x509.Certificate) -> None:
+    if not _STEPS._check_key_value_matches_cert_public_key(
+        signature.key_value, certificate.public_key(), SignatureMethod[signature.method_name]
+    ):
+        raise Finding(Reason.STRUCTURE)
 
 
 def read_signed(raw: bytes, certificate: x509.Certificate) -> etree._Element:

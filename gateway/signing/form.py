@@ -60,10 +60,13 @@ class EnvelopedSignature:
     """signxml's name of the method."""
     canonicalization: str
     """Algorithm URI, of SignedInfo."""
+    canonicalization_prefixes: tuple[str, ...]
     reference: Reference
     named_certificates: tuple[bytes, ...]
     """DER of what KeyInfo claims, not parsed: only compared with what is registered."""
-    has_key_value: bool
+    key_value: etree._Element | None
+    value: bytes
+    """SignatureValue."""
 
 
 def take_apart(root: etree._Element, policy: SignaturePolicy) -> EnvelopedSignature:
@@ -85,7 +88,6 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
     :raises Finding: it is of another form, or uses what policy does not accept.
     """
     signed_info, value, key_info = _parts(element)
-    _decode(value)
     references = signed_info.findall(f"{{{DS}}}Reference")
     if len(references) != 1:
         raise Finding(Reason.REFERENCE)
@@ -98,15 +100,17 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
         raise Finding(Reason.ALGORITHM)
     if len(signed_info[1]):
         raise Finding(Reason.STRUCTURE)
-    canonicalization, _ = read_canonicalization(signed_info[0])
+    canonicalization, prefixes = read_canonicalization(signed_info[0])
     return EnvelopedSignature(
         element=element,
         signature_method=method,
         method_name=method_name,
         canonicalization=canonicalization.value,
+        canonicalization_prefixes=prefixes,
         reference=read_reference(references[0], policy),
         named_certificates=tuple(_certificates(key_info)),
-        has_key_value=key_info is not None and key_info.find(f"{{{DS}}}KeyValue") is not None,
+        key_value=None if key_info is None else key_info.find(f"{{{DS}}}KeyValue"),
+        value=_decode(value),
     )
 
 
@@ -158,12 +162,13 @@ def is_placeholder(root: etree._Element) -> bool:
     That is: a transform that exists nowhere, together with a certificate that is none. Both,
     because either alone may be an attempt to have a forged signature pass for a harmless one.
     """
-    signature = root.find(f".//{{{DS}}}Signature")
+    signature = next(root.iter(f"{{{DS}}}Signature"), None)
     if signature is None:
         return False
     transforms = {t.get("Algorithm") for t in signature.iter(f"{{{DS}}}Transform")}
-    certificates = [c.text or "" for c in signature.iter(f"{{{DS}}}X509Certificate")]
-    return table.KIT_TRANSFORM in transforms and not any(_is_der_sequence(c) for c in certificates)
+    if table.KIT_TRANSFORM not in transforms:
+        return False
+    return not any(_is_der_sequence(c.text or "") for c in signature.iter(f"{{{DS}}}X509Certificate"))
 
 
 def _the_one_signature(root: etree._Element) -> etree._Element:

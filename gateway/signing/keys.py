@@ -97,6 +97,7 @@ def fingerprint(certificate: x509.Certificate) -> str:
 class KnownCertificate:
     """What is asked of a certificate again and again, read out of it once."""
 
+    certificate: x509.Certificate
     der: bytes
     sha256: str
     """Lower-case hex of the DER."""
@@ -118,6 +119,7 @@ def known(certificate: x509.Certificate) -> KnownCertificate:
     """The facts of a certificate out of the directory; a verification asks for most of them."""
     key = certificate.public_key()
     return KnownCertificate(
+        certificate=certificate,
         der=certificate.public_bytes(serialization.Encoding.DER),
         sha256=fingerprint(certificate),
         subject=certificate.subject.rfc4514_string(),

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from gateway.signing.keys import known
+from gateway.signing.keys import KnownCertificate
 
 # A clerk's certificate has any extensions; critical CertificatePolicies need naming to pass.
 _LEAF = ExtensionPolicy.permit_all().may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
@@ -48,7 +48,7 @@ class TrustAnchors:
         """False when no anchor is configured: registration alone is then the ground of trust."""
         return bool(self._anchors)
 
-    def trusts(self, certificate: x509.Certificate, *, at: datetime) -> bool:
+    def trusts(self, certificate: KnownCertificate, *, at: datetime) -> bool:
         """
         Say whether ``certificate`` chains to an anchor at ``at``.
 
@@ -57,10 +57,10 @@ class TrustAnchors:
         """
         if self._store is None:
             return True
-        name = known(certificate).sha256
+        name = certificate.sha256
         span = self._spans.get(name)
         if span is None or not span[0] <= at <= span[1]:
-            span = self._chain_span(self._store, certificate, at)
+            span = self._chain_span(self._store, certificate.certificate, at)
             if span is None:
                 return False
             self._spans[name] = span

@@ -22,7 +22,7 @@ from gateway.model import SignedBy, Standing, Verdict
 from gateway.signing import engine, form
 from gateway.signing import policy as table
 from gateway.signing.form import EnvelopedSignature, Finding, Reference
-from gateway.signing.keys import known
+from gateway.signing.keys import KnownCertificate, known
 from gateway.signing.policy import DS, Reason, SignaturePolicy
 from gateway.signing.trust import TrustAnchors
 
@@ -93,13 +93,13 @@ def judge(
 
     Source: design D2; XML-DSig 1.1; W3C XML Signature Best Practices, "see what is signed".
     """
-    candidates = [(c, SignedBy.SENDER) for c in sender] + [(c, SignedBy.GATEWAY) for c in gateway]
+    candidates = [(known(c), SignedBy.SENDER) for c in sender] + [(known(c), SignedBy.GATEWAY) for c in gateway]
     signature: EnvelopedSignature | None = None
     try:
         root = _signed_skeleton(package)
         signature = form.take_apart(root, policy)
         _compare_digest(package, signature.reference)
-        certificate, signed_by = _check_value(root, signature, candidates, policy=policy, anchors=anchors, at=at)
+        certificate, signed_by = _check_value(signature, candidates, policy=policy, anchors=anchors, at=at)
     except Finding as finding:
         return _verdict(finding.standing, finding.reason, at, signature)
     weak = table.is_weak(signature.signature_method, signature.reference.digest_method)
@@ -118,8 +118,8 @@ def _signed_skeleton(package: Package) -> etree._Element:
         if package.signature_form is SignatureForm.NONE:
             raise Finding(Reason.NONE, Standing.UNSIGNED)
         raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
-    root = parse(package.skeleton).root
-    if root.find(f".//{{{DS}}}*") is None:
+    root = parse(package.skeleton).root if _declares_dsig(package.skeleton) else None
+    if root is None or next(root.iter(f"{{{DS}}}*"), None) is None:
         # What edxml says stands only when nothing of XML-DSig hides elsewhere in the package.
         match package.signature_form:
             case SignatureForm.FOREIGN:
@@ -137,6 +137,11 @@ def _signed_skeleton(package: Package) -> etree._Element:
     return root
 
 
+def _declares_dsig(skeleton: bytes) -> bool:
+    """False when nothing can be in the namespace of XML-DSig: a serialiser writes its declaration in one way only."""
+    return f'"{DS}"'.encode() in skeleton
+
+
 def _compare_digest(package: Package, reference: Reference) -> None:
     try:
         digest = package.enveloped_digest(
@@ -149,34 +154,33 @@ def _compare_digest(package: Package, reference: Reference) -> None:
 
 
 def _check_value(
-    root: etree._Element,
     signature: EnvelopedSignature,
-    candidates: Sequence[tuple[x509.Certificate, SignedBy]],
+    candidates: Sequence[tuple[KnownCertificate, SignedBy]],
     *,
     policy: SignaturePolicy,
     anchors: TrustAnchors,
     at: datetime,
-) -> tuple[x509.Certificate, SignedBy]:
+) -> tuple[KnownCertificate, SignedBy]:
     """The registered certificate, good at ``at``, whose key made the signature."""
     if not candidates:
         raise Finding(Reason.NO_REGISTERED_CERTIFICATE, Standing.UNVERIFIABLE)
     if signature.named_certificates:
         named = set(signature.named_certificates)
-        candidates = [c for c in candidates if known(c[0]).der in named]
+        candidates = [c for c in candidates if c[0].der in named]
         if not candidates:
             raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
     of_rsa = signature.method_name.startswith("RSA")
     # A key of the other kind cannot have made it.
-    fitting = [c for c in candidates if of_rsa == (known(c[0]).rsa_bits is not None)]
+    fitting = [c for c in candidates if of_rsa == (c[0].rsa_bits is not None)]
     faults: list[Finding] = []
     mismatches: list[Finding] = []
     for certificate, signed_by in fitting:
-        fault = fault_of(certificate, policy=policy, anchors=anchors, at=at)
+        fault = _fault(certificate, policy=policy, anchors=anchors, at=at)
         if fault is not None:
             faults.append(Finding(fault))
             continue
         try:
-            engine.check(root, signature, certificate, read=lambda r: form.read_reference(r, policy))
+            engine.check(signature, certificate.certificate, read=lambda r: form.read_reference(r, policy))
         except Finding as mismatch:
             mismatches.append(mismatch)
             continue
@@ -193,7 +197,10 @@ def fault_of(
 
     Also what ``gateway doctor`` says of certificates near their end.
     """
-    facts = known(certificate)
+    return _fault(known(certificate), policy=policy, anchors=anchors, at=at)
+
+
+def _fault(facts: KnownCertificate, *, policy: SignaturePolicy, anchors: TrustAnchors, at: datetime) -> Reason | None:
     if at < facts.not_before:
         return Reason.CERTIFICATE_NOT_YET_VALID
     if at > facts.not_after:
@@ -202,7 +209,7 @@ def fault_of(
         return Reason.CERTIFICATE_USAGE
     if not table.key_is_strong(facts, policy.minimum_rsa_bits):
         return Reason.KEY_TOO_SMALL
-    if not anchors.trusts(certificate, at=at):
+    if not anchors.trusts(facts, at=at):
         return Reason.CERTIFICATE_UNTRUSTED
     return None
 
@@ -213,7 +220,7 @@ def _verdict(
     at: datetime,
     signature: EnvelopedSignature | None,
     *,
-    certificate: x509.Certificate | None = None,
+    certificate: KnownCertificate | None = None,
     signed_by: SignedBy | None = None,
 ) -> Verdict:
     return Verdict(
@@ -221,8 +228,8 @@ def _verdict(
         reason=str(reason),
         judged_at=at,
         signed_by=signed_by,
-        certificate_sha256=known(certificate).sha256 if certificate else None,
-        subject=known(certificate).subject if certificate else None,
+        certificate_sha256=certificate.sha256 if certificate else None,
+        subject=certificate.subject if certificate else None,
         signature_method=signature.signature_method if signature else None,
         digest_method=signature.reference.digest_method if signature else None,
         canonicalization=signature.reference.c14n.value if signature else None,

@@ -498,7 +498,7 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile(
         "digest-of-elements", Reason.STRUCTURE, lambda: good().replace(b"<ds:DigestValue>", b"<ds:DigestValue><a/>")
     ),
-    Hostile("value-empty", Reason.STRUCTURE, _by_hand(value="")),
+    Hostile("value-empty", Reason.VALUE_MISMATCH, _by_hand(value="")),
     Hostile(
         "value-missing", Reason.STRUCTURE, lambda: re.sub(rb"<ds:SignatureValue>.*</ds:SignatureValue>", b"", good())
     ),
