@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from gateway import __version__, console
 from gateway.api import app as api
@@ -23,7 +24,7 @@ from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.retry import POLICIES
-from gateway.delivery.send import Sender
+from gateway.delivery.send import Sender, stored_payload
 from gateway.delivery.worker import Pace, Worker
 from gateway.directory import LocalSite, load_agencies
 from gateway.directory.keeper import DirectoryKeeper
@@ -34,6 +35,7 @@ from gateway.exchange import lookup, statuses
 from gateway.exchange.parts import Parts, Rules
 from gateway.ledger import Ledger, check, open_engine, prepare
 from gateway.ledger.records import RefusalBounds, new_id
+from gateway.metrics import DeliveryMeter
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.settings import Settings, load_settings
 from gateway.signing.keys import SigningKey, load_certificates, load_key
@@ -92,6 +94,7 @@ class Gateway:
     store: DirectoryStore
     keeper: DirectoryKeeper
     waker: Waker
+    metrics: CollectorRegistry
 
 
 def prepare_database(settings: Settings, *, now: datetime) -> None:
@@ -155,7 +158,15 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
         clock=clock,
         wake=waker,
     )
-    return Gateway(settings=settings, parts=parts, ledger=ledger, store=store, keeper=keeper, waker=waker)
+    return Gateway(
+        settings=settings,
+        parts=parts,
+        ledger=ledger,
+        store=store,
+        keeper=keeper,
+        waker=waker,
+        metrics=CollectorRegistry(),
+    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -220,7 +231,7 @@ def make_app(gateway: Gateway) -> api.App:
         ),
         mailbox_lease_seconds=settings.delivery.mailbox_lease_seconds,
     )
-    api.install(app, services, ready=lambda: not_ready(gateway))
+    api.install(app, services, ready=lambda: not_ready(gateway), registry=gateway.metrics)
     if settings.console.enabled:
         console.install(app, console_parts(gateway))
     return app
@@ -302,14 +313,15 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
     )
     parts = gateway.parts
 
-    def payload(sha256: str) -> bytes | BinaryIO:
-        inline = gateway.ledger.payload(sha256)
-        return inline if inline is not None else parts.payloads.open(sha256)
-
     worker = Worker(
         name=name or f"worker-{new_id()[-12:]}",
         queue=gateway.ledger,
-        sender=Sender(http=http, directory=gateway.keeper.current, payload=payload, secret=gateway.settings.secret),
+        sender=Sender(
+            http=http,
+            directory=gateway.keeper.current,
+            payload=stored_payload(gateway.ledger.payload, parts.payloads.open),
+            secret=gateway.settings.secret,
+        ),
         arrival_report=lambda claim, now: statuses.arrival_report(parts, claim, now),
         policies={lane: policy.scaled(section.wait_factor) for lane, policy in POLICIES.items()},
         circuits=CircuitPolicy().scaled(section.wait_factor),
@@ -320,6 +332,7 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
             poll=timedelta(seconds=section.poll_seconds),
         ),
         clock=parts.clock,
+        meter=DeliveryMeter(gateway.metrics),
     )
     return worker, http
 

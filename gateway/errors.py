@@ -135,6 +135,14 @@ class IncompleteUpload(DocumentError):
     disposition = Disposition.RETRY
 
 
+class DigestMismatch(DocumentError):
+    """The body is not what its Content-Digest says."""
+
+    code = "package.digest_mismatch"
+    vi = "Nội dung nhận được không khớp với Content-Digest."
+    disposition = Disposition.RETRY
+
+
 class DocumentConflict(DocumentError):
     """Another package with this DocumentId and other bytes was accepted before."""
 

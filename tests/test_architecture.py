@@ -24,6 +24,7 @@ INSIDE: dict[str, set[str]] = {  # part -> what it may import from gateway
     "model": set(),
     "errors": {"model"},
     "faults": set(),
+    "metrics": _WORDS,
     "settings": _WORDS,
     "edxml": _WORDS,
     "signing": {"edxml"} | _WORDS,

@@ -61,11 +61,14 @@ def new_app(title: str, *, version: str, proxies: int = 0) -> OpenAPI:
     return app
 
 
-def install(app: OpenAPI, services: Services, *, ready: Callable[[], dict[str, str]]) -> None:
+def install(
+    app: OpenAPI, services: Services, *, ready: Callable[[], dict[str, str]], registry: CollectorRegistry
+) -> None:
     """
     Add everything that programs call.
 
     :param ready: names each part that is not ready with the code of what is wrong; empty when all are.
+    :param registry: what ``/metrics`` shows; others count into it too.
     """
     app.extensions["gateway"] = services
     app.config["MAX_CONTENT_LENGTH"] = services.parts.rules.body_limit_bytes
@@ -73,16 +76,14 @@ def install(app: OpenAPI, services: Services, *, ready: Callable[[], dict[str, s
     app.config["MAX_FORM_PARTS"] = 600
     app.json.ensure_ascii = False  # type: ignore[attr-defined] # of Flask's default provider
     problems.install(app)
-    _observe(app)
+    _observe(app, registry)
     app.register_api(v1)
-    _machine_endpoints(app, services, ready)
+    _machine_endpoints(app, services, ready, registry)
     _documentation(app)
 
 
-def _observe(app: Flask) -> None:
+def _observe(app: Flask, registry: CollectorRegistry) -> None:
     """Request ids, one log line and one measurement per request; no bodies, no query strings."""
-    registry = CollectorRegistry()
-    app.extensions["gateway_metrics"] = registry
     served = Counter("gateway_requests_total", "Requests answered", ["method", "endpoint", "status"], registry=registry)
     seconds = Histogram("gateway_request_seconds", "Time to answer", ["endpoint"], registry=registry)
 
@@ -116,8 +117,9 @@ def _observe(app: Flask) -> None:
         return response
 
 
-def _machine_endpoints(app: OpenAPI, services: Services, ready: Callable[[], dict[str, str]]) -> None:
-    registry: CollectorRegistry = app.extensions["gateway_metrics"]
+def _machine_endpoints(
+    app: OpenAPI, services: Services, ready: Callable[[], dict[str, str]], registry: CollectorRegistry
+) -> None:
     deliveries = Gauge("gateway_deliveries", "Deliveries by state", ["state"], registry=registry)
     parked = Gauge("gateway_parked_statuses", "Statuses whose document is not known", registry=registry)
     oldest = Gauge("gateway_oldest_waiting_seconds", "Age of the oldest waiting delivery", registry=registry)

@@ -22,6 +22,7 @@ _STATUS: dict[type[errors.GatewayError], int] = {
     errors.ForbiddenMarkup: 400,
     errors.UnknownPackage: 400,
     errors.IncompleteUpload: 400,
+    errors.DigestMismatch: 400,
     errors.PackageLimitExceeded: 413,
     errors.DocumentConflict: 409,
     errors.SignatureRejected: 403,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
 
 from gateway.api import app as api
 from gateway.api.auth import SCOPES, Doorkeeper
@@ -106,7 +107,7 @@ class Site:
             rate_limit=options.pop("rate_limit", "100000 per minute"),
         )
         services = Services(parts=self.parts, doorkeeper=doorkeeper, mailbox_lease_seconds=300)
-        api.install(app, services, ready=options.pop("ready", dict))
+        api.install(app, services, ready=options.pop("ready", dict), registry=CollectorRegistry())
         return app.test_client()
 
     def key(self, agency: AgencyCode, scopes: tuple[str, ...] = SCOPES, **options: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -47,7 +48,7 @@ from gateway.api.v1.shapes import (
     VerdictOut,
     ViolationOut,
 )
-from gateway.errors import NotFound, RequestError, SenderNotAllowed, UnsupportedMedia
+from gateway.errors import DigestMismatch, NotFound, RequestError, SenderNotAllowed, UnsupportedMedia
 from gateway.exchange import compose, lookup, mailbox, statuses
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.upload import receive
@@ -162,7 +163,22 @@ def post_document() -> Response:
         spool=services.parts.spool,
     ) as upload:
         g.body_read = True
+        _check_digest(upload.sha256)
         return _receipt(accept(services.parts, upload, caller=g.caller.agency, only=_asked_recipients()))
+
+
+def _check_digest(sha256: str) -> None:
+    """Compare with ``Content-Digest`` when the sender gave one with SHA-256 (RFC 9530 §2)."""
+    for member in request.headers.get("Content-Digest", "").split(","):
+        name, _, value = member.strip().partition("=")
+        if name.lower() != "sha-256":
+            continue
+        try:
+            claimed = base64.b64decode(value.strip().strip(":"), validate=True).hex()
+        except ValueError as e:
+            raise DigestMismatch("Content-Digest is not of the form sha-256=:base64:.") from e
+        if claimed != sha256:
+            raise DigestMismatch
 
 
 def _asked_recipients() -> list[AgencyCode] | None:

@@ -118,6 +118,13 @@ def test_a_body_cut_short_answers_400_and_is_not_accepted(site: Site, client: Fl
     assert site.ledger.documents().rows == ()
 
 
+@pytest.mark.parametrize("digest", ["sha-256=:AAAA:", "sha-256=x y"])
+def test_a_body_that_is_not_what_its_digest_says_is_not_accepted(site: Site, client: FlaskClient, digest: str) -> None:
+    response = post(client, to_commune(), site.key(DEPARTMENT), **{"Content-Digest": digest})
+    assert (response.status_code, code_of(response)) == (400, "package.digest_mismatch")
+    assert site.ledger.documents().rows == ()
+
+
 def test_json_where_xml_belongs_answers_415(site: Site, client: FlaskClient) -> None:
     response = client.post("/api/v1/documents", json={}, headers=site.key(DEPARTMENT))
     assert (response.status_code, code_of(response)) == (415, "request.unsupported_media")

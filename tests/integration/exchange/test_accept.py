@@ -289,3 +289,12 @@ def test_a_status_by_number_and_date_alone_finds_its_document(site: Site) -> Non
     site.accept(documents.a_status_package(StatusCode.DONE, responses=(response,)), caller=ABOVE)
     copies = {d.recipient: d.status for d in site.ledger.deliveries(document.document_id)}
     assert copies[OTHER_PROVINCE] is StatusCode.DONE
+
+
+def test_a_status_reported_again_in_other_bytes_gets_a_receipt_for_those_bytes(site: Site) -> None:
+    site.accept(documents.a_package())
+    first = site.accept(documents.a_status_package(StatusCode.DONE), caller=ABOVE)
+    raw = documents.a_status_package(StatusCode.DONE).replace(b"\n", b"\r\n")
+    again = site.accept(raw, caller=ABOVE)
+    assert (again.duplicate, again.document_id) == (True, first.document_id)
+    assert again.receipt["sha256"] == hashlib.sha256(raw).hexdigest()

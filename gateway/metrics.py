@@ -1,0 +1,30 @@
+"""What the delivery worker counts, for ``/metrics``; labels are bounded: no documents, no agencies."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from gateway.model import AgencyCode, Channel, Lane
+
+
+class DeliveryMeter:
+    """Counts attempts by channel, lane and outcome."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "gateway_attempts_total", "Delivery attempts", ["channel", "lane", "outcome"], registry=registry
+        )
+        self._seconds = Histogram(
+            "gateway_attempt_seconds", "Time that an attempt took", ["channel"], registry=registry
+        )
+        self._opened = Counter("gateway_circuits_opened_total", "Endpoints left alone for a time", registry=registry)
+
+    def attempted(self, *, channel: Channel, lane: Lane, outcome: str, seconds: float) -> None:
+        """One delivery was tried."""
+        self._attempts.labels(channel.value, lane.name.lower(), outcome).inc()
+        self._seconds.labels(channel.value).observe(seconds)
+
+    def circuit_opened(self, via: AgencyCode) -> None:
+        """One endpoint is left alone; which one, the ledger and the log say."""
+        del via
+        self._opened.inc()
