@@ -23,7 +23,7 @@ from typing import BinaryIO, Final
 from gateway.edxml.limits import Limits
 from gateway.errors import PackageLimitExceeded
 
-_IN_MEMORY = 64 * 1024
+_IN_MEMORY = 192 * 1024
 _IN_MEMORY_IN_ALL = 1024 * 1024
 _PIECE = 256 * 1024
 _HEAD = 1024

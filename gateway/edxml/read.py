@@ -19,7 +19,7 @@ from gateway.edxml.package import Digester, Package, SignatureForm
 from gateway.edxml.parser import Guard, Prolog, Tree, parse, pieces, read_prolog, refuse_xinclude
 from gateway.edxml.sections import Section
 from gateway.edxml.stream import StreamedPackage
-from gateway.edxml.tree import DS_SIGNATURE, children, encoded_contents, recognise_root
+from gateway.edxml.tree import DS_SIGNATURE, children, encoded_contents, own_namespaces, recognise_root
 from gateway.edxml.whole import WholeTree
 from gateway.errors import MalformedPackage, PackageLimitExceeded
 from gateway.model import Severity, Variant
@@ -221,11 +221,12 @@ def _signature_form(header: etree._Element, findings: Findings) -> tuple[Signatu
             vi="Phần đầu gói tin chứa nhiều chữ ký.",
             en="The header holds several signatures.",
         )
+    own = own_namespaces(etree.QName(header.getroottree().getroot()).namespace)
     if standard:
         return SignatureForm.XMLDSIG, standard
-    if next(children(header, names.SIGNATURE), None) is not None:
+    if next(children(header, names.SIGNATURE, own), None) is not None:
         return SignatureForm.FOREIGN, 0
-    empty = next(children(header, names.DIGITAL_SIGNATURE), None)
+    empty = next(children(header, names.DIGITAL_SIGNATURE, own), None)
     if empty is None:
         return SignatureForm.NONE, 0
     return (SignatureForm.FOREIGN if len(empty) or (empty.text or "").strip() else SignatureForm.EMPTY), 0

@@ -52,11 +52,6 @@ class Section:
     def __contains__(self, name: str) -> bool:
         return name in self._children
 
-    @property
-    def is_empty(self) -> bool:
-        """No children, and no text worth reading."""
-        return not self._children and not (self.element.text or "").strip()
-
     def all(self, name: str) -> list[etree._Element]:
         """Every child of that name, in document order."""
         return self._children.get(name, [])
@@ -174,6 +169,6 @@ def has_xlink(element: etree._Element) -> bool:
 
 def _local(element: etree._Element, namespace: str | None) -> str | None:
     """The local name of an element of the package's own namespace; ``None`` for others."""
-    name = etree.QName(element)
-    own = name.namespace in (namespace, names.QCVN)
-    return name.localname if own else None
+    space, _, local = str(element.tag).rpartition("}")
+    own = space[1:] == names.QCVN or (not space and namespace is None)
+    return local if own else None

@@ -30,7 +30,7 @@ from gateway.edxml.content import Base64Sink, Sink, Spool
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import C14N
 from gateway.edxml.parser import CHUNK, Guard, Prolog, Tree, parse, pieces, read_prolog
-from gateway.edxml.tree import encoded_contents, refuse_root
+from gateway.edxml.tree import encoded_contents, own_namespaces, refuse_root
 from gateway.errors import ForbiddenMarkup, MalformedPackage, PackageLimitExceeded
 
 _HEAD = 4096
@@ -116,6 +116,7 @@ class _Walk(Guard):
         self.relative_namespace = False
         self._scopes: list[Scope] = [NO_SCOPE]
         self._path: list[str] = []
+        self._own: frozenset[str | None] = frozenset()
         parser = self.expat
         parser.buffer_text = True
         parser.buffer_size = CHUNK
@@ -137,7 +138,9 @@ class _Walk(Guard):
         if uri == _UNBOUND and prefix == names.PREFIX:
             uri = names.QCVN
         if self.depth <= _DEEPEST:
-            self._path.append(local.lower() if uri in (names.QCVN, "") else "")
+            if self.depth == 1:
+                self._own = own_namespaces(uri or None)
+            self._path.append(local.lower() if (uri or None) in self._own else "")
         is_signature = (
             self.depth == _DEEPEST
             and uri == names.DSIG

@@ -38,10 +38,11 @@ def refuse_root(namespace: str | None, local: str) -> None:
 
 def header_signatures(root: etree._Element) -> list[etree._Element]:
     """Every ``ds:Signature`` that is a child of the header, in document order."""
+    own = own_namespaces(etree.QName(root).namespace)
     return [
         child
-        for envelope in children(root, names.ENVELOPE)
-        for header in children(envelope, names.HEADER)
+        for envelope in children(root, names.ENVELOPE, own)
+        for header in children(envelope, names.HEADER, own)
         for child in header
         if child.tag == DS_SIGNATURE
     ]
@@ -49,19 +50,25 @@ def header_signatures(root: etree._Element) -> list[etree._Element]:
 
 def encoded_contents(root: etree._Element) -> list[etree._Element]:
     """Every element that holds an encoded content, in document order: the ones that the streaming reader empties."""
+    own = own_namespaces(etree.QName(root).namespace)
     return [
         content
-        for encoded in children(root, names.ENCODED)
-        for attachment in children(encoded, names.ATTACHMENT)
-        for content in children(attachment, names.CONTENT)
+        for encoded in children(root, names.ENCODED, own)
+        for attachment in children(encoded, names.ATTACHMENT, own)
+        for content in children(attachment, names.CONTENT, own)
     ]
 
 
-def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
-    """Children of the package's namespace by name, letter case forgiven."""
+def own_namespaces(of_root: str | None) -> frozenset[str | None]:
+    """The namespaces that elements of a package may be in: none at all only when the root is in none."""
+    return frozenset({names.QCVN} if of_root else {names.QCVN, None})
+
+
+def children(element: etree._Element, name: str, own: frozenset[str | None]) -> Iterator[etree._Element]:
+    """Children of the package's own namespaces by name, letter case forgiven."""
     for child in element:
         found = etree.QName(child)
-        if found.localname.lower() == name.lower() and found.namespace in (names.QCVN, None):
+        if found.localname.lower() == name.lower() and found.namespace in own:
             yield child
 
 

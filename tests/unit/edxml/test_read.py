@@ -192,3 +192,25 @@ def test_a_status_is_recognised_by_its_code_alone(tmp_path: Path) -> None:
     with read(raw, tmp_path) as package:
         assert package.envelope.kind == "status"
         assert not package.envelope.recipients
+
+
+@pytest.mark.parametrize("stream_above", [0, 10**9])
+def test_a_frame_in_no_namespace_is_neither_read_nor_left_out_of_the_digest(stream_above: int, tmp_path: Path) -> None:
+    signature = b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/>'
+    fake = b'<edXMLEnvelope xmlns=""><edXMLHeader>' + signature + b"</edXMLHeader></edXMLEnvelope>"
+    raw = a_package().replace(b"  <edXML:edXMLEnvelope", fake + b"  <edXML:edXMLEnvelope")
+    other = raw.replace(signature, signature.replace(b"/>", b">x</Signature>"))
+    with read(raw, tmp_path, stream_above=stream_above) as one, read(other, tmp_path, stream_above=stream_above) as two:
+        assert one.signatures == 0
+        assert one.enveloped_digest(c14n=C14N.EXCLUSIVE, digest="sha256") != two.enveloped_digest(
+            c14n=C14N.EXCLUSIVE, digest="sha256"
+        )
+
+
+@pytest.mark.parametrize("stream_above", [0, 10**9])
+def test_a_package_in_no_namespace_is_read_with_a_warning(stream_above: int, tmp_path: Path) -> None:
+    raw = a_package().replace(b' xmlns="http://www.mic.gov.vn/TBT/QCVN_102_2016"', b"")
+    with read(raw, tmp_path, stream_above=stream_above) as package:
+        assert not package.errors
+        assert package.attachments
+        assert "T.edXML" in {v.code for v in package.warnings}
