@@ -20,7 +20,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.pool import Pool
 
-from gateway.errors import GatewayError, LedgerOutdated, LedgerUnavailable, SettingsInvalid, StorageFull
+from gateway.errors import GatewayError, LedgerOutdated, LedgerUnavailable, RequestError, SettingsInvalid, StorageFull
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -158,34 +158,67 @@ def translated() -> Iterator[None]:
     """Turn what the drivers raise into the gateway's own errors; statements that are wrong stay what they are."""
     try:
         yield
-    except exc.DBAPIError as e:
-        error = _translate(e)
+    except (exc.DBAPIError, pysqlite3.dbapi2.Error) as e:
+        # SQLAlchemy does not wrap what happens while a new connection is being set up.
+        cause = e.orig if isinstance(e, exc.DBAPIError) else e
+        lost = isinstance(e, exc.DBAPIError) and e.connection_invalidated
+        error = _sqlite_error(cause) if isinstance(cause, pysqlite3.dbapi2.Error) else _postgresql_error(cause, lost)
         if error is None:
             raise
         raise error from e
+    except UnicodeEncodeError as e:
+        raise RequestError("A text holds a character that cannot be stored.") from e
     except exc.TimeoutError as e:
         raise LedgerUnavailable("No connection to the ledger became free in time.") from e
 
 
-def _translate(error: exc.DBAPIError) -> GatewayError | None:
-    cause = error.orig
-    name = type(cause).__name__
-    if isinstance(cause, psycopg.errors.DiskFull) or "database or disk is full" in str(cause):
+_SQLITE_USABLE_AGAIN = frozenset(
+    {
+        pysqlite3.dbapi2.SQLITE_BUSY,
+        pysqlite3.dbapi2.SQLITE_LOCKED,
+        pysqlite3.dbapi2.SQLITE_NOMEM,
+        pysqlite3.dbapi2.SQLITE_READONLY,
+        pysqlite3.dbapi2.SQLITE_INTERRUPT,
+        pysqlite3.dbapi2.SQLITE_IOERR,
+        pysqlite3.dbapi2.SQLITE_CORRUPT,
+        pysqlite3.dbapi2.SQLITE_CANTOPEN,
+        pysqlite3.dbapi2.SQLITE_PROTOCOL,
+        pysqlite3.dbapi2.SQLITE_PERM,
+        pysqlite3.dbapi2.SQLITE_AUTH,
+        pysqlite3.dbapi2.SQLITE_NOTADB,
+    }
+)
+
+
+def _sqlite_error(cause: pysqlite3.dbapi2.Error) -> GatewayError | None:
+    code = getattr(cause, "sqlite_errorcode", None)  # absent on errors of the driver itself
+    if code is None:
+        return None
+    primary = code & 0xFF  # the higher bits say where it happened
+    if primary == pysqlite3.dbapi2.SQLITE_FULL:
         return StorageFull("The ledger has no room left.")
-    if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn) or _lacks_table(cause):
+    if primary in _SQLITE_USABLE_AGAIN:
+        return _unavailable(cause.sqlite_errorname)
+    if primary == pysqlite3.dbapi2.SQLITE_ERROR and str(cause).startswith(("no such table", "no such column")):
         return LedgerOutdated()
-    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError) or error.connection_invalidated:
-        # The driver's sentence may name hosts and files; it stays in the chained cause.
-        return LedgerUnavailable(f"The ledger cannot be used now ({name}).")
-    if isinstance(cause, pysqlite3.dbapi2.DatabaseError) and "not a database" in str(cause):
-        return LedgerUnavailable("The ledger's file is not a database.")
     return None
 
 
-def _lacks_table(cause: BaseException | None) -> bool:
-    return isinstance(cause, pysqlite3.dbapi2.OperationalError) and str(cause).startswith(
-        ("no such table", "no such column")
-    )
+def _postgresql_error(cause: BaseException | None, lost: bool) -> GatewayError | None:
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return StorageFull("The ledger has no room left.")
+    if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+        return LedgerOutdated()
+    if isinstance(cause, psycopg.DataError):
+        return RequestError("A text holds a character that cannot be stored.")
+    if lost or isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
+        return _unavailable(type(cause).__name__)
+    return None
+
+
+def _unavailable(name: str) -> LedgerUnavailable:
+    # The driver's sentence may name hosts and files; it stays in the chained cause.
+    return LedgerUnavailable(f"The ledger cannot be used now ({name}).")
 
 
 # Migrations
@@ -223,15 +256,13 @@ def _set_wal(engine: Engine) -> None:
                 cursor.execute("PRAGMA journal_mode = WAL")
                 mode = cursor.fetchone()
                 cursor.close()
-        except (LedgerUnavailable, pysqlite3.dbapi2.OperationalError) as e:
-            if time.monotonic() > deadline or "locked" not in str(e.__cause__ or e):
-                raise e if isinstance(e, LedgerUnavailable) else LedgerUnavailable(f"WAL cannot be set: {e}.") from e
+        except LedgerUnavailable as e:
+            if "locked" not in str(e.__cause__) or time.monotonic() > deadline:
+                raise
             time.sleep(0.05)
             continue
         if mode is None or str(mode[0]).lower() != "wal":
-            raise LedgerUnavailable(
-                "This file system does not allow SQLite's WAL mode; use a local disk or PostgreSQL."
-            )
+            raise LedgerUnavailable("This file system does not allow SQLite's WAL; use a local disk or PostgreSQL.")
         return
 
 

@@ -28,7 +28,8 @@ Condition = ColumnElement[bool]
 
 def words(text: str | None) -> list[str]:
     """The search words, without accents and case."""
-    return fold(text or "").split()[:MOST_WORDS]
+    # NUL separates words like a blank: no stored text holds one, and PostgreSQL takes none.
+    return fold((text or "").replace("\0", " ")).split()[:MOST_WORDS]
 
 
 def delivery_conditions(filters: Filter) -> list[Condition]:

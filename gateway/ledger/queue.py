@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    bindparam,
+    func,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 
 from gateway.errors import LeaseLost
 from gateway.ledger import acceptance, settling
@@ -42,36 +55,45 @@ class Head:
     due_at: datetime
 
 
-def _heads_statement() -> Select[Any]:
+def _heads_statement(*, lateral: bool) -> Select[Any]:
     """
     One row per lane and endpoint that has something waiting: its earliest due time.
 
     A walk over the index that jumps from one (lane, endpoint) to the next, so that its cost
     depends on how many of those there are and not on how much waits at each.
+
+    :param lateral: PostgreSQL takes each step in a lateral subquery; it might otherwise join by hashing
+        the whole table. SQLite has none and always looks the row up.
     """
-    columns = ("id", "lane", "via", "channel", "due_at")
     first = deliveries.alias("first")
-    order = (first.c.lane, first.c.via, first.c.due_at, first.c.id)
-    start = select(first.c.id).where(text(DUE)).order_by(*order).limit(1).scalar_subquery()
-    head = deliveries.alias("head")
-    walk = select(*(head.c[name] for name in columns)).where(head.c.id == start).cte("walk", recursive=True)
+    start = select(*_of_head(first)).where(text(DUE)).order_by(*_in_index_order(first)).limit(1).subquery("start")
+    walk = select(start).cte("walk", recursive=True)
     following = deliveries.alias("following")
-    beyond = (
-        select(following.c.id)
-        .where(text(DUE), tuple_(following.c.lane, following.c.via) > tuple_(walk.c.lane, walk.c.via))
-        .order_by(following.c.lane, following.c.via, following.c.due_at, following.c.id)
-        .limit(1)
-        .correlate(walk)
-        .scalar_subquery()
-    )
-    step = deliveries.alias("step")
-    walk = walk.union_all(select(*(step.c[name] for name in columns)).select_from(walk.join(step, step.c.id == beyond)))
+    # SQLite compares only the first column by the index when the second is a text column on both
+    # sides; an expression it takes as it is.
+    beyond = tuple_(following.c.lane, following.c.via) > tuple_(walk.c.lane, walk.c.via.concat(""))
+    step = select(*_of_head(following)).where(text(DUE), beyond).order_by(*_in_index_order(following)).limit(1)
+    if lateral:
+        ahead = step.correlate(walk).lateral("ahead")
+        walk = walk.union_all(select(ahead).select_from(walk.join(ahead, true())))
+    else:
+        row = deliveries.alias("row")
+        found = step.with_only_columns(following.c.id).correlate(walk).scalar_subquery()
+        walk = walk.union_all(select(*_of_head(row)).select_from(walk.join(row, row.c.id == found)))
     return select(walk.c.lane, walk.c.via, walk.c.channel, walk.c.due_at)
 
 
-_HEADS = _heads_statement()
+def _of_head(table: FromClause) -> list[ColumnElement[Any]]:
+    return [table.c.lane, table.c.via, table.c.channel, table.c.due_at]
 
-_DUE_AT_ENDPOINT = (
+
+def _in_index_order(table: FromClause) -> list[ColumnElement[Any]]:
+    return [table.c.lane, table.c.via, table.c.due_at, table.c.id]
+
+
+HEADS = {"sqlite": _heads_statement(lateral=False), "postgresql": _heads_statement(lateral=True)}
+
+DUE_AT_ENDPOINT = (
     select(deliveries.c.id)
     .where(
         text(DUE),
@@ -91,7 +113,7 @@ def due_heads(
     """What is due, highest lane first, then longest due; a look without locks, to be confirmed by ``claim``."""
     heads = [
         Head(lane=row.lane, via=row.via, channel=row.channel, due_at=row.due_at)
-        for row in connection.execute(_HEADS)
+        for row in connection.execute(HEADS[connection.dialect.name])
         if row.due_at <= now and row.channel in channels and row.via not in without
     ]
     return sorted(heads, key=lambda h: (-h.lane, h.due_at, h.via))
@@ -122,7 +144,7 @@ def claim(
         if room == 0:
             continue
         parameters = {"lane": head.lane, "via": head.via, "now": now, "room": room}
-        ids = connection.scalars(_DUE_AT_ENDPOINT, parameters).all()
+        ids = connection.scalars(DUE_AT_ENDPOINT, parameters).all()
         rooms[head.via] -= len(ids)
         taken += ids
     return _take(connection, taken, circuits, probes, worker=worker, now=now, until=now + lease)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, text, union
 
 from gateway.ledger.filters import (
     bounded,
@@ -33,6 +33,7 @@ from gateway.ledger.records import (
     Trace,
 )
 from gateway.ledger.tables import (
+    IN_MAILBOX,
     attempts,
     deliveries,
     document_targets,
@@ -42,7 +43,7 @@ from gateway.ledger.tables import (
     refusals,
     statuses,
 )
-from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, Lane, PackageKind
+from gateway.model import AgencyCode, BusinessType, DeliveryState, Lane, PackageKind
 
 _SUMMARY = [documents.c[name] for name in DocumentSummary.__dataclass_fields__]
 _DOCUMENT = [documents.c[name] for name in DocumentRow.__dataclass_fields__]
@@ -252,12 +253,7 @@ def _page(
 
 def inbox(connection: Connection, via: AgencyCode, *, limit: int, after: str | None) -> Page[LogRow]:
     """What is to be collected through an endpoint."""
-    statement = _LOG.where(
-        deliveries.c.via == via,
-        deliveries.c.channel == Channel.MAILBOX,
-        deliveries.c.state.in_([s for s in DeliveryState if s.is_open]),
-        deliveries.c.blockers == 0,
-    )
+    statement = _LOG.where(text(IN_MAILBOX), deliveries.c.via == via)
     if after is not None:
         number, last = decode_cursor(after, int, str)
         if number not in set(Lane):

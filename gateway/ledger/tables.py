@@ -52,13 +52,16 @@ metadata = MetaData(
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers only INTEGER keys by itself."""
 
-DUE = "state IN ('waiting', 'leased') AND blockers = 0 AND channel <> 'mailbox'"
+_OPEN = "state IN ('waiting', 'leased') AND blockers = 0"
+
+DUE = f"CASE WHEN {_OPEN} AND channel <> 'mailbox' THEN 1 ELSE 0 END = 1"
 """
 What workers choose from. The index and the queries must carry this very text: that is how the
-planners know that the one serves the other.
+planners know that the one serves the other. One CASE, because SQLite would otherwise see a condition
+on the state and prefer the index on that.
 """
 
-IN_MAILBOX = "state IN ('waiting', 'leased') AND blockers = 0 AND channel = 'mailbox'"
+IN_MAILBOX = f"CASE WHEN {_OPEN} AND channel = 'mailbox' THEN 1 ELSE 0 END = 1"
 """What receivers choose from."""
 
 

@@ -11,8 +11,9 @@ branch_labels = None
 depends_on = None
 
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-DUE = "state IN ('waiting', 'leased') AND blockers = 0 AND channel <> 'mailbox'"
-IN_MAILBOX = "state IN ('waiting', 'leased') AND blockers = 0 AND channel = 'mailbox'"
+OPEN = "state IN ('waiting', 'leased') AND blockers = 0"
+DUE = f"CASE WHEN {OPEN} AND channel <> 'mailbox' THEN 1 ELSE 0 END = 1"
+IN_MAILBOX = f"CASE WHEN {OPEN} AND channel = 'mailbox' THEN 1 ELSE 0 END = 1"
 
 
 def where(condition: str) -> dict[str, Any]:

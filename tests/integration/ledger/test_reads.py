@@ -1,0 +1,233 @@
+"""What is listed: filters, words without accents, cursors that stay, counts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gateway.errors import RequestError
+from gateway.ledger import Ledger
+from gateway.ledger.records import Abandoned, Delivered, Failed, Filter, Page
+from gateway.model import AgencyCode, Channel, DeliveryState, PackageKind
+from tests.support.ledger import (
+    NOON,
+    OTHER,
+    RECEIVER,
+    SENDER,
+    a_delivery,
+    a_document,
+    a_status,
+    at,
+    claim,
+    claim_one,
+    report,
+)
+
+STRANGER = AgencyCode("H99")
+
+
+def subjects(ledger: Ledger, **filters: Any) -> list[str | None]:
+    """Of the routing log, which the documents' list must agree with."""
+    rows = ledger.search(Filter(**filters)).rows
+    listed = ledger.documents(Filter(**filters)).rows
+    assert {r.document.id for r in rows} == {d.id for d in listed}
+    return [r.document.subject for r in rows]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Đề án", "de an", "DE AN", "án đề", "so thong tin", "dong dang", "h37.14.2", "000.00.01.h37",
+        "phe duyet 2026/11/22", "de\0an", "quyet dinh", "sở đề án", "07/qd-ubnd",
+    ],
+)  # fmt: skip
+def test_words_are_found_without_accents_in_all_that_is_shown(ledger: Ledger, text: str) -> None:
+    ledger.accept(a_document(subject="Phê duyệt Đề án chuyển đổi số", number="07"), [a_delivery()])
+    ledger.accept(
+        a_document(
+            subject="Giấy mời họp",
+            sender=OTHER,
+            sender_name="Bộ",
+            sender_as_written=OTHER,
+            document_id=None,
+            number="8",
+            notation="GM",
+            type_name="Giấy mời",
+        ),
+        [a_delivery(OTHER, recipient_name="Xã")],
+    )
+    assert subjects(ledger, text=text) == ["Phê duyệt Đề án chuyển đổi số"]
+
+
+@pytest.mark.parametrize("text", ["%", "_", "\\", "' OR 1=1", "đề%án"])
+def test_signs_are_searched_for_as_they_stand(ledger: Ledger, text: str) -> None:
+    ledger.accept(a_document(subject="Đề án"), [a_delivery()])
+    assert subjects(ledger, text=text) == []
+
+
+def test_filters_narrow(ledger: Ledger) -> None:
+    ledger.accept(a_document(subject="a", received_at=at(1)), [a_delivery()])
+    ledger.accept(a_document(subject="b", received_at=at(2), sender=OTHER), [a_delivery(SENDER)])
+    document = a_document(subject="c", received_at=at(3))
+    ledger.accept(document, [a_delivery(OTHER, via=STRANGER)])
+    status = a_status(document, reporter=OTHER, copy_of=(OTHER,))
+    answer = report(ledger, status, subject="d", received_at=at(4))
+    ledger.accept(a_document(), [])  # without deliveries: in no routing log
+    assert [r.document.subject for r in ledger.search().rows] == ["c", "b", "a"]
+    assert len(ledger.documents().rows) == 5
+    assert subjects(ledger, agency=SENDER, until=at(4), kind=PackageKind.DOCUMENT, since=at(1)) == ["c", "b", "a"]
+    assert subjects(ledger, agency=OTHER, kind=PackageKind.DOCUMENT) == ["c", "b"]
+    assert subjects(ledger, sender=OTHER, kind=PackageKind.DOCUMENT) == ["b"]
+    assert subjects(ledger, recipient=OTHER) == ["c"]
+    assert subjects(ledger, via=STRANGER) == ["c"]
+    assert subjects(ledger, since=at(2), until=at(3)) == ["b"]
+    assert subjects(ledger, identity=document.identity) == ["c"]
+    assert subjects(ledger, identity=document.alias) == ["c"]
+    assert subjects(ledger, states=frozenset({DeliveryState.DELIVERED})) == []
+    assert [d.id for d in ledger.documents(Filter(kind=PackageKind.STATUS)).rows] == [answer.document_id]
+    assert subjects(ledger, agency=STRANGER) == []
+
+
+def test_states_are_looked_for(ledger: Ledger) -> None:
+    for subject, outcome in [("done", Delivered()), ("gone", Abandoned(code="c", detail="")), ("new", None)]:
+        ledger.accept(a_document(subject=subject), [a_delivery()])
+        if outcome:
+            ledger.settle(claim_one(ledger), outcome, now=NOON)
+    assert subjects(ledger, states=frozenset({DeliveryState.ABANDONED})) == ["gone"]
+    assert set(subjects(ledger, states=frozenset({DeliveryState.WAITING, DeliveryState.DELIVERED}))) == {"done", "new"}
+
+
+def test_an_agency_sees_its_own(ledger: Ledger) -> None:
+    parent, child = AgencyCode("H37.14"), AgencyCode("H37.14.9")
+    ledger.accept(a_document(subject="sent", received_at=at(1)), [a_delivery(OTHER)])
+    ledger.accept(
+        a_document(subject="handed over", sender=child, received_from=parent, received_at=at(2)), [a_delivery(OTHER)]
+    )
+    ledger.accept(a_document(subject="received", received_at=at(3)), [a_delivery(child, via=parent), a_delivery(OTHER)])
+    seen = {
+        SENDER: ["received", "sent"],
+        parent: ["received", "handed over"],
+        child: ["received", "handed over"],
+        OTHER: ["received", "handed over", "sent"],
+        STRANGER: [],
+    }
+    for agency, expected in seen.items():
+        listed = ledger.documents(Filter(visible_to=agency)).rows
+        assert [d.subject for d in listed] == expected
+        assert all(ledger.may_see(d.id, agency) for d in listed)
+        log = ledger.search(Filter(visible_to=agency)).rows
+        assert {r.document.subject for r in log} == set(expected)
+    # Of a document to several, the endpoint of one sees its own delivery only.
+    assert [
+        r.delivery.recipient for r in ledger.search(Filter(visible_to=child)).rows if r.document.subject == "received"
+    ] == [child]
+    (hidden,) = [d for d in ledger.documents().rows if d.subject == "sent"]
+    assert not ledger.may_see(hidden.id, parent)
+    assert not ledger.may_see("x", parent)
+    both = Filter(visible_to=parent, agency=OTHER)
+    assert [d.subject for d in ledger.documents(both).rows] == ["received", "handed over"]
+    assert [r.document.subject for r in ledger.search(both).rows] == ["handed over"]
+
+
+Lister = Callable[..., Page[Any]]
+
+
+@pytest.mark.parametrize("filters", [Filter(), Filter(agency=SENDER), Filter(visible_to=SENDER), Filter(text="phe")])
+def test_pages_show_everything_once_while_new_documents_come(ledger: Ledger, filters: Filter) -> None:
+    # Five share one moment, so that the cursor must also go by id.
+    for n in range(12):
+        deliveries = [a_delivery(), a_delivery(SENDER)]
+        ledger.accept(a_document(received_at=at(n // 5), received_from=SENDER), deliveries)
+    listers: list[Lister] = [ledger.search, ledger.documents]
+    for lister in listers:
+        expected = [_id(r) for r in lister(filters, limit=200).rows]
+        seen: list[str] = []
+        cursor: str | None = None
+        while True:
+            page = lister(filters, limit=5, cursor=cursor)
+            seen += [_id(r) for r in page.rows]
+            ledger.accept(a_document(received_at=at(100)), [a_delivery()])
+            if page.next is None:
+                break
+            cursor = page.next
+        assert seen == expected
+        assert len(set(seen)) == len(seen)
+
+
+def _id(row: Any) -> str:
+    return str(row.delivery.id if hasattr(row, "delivery") else row.id)
+
+
+def test_newest_come_first(ledger: Ledger) -> None:
+    for n in (2, 3, 1):
+        ledger.accept(a_document(subject=str(n), received_at=at(n)), [a_delivery()])
+    assert subjects(ledger) == ["3", "2", "1"]
+    assert [d.subject for d in ledger.documents().rows] == ["3", "2", "1"]
+
+
+@pytest.mark.parametrize("limit", [0, 201])
+def test_pages_are_bounded(ledger: Ledger, limit: int) -> None:
+    with pytest.raises(RequestError):
+        ledger.search(limit=limit)
+    with pytest.raises(RequestError):
+        ledger.documents(limit=limit)
+
+
+def test_a_strange_cursor_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(RequestError):
+        ledger.search(cursor="x")
+    with pytest.raises(RequestError):
+        ledger.documents(cursor="x")
+
+
+def test_counts_are_live(ledger: Ledger) -> None:
+    assert set(ledger.counts().states) == set(DeliveryState)
+    assert sum(ledger.counts().states.values()) == 0
+    document = a_document()
+    ledger.accept(document, [a_delivery(), a_delivery(OTHER)])
+    ledger.settle(claim(ledger)[0], Delivered(), now=NOON)
+    report(ledger, a_status(a_document()))
+    counts = ledger.counts()
+    assert counts.states[DeliveryState.DELIVERED] == 1
+    assert counts.states[DeliveryState.LEASED] == 1
+    assert (counts.blocked, counts.parked_statuses, counts.refusals) == (0, 1, 0)
+    assert sum(ledger.counts(kind=PackageKind.STATUS).states.values()) == 0
+    assert sum(ledger.counts(kind=PackageKind.DOCUMENT).states.values()) == 2
+
+
+def test_the_backlog_is_told_by_endpoint(ledger: Ledger) -> None:
+    ledger.accept(a_document(received_at=at(1)), [a_delivery()])
+    ledger.accept(a_document(received_at=at(2)), [a_delivery(), a_delivery(OTHER, channel=Channel.MAILBOX)])
+    assert [(b.via, b.channel, b.waiting, b.oldest) for b in ledger.backlog()] == [
+        (RECEIVER, Channel.PUSH, 2, at(1)),
+        (OTHER, Channel.MAILBOX, 1, at(2)),
+    ]
+
+
+def test_events_are_read_in_order_and_in_parts(ledger: Ledger) -> None:
+    ledger.accept(a_document(), [a_delivery()])
+    ledger.settle(claim_one(ledger), Failed(code="c", detail="d", retry_at=at(1)), now=NOON)
+    every = ledger.events()
+    assert [e.id for e in every] == sorted(e.id for e in every)
+    assert ledger.events(after=every[0].id, limit=1) == every[1:2]
+    assert every[-1].data == {"attempt": 1, "code": "c", "retry_at": at(1).isoformat()}
+
+
+def test_the_trace_tells_the_whole_way(ledger: Ledger) -> None:
+    document = a_document()
+    ledger.accept(document, [a_delivery()])
+    ledger.settle(claim_one(ledger), Failed(code="c", detail="d", retry_at=at(1)), now=NOON)
+    ledger.settle(claim_one(ledger, at(1)), Delivered(), now=at(1))
+    report(ledger, a_status(document))
+    trace = ledger.trace(document.id)
+    assert trace is not None
+    assert trace.document.id == document.id
+    assert [a.outcome for a in trace.attempts] == ["failed", "delivered"]
+    assert [a.id for a in trace.attempts] == [a.id for a in ledger.attempts(trace.deliveries[0].id)]
+    assert [str(e.action) for e in trace.events] == [
+        "document.accepted",
+        "delivery.enqueued",
+        "delivery.attempt_failed",
+        "delivery.delivered",
+        "status.received",
+    ]
