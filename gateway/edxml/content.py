@@ -11,6 +11,7 @@ import binascii
 import codecs
 import hashlib
 import io
+import os
 import re
 import struct
 import tempfile
@@ -99,30 +100,27 @@ class ContentFault(ValueError):
 
 
 class Spool:
-    """A folder for the contents of one package, made when first needed and removed with it."""
+    """Files for the contents of one package, in a folder that others use too, and removed with the package."""
 
-    def __init__(self, parent: Path) -> None:
-        self._parent = parent
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._files: list[BinaryIO] = []
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: list[tuple[Path, BinaryIO]] = []
         self.in_memory = 0
         """Bytes of small contents that are held instead of spooled."""
 
     def new_file(self) -> tuple[Path, BinaryIO]:
-        """A new empty file, open for writing; its name owes nothing to the package."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="package-", dir=self._parent)
-        path = Path(self._folder.name) / str(len(self._files))
-        self._files.append(path.open("xb"))
-        return path, self._files[-1]
+        """A new empty file, open for writing and nobody else's to read; its name owes nothing to the package."""
+        number, name = tempfile.mkstemp(prefix="content-", dir=self._folder)
+        made = Path(name), os.fdopen(number, "wb")
+        self._files.append(made)
+        return made
 
     def close(self) -> None:
         """Remove everything."""
-        for file in self._files:
+        while self._files:
+            path, file = self._files.pop()
             file.close()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+            path.unlink()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ class Limits:
     """The package as received, base64 included."""
     depth: int = 64
     """Nesting of elements; a signed package of the kit has 10."""
-    elements: int = 100_000
+    elements: int = 60_000
     attributes_per_element: int = 64
     """Namespace declarations count: canonicalising 100,000 attributes takes over a minute."""
     name_bytes: int = 256
