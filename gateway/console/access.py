@@ -13,6 +13,7 @@ from flask_login import LoginManager, current_user, login_user, logout_user
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway.console.blueprint import PUBLIC
 from gateway.console.parts import parts
@@ -126,7 +127,10 @@ def guard() -> ResponseReturnValue | None:
 def here() -> str:
     """The address of this page, to come back to; of the log when this is not a page to look at."""
     if request.method != "GET" or request.endpoint in PUBLIC:
-        return safe_next(request.values.get("next"))
+        try:
+            return safe_next(request.values.get("next"))
+        except RequestEntityTooLarge:
+            return url_for("console.log")
     query = request.query_string.decode("ascii", "replace")
     return request.script_root + request.path + (f"?{query}" if query else "")
 

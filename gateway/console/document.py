@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,9 @@ from gateway.ledger.records import AttemptRow, DeliveryRow, Trace
 from gateway.ledger.states import DeliveryEvent, states_that
 
 REPLAYABLE = states_that(DeliveryEvent.REPLAY)
+
+LEGS_SHOWN = 25
+"""Of many recipients; the others are folded, those that need attention come first."""
 
 STEPS_SHOWN = 40
 """Of a long way; the earlier ones are folded."""
@@ -54,6 +57,8 @@ def document(document_id: str) -> ResponseReturnValue:
         doc=trace.document,
         number_text=number_text,
         legs=legs,
+        legs_shown=LEGS_SHOWN,
+        tally=Counter(leg.mark for leg in legs).most_common(),
         failed=[leg.delivery.id for leg in legs if leg.replayable],
         older=way[:-STEPS_SHOWN],
         way=way[-STEPS_SHOWN:],

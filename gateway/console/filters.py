@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from gateway.directory import Directory
@@ -39,7 +38,7 @@ class Asked:
     """``None``: every kind. Statuses are as many as documents and would drown them, so they are asked for."""
     since: str = ""
     until: str = ""
-    faults: Mapping[str, str] = MappingProxyType({})
+    faults: Mapping[str, str] = field(default_factory=dict)
     """What could not be used as typed: by member (``from``, ``to``, ``agency``), the key of a text."""
     choices: tuple[Agency, ...] = ()
     """Agencies that ``agency`` may mean when it does not name one."""

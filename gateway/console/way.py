@@ -38,6 +38,17 @@ _BY_ITSELF = frozenset(
 )
 """Their actor is the subject of their sentence."""
 
+_BY_WORKERS = frozenset(
+    {
+        Action.DELIVERY_ATTEMPT_FAILED,
+        Action.DELIVERY_FORWARDED,
+        Action.DELIVERY_DELIVERED,
+        Action.DELIVERY_REFUSED,
+        Action.DELIVERY_ABANDONED,
+    }
+)
+"""Their actor is a process of the gateway, unless it is an agency of the directory."""
+
 
 def steps(trace: Trace, language: Language, name_of: NameOf) -> list[Step]:
     """
@@ -68,7 +79,7 @@ def _step(event: EventRow, recipients: Mapping[str, str], language: Language, na
         at=event.at,
         sentence=words.EVENTS[event.action].say(language, recipient=about, status=_status(event, language)),
         tone=words.EVENT_TONES.get(event.action, "calm"),
-        actor=_actor(event, about, name_of),
+        actor=_actor(event, about, language, name_of),
         note=" ".join(_notes(event, language)) or None,
         detail=_text(event, "detail") or _text(event, "reason"),
         retry_at=_moment(event, "retry_at"),
@@ -81,10 +92,12 @@ def _notes(event: EventRow, language: Language) -> Iterator[str]:
         yield words.cause(code, language)
 
 
-def _actor(event: EventRow, about: str, name_of: NameOf) -> str | None:
+def _actor(event: EventRow, about: str, language: Language, name_of: NameOf) -> str | None:
     if event.actor is None or event.action in _BY_ITSELF:
         return None
     name = name_of(event.actor)
+    if name == event.actor and event.action in _BY_WORKERS:
+        return say("doc.way.worker", language, actor=name)
     return None if name == about else name
 
 

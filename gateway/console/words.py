@@ -111,9 +111,9 @@ BUSINESS: Final = MappingProxyType(
 
 CHANNELS: Final = MappingProxyType(
     {
-        Channel.MAILBOX: Text("hộp thư", "mailbox"),
-        Channel.PUSH: Text("đẩy tới hệ thống", "push"),
-        Channel.PEER: Text("trục khác", "peer"),
+        Channel.MAILBOX: Text("Hộp thư", "Mailbox"),
+        Channel.PUSH: Text("Gửi thẳng tới hệ thống", "Push to its system"),
+        Channel.PEER: Text("Qua trục khác", "By another gateway"),
     }
 )
 

@@ -8,7 +8,7 @@
   // Live counts. Asks while the page is looked at; stops when the log-in has ended.
   const counts = document.querySelector("[data-counts]");
   if (counts) {
-    const live = counts.querySelector("[data-live]");
+    const live = document.querySelector("[data-live]");
     const changed = counts.querySelector("[data-changed]");
     let before = null;
     let failures = 0;

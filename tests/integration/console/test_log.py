@@ -1,0 +1,193 @@
+"""The routing log."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+from gateway.ledger import Ledger
+from gateway.model import AgencyCode, DeliveryState, Lane
+from tests.support.console import COMMUNE, OFFICE, SCIENCE, Clock, a_days_work, abandoned, accept
+from tests.support.ledger import NOON, a_delivery, a_document, a_reply, a_status, report
+
+
+def subjects(page: str) -> list[str]:
+    return re.findall(r'<span class="subject"><bdi>(.*?)</bdi>', page)
+
+
+def numbers(page: str) -> list[str]:
+    return re.findall(r'<a class="number"[^>]*><bdi>(.*?)</bdi>', page)
+
+
+def next_page(page: str) -> str | None:
+    found = re.search(r'rel="next" href="([^"]+)"', page)
+    return found[1].replace("&amp;", "&") if found else None
+
+
+def test_an_empty_log_says_so(operator: FlaskClient) -> None:
+    page = operator.get("/console/").text
+    assert "Chưa có văn bản nào đi qua trục" in page
+    assert "<table" not in page
+
+
+def test_a_row_says_what_where_and_how_it_stands(operator: FlaskClient, ledger: Ledger) -> None:
+    accept(ledger, a_delivery(SCIENCE), subject="Đề án chuyển đổi số", lane=Lane.FLASH, number="12", notation="UBND-VP")
+    page = operator.get("/console/").text
+    assert "22/11/2026" in page
+    assert "12:00:00" in page  # 05:00 UTC
+    assert numbers(page) == ["12/UBND-VP"]
+    assert subjects(page) == ["Đề án chuyển đổi số"]
+    assert "Hỏa tốc" in page
+    assert "Chờ chuyển" in page
+    assert "Chưa phản hồi" in page
+    assert "chưa thử" in page
+
+
+@pytest.mark.parametrize("typed", ["de an", "ĐỀ ÁN", "đề án", "an de", "12/ubnd-vp", "so khoa hoc"])
+def test_text_is_found_without_accents(operator: FlaskClient, ledger: Ledger, typed: str) -> None:
+    accept(
+        ledger,
+        a_delivery(SCIENCE, recipient_name="Sở Khoa học và Công nghệ"),
+        subject="Đề án chuyển đổi số",
+        number="12",
+        notation="UBND-VP",
+    )
+    accept(ledger, a_delivery(COMMUNE), subject="Kế hoạch")
+    assert subjects(operator.get(f"/console/?q={quote(typed)}").text) == ["Đề án chuyển đổi số"]
+
+
+def test_an_agency_is_sender_or_recipient(operator: FlaskClient, ledger: Ledger) -> None:
+    accept(ledger, a_delivery(COMMUNE), subject="gửi đến")
+    accept(ledger, a_delivery(SCIENCE), subject="gửi đi", sender=COMMUNE)
+    accept(ledger, a_delivery(SCIENCE), subject="không liên quan", sender=OFFICE)
+    assert set(subjects(operator.get("/console/?agency=dong+dang").text)) == {"gửi đến", "gửi đi"}
+    several = operator.get("/console/?agency=so").text
+    assert "Có phải ý bạn là" in several
+
+
+def test_states_and_kinds_filter(operator: FlaskClient, ledger: Ledger) -> None:
+    document, _ = abandoned(ledger, subject="bỏ dở")
+    accept(ledger, a_delivery(COMMUNE), subject="đang chờ")
+    reply = a_reply(document)
+    ledger.accept(reply.document, reply.deliveries, reply.status)
+    assert subjects(operator.get("/console/?state=abandoned").text) == ["bỏ dở"]
+    assert len(numbers(operator.get("/console/").text)) == 2
+    assert len(numbers(operator.get("/console/?kind=status").text)) == 1
+    assert len(numbers(operator.get("/console/?kind=all").text)) == 3
+
+
+def test_days_filter_and_wrong_ones_are_said(operator: FlaskClient, ledger: Ledger) -> None:
+    for days in range(3):
+        at = NOON - timedelta(days=days)
+        accept(ledger, a_delivery(COMMUNE, due_at=at), subject=f"{at:%d}", received_at=at)
+    assert subjects(operator.get("/console/?from=21/11/2026&to=21/11/2026").text) == ["21"]
+    assert len(subjects(operator.get("/console/?from=21/11/2026").text)) == 2
+    wrong = operator.get("/console/?from=2026-11-21").text
+    assert "không phải ngày dạng dd/mm/yyyy" in wrong
+    assert 'aria-invalid="true"' in wrong
+    assert "Ngày bắt đầu sau ngày kết thúc" in operator.get("/console/?from=22/11/2026&to=20/11/2026").text
+
+
+def test_filters_live_in_the_url_and_can_be_cleared(operator: FlaskClient, ledger: Ledger) -> None:
+    accept(ledger, a_delivery(COMMUNE))
+    page = operator.get("/console/?q=phe+duyet&agency=H37.14.2&state=waiting&kind=all&from=01/01/2026").text
+    for value in ("phe duyet", "H37.14.2", "01/01/2026"):
+        assert f'value="{value}"' in page
+    assert '<option value="waiting" selected>' in page
+    assert '<option value="all" selected>' in page
+    assert 'href="/console/">Bỏ lọc</a>' in page
+    assert "Bỏ lọc" not in operator.get("/console/").text
+
+
+def test_pages_neither_repeat_nor_skip_while_documents_arrive(operator: FlaskClient, ledger: Ledger) -> None:
+    for n in range(120):
+        at = NOON + timedelta(seconds=n // 7)  # many of the same second
+        accept(ledger, a_delivery(COMMUNE, due_at=at), number=f"{n}", received_at=at)
+    seen: list[str] = []
+    address: str | None = "/console/?q=phe+duyet"
+    while address is not None:
+        page = operator.get(address).text
+        seen += numbers(page)
+        accept(ledger, a_delivery(COMMUNE), number="mới", received_at=NOON + timedelta(minutes=5))
+        address = next_page(page)
+        assert address is None or "q=phe+duyet" in address
+    assert [n.split("/")[0] for n in seen] == [str(n) for n in reversed(range(120))]
+
+
+def test_counts_lead_to_what_they_count(operator: FlaskClient, ledger: Ledger) -> None:
+    a_days_work(ledger, NOON)
+    page = operator.get("/console/").text
+    counts = operator.get("/console/counts.json?kind=document").json
+    assert counts is not None
+    for state in DeliveryState:
+        shown = re.search(rf'href="([^"]+)"[^>]*>\s*<span class="n" data-count="{state}">([^<]+)<', page)
+        assert shown is not None
+        assert shown[2] == counts["text"][state]
+        rows: list[str] = []
+        address: str | None = shown[1]
+        while address is not None:
+            listed = operator.get(address).text
+            rows += numbers(listed)
+            address = next_page(listed)
+        assert len(rows) == counts["counts"][state]
+    assert counts["counts"]["refusals"] == 3
+
+
+def test_large_numbers_are_written_as_the_language_does(operator: FlaskClient, ledger: Ledger) -> None:
+    legs = [a_delivery(AgencyCode(f"H37.40.{n}")) for n in range(1234)]
+    accept(ledger, *legs)
+    counts = operator.get("/console/counts.json").json
+    assert counts is not None
+    assert counts["counts"]["waiting"] == 1234
+    assert counts["text"]["waiting"] == "1.234"
+
+
+def test_what_is_stuck_stands_out(operator: FlaskClient, ledger: Ledger, clock: Clock) -> None:
+    abandoned(ledger)
+    accept(ledger, a_delivery(COMMUNE))
+    fresh = operator.get("/console/").text
+    assert len(re.findall(r'class="attention bad', fresh)) == 1
+    assert "chờ lâu" not in fresh
+    clock.pass_time(hours=5)
+    late = operator.get("/console/").text
+    assert "chờ lâu: 5 giờ" in late
+    assert len(re.findall(r'class="attention warn', late)) == 1
+
+
+def test_only_abandoned_rows_can_be_selected_and_only_by_who_may(
+    operator: FlaskClient, viewer: FlaskClient, ledger: Ledger
+) -> None:
+    _, delivery = abandoned(ledger)
+    accept(ledger, a_delivery(COMMUNE))
+    assert re.findall(r'name="delivery" value="([^"]+)"', operator.get("/console/").text) == [delivery]
+    assert 'name="delivery"' not in viewer.get("/console/").text
+
+
+def test_statuses_that_wait_for_their_document_are_mentioned(operator: FlaskClient, ledger: Ledger) -> None:
+    report(ledger, a_status(a_document()))
+    assert "1 trạng thái đang chờ văn bản tương ứng" in operator.get("/console/").text
+
+
+def test_hostile_texts_are_shown_and_do_nothing(operator: FlaskClient, ledger: Ledger) -> None:
+    ids = a_days_work(ledger, NOON)
+    for address in ("/console/", f"/console/documents/{ids['hostile']}"):
+        page = operator.get(address).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;alert" in page
+        assert "\u202e" not in page
+        assert "⟨U+202E⟩" in page
+    mirrored = operator.get(
+        "/console/?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&agency=%22%3E%3Cb%3E&from=%22%3E%3Cb%3E"
+    )
+    assert "<script>alert" not in mirrored.text
+    assert "<b>" not in mirrored.text
+
+
+def test_agencies_are_suggested_without_accents(operator: FlaskClient) -> None:
+    found = operator.get("/console/agencies.json?q=nong+nghiep").json
+    assert found == {"agencies": ["Sở Nông nghiệp và Môi trường tỉnh Lạng Sơn — H37.22"]}
