@@ -81,6 +81,19 @@ def take_apart(root: etree._Element, policy: SignaturePolicy) -> EnvelopedSignat
     return read_signature(_the_one_signature(root), policy)
 
 
+def bound_namespaces(root: etree._Element) -> None:
+    """
+    Refuse what would take long to canonicalise.
+
+    :raises Finding: more namespace declarations around one element than any package has.
+    """
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        depth += 1 if event == "start-ns" else -1
+        if depth > table.NAMESPACES_IN_SCOPE_MAX:
+            raise Finding(Reason.STRUCTURE)
+
+
 def read_signature(element: etree._Element, policy: SignaturePolicy) -> EnvelopedSignature:
     """
     Read one ``ds:Signature``, wherever it stands, as the accepted form.

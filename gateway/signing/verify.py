@@ -134,6 +134,8 @@ def _signed_skeleton(package: Package) -> etree._Element:
         raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
     if package.has_comments:
         raise Finding(Reason.COMMENTS)
+    if package.skeleton.count(b"xmlns") > table.NAMESPACES_IN_SCOPE_MAX:
+        form.bound_namespaces(root)
     return root
 
 

@@ -124,7 +124,7 @@ def bench_evidence() -> Row:
         key.sign(bytes(500))
         key.sign(bytes(500))
 
-    return "seal + receipt ÷ two P-256 signatures", ratio(work, floor, 200), 6.0
+    return "seal + receipt ÷ two P-256 signatures", ratio(work, floor, 200), 4.0
 
 
 def bench_verify_20_kb() -> Row:
