@@ -38,10 +38,8 @@ def run(names: list[str]) -> list[tuple[str, str, float, str, bool]]:
             holds = ratio >= bar if at_least else ratio <= bar
             rows.append((module_name, name, ratio, f"{'≥' if at_least else '≤'} {bar:g}", holds))
             verdict = "ok" if holds else "MISSED"
-            print(
-                f"{module_name:10} {name:75} {ratio:8.2f} {rows[-1][3]:>8} {verdict:7} {time.monotonic() - began:5.0f} s"
-            )
-            sys.stdout.flush()
+            took = time.monotonic() - began
+            print(f"{module_name:10} {name:75} {ratio:8.2f} {rows[-1][3]:>8} {verdict:7} {took:5.0f} s", flush=True)
     return rows
 
 
