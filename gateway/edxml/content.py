@@ -224,10 +224,10 @@ class Base64Sink:
         self._padded = False
         self._finished: Content | None = None
 
-    def feed(self, text: bytes) -> None:
-        """Take more text; blanks anywhere are allowed."""
+    def feed(self, text: bytes) -> bool:
+        """Take more text; blanks anywhere are allowed. ``False`` once there is a fault."""
         if self.fault is not None:
-            return
+            return False
         if any(blank in text for blank in (b"\n", b"\r", b" ", b"\t")):
             text = text.translate(None, _BLANKS)
         if self._left:
@@ -236,6 +236,7 @@ class Base64Sink:
         self._left = text[whole:]
         if whole:
             self._decode(text[:whole])
+        return self.fault is None
 
     def finish(self) -> Content | None:
         """The content; ``None`` when the text was not base64, and ``fault`` says why."""

@@ -12,8 +12,8 @@ from lxml import etree
 
 from gateway.edxml import C14N, Limits
 from gateway.edxml.canonical import Recipe
-from gateway.edxml.parser import hardened_parser
-from gateway.edxml.stream import digest_of
+from gateway.edxml.parser import hardened_parser, read_prolog
+from gateway.edxml.stream import DigestWalk, digest_of
 from gateway.edxml.whole import WholeTree
 from gateway.errors import MalformedPackage
 from tests.support.documents import a_package, read
@@ -155,3 +155,47 @@ def test_carriage_returns_in_base64_are_digested_as_libxml2_writes_them(carriage
         assert small.enveloped_digest(c14n=C14N.EXCLUSIVE, digest="sha256") == large.enveloped_digest(
             c14n=C14N.EXCLUSIVE, digest="sha256"
         )
+
+
+CONTENT = b'<edXML:ContentTransferEncoded xmlns:edXML="http://www.mic.gov.vn/TBT/QCVN_102_2016">'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"<Attachment>", b"<Attachment><!-- <ContentTransferEncoded>QUJD<x -->"),
+        (b"<Attachment>", b'<Attachment note="ContentTransferEncoded>QUJD">'),
+        (b"<Attachment>", b"<Attachment><![CDATA[ <ContentTransferEncoded>QUJD ]]>"),
+        (b"<Attachment>", b"<Attachment>ContentTransferEncoded>"),
+        (CONTENT, CONTENT.replace(b"Encoded ", b'Encoded note="a>b" ')),
+        (CONTENT, CONTENT + b"<!-- ContentTransferEncoded>QUJD -->"),
+        (CONTENT, CONTENT + b"<![CDATA[QUJD]]>\n"),
+        (CONTENT, CONTENT + b"&#81;UJD"),
+        (CONTENT, CONTENT + b"QU\r\nJD"),
+        (CONTENT, CONTENT + b"QU]>JD"),
+        (CONTENT, CONTENT.replace(b">", b"/>") + CONTENT.replace(b">", b"\n >")),
+        (b"ContentTransferEncoded", b"CONTENTTRANSFERENCODED"),
+        (b"ContentTransferEncoded", b"contentTransferEncoded"),
+    ],
+)
+def test_text_that_goes_around_expat_is_digested_and_decoded_alike(old: bytes, new: bytes, tmp_path: Path) -> None:
+    raw = signed(C14N.EXCLUSIVE)
+    changed = raw.replace(old, new, 2 if old == b"ContentTransferEncoded" else 1)
+    assert changed != raw
+    for asked in C14N:
+        with read(changed, tmp_path) as small, read(changed, tmp_path, stream_above=1) as large:
+            assert small.violations == large.violations
+            assert small.attachments == large.attachments
+            assert small.enveloped_digest(c14n=asked, digest="sha256") == large.enveloped_digest(
+                c14n=asked, digest="sha256"
+            )
+
+
+@pytest.mark.parametrize("cut", range(1, 130, 3))
+def test_where_chunks_are_cut_makes_no_difference(cut: int, tmp_path: Path) -> None:
+    raw = signed(C14N.EXCLUSIVE)
+    at = raw.index(b"ContentTransferEncoded") - 40 + cut
+    recipe = Recipe(C14N.EXCLUSIVE, "sha256")
+    walk = DigestWalk(Limits(), read_prolog(raw), recipe)
+    walk.feed([raw[:at], raw[at:]])
+    assert walk.result() == by_libxml2(raw, recipe)
