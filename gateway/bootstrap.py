@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import sys
@@ -30,13 +31,14 @@ from gateway.directory import LocalSite, load_agencies
 from gateway.directory.keeper import DirectoryKeeper
 from gateway.directory.store import DirectoryStore
 from gateway.edxml import Limits
-from gateway.errors import GatewayError, SettingsInvalid
+from gateway.errors import GatewayError, SettingsInvalid, StorageFull
 from gateway.exchange import lookup, statuses
 from gateway.exchange.parts import Parts, Rules
 from gateway.ledger import Ledger, check, open_engine, prepare
 from gateway.ledger.records import RefusalBounds, new_id
 from gateway.metrics import DeliveryMeter
 from gateway.payloads import FileStore, PayloadStore, S3Store
+from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
 from gateway.signing.keys import SigningKey, load_certificates, load_key
 from gateway.signing.trust import TrustAnchors
@@ -94,6 +96,8 @@ class Gateway:
     store: DirectoryStore
     keeper: DirectoryKeeper
     waker: Waker
+    scratch: OwnFolder
+    """Where packages are while they arrive; lasts as long as this object."""
     metrics: CollectorRegistry
 
 
@@ -134,8 +138,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
     )
     store = DirectoryStore(engine)
     keeper = DirectoryKeeper(store, site, monotonic=time.monotonic)
-    spool = settings.data / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
+    scratch = _own_spool(settings.data / "spool")
     waker = Waker()
     parts = Parts(
         site=site,
@@ -154,7 +157,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
             inline_bytes=settings.payloads.inline_bytes,
             body_limit_bytes=settings.web.body_limit_bytes,
         ),
-        spool=spool,
+        spool=scratch.path,
         clock=clock,
         wake=waker,
     )
@@ -165,8 +168,19 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
         store=store,
         keeper=keeper,
         waker=waker,
+        scratch=scratch,
         metrics=CollectorRegistry(),
     )
+
+
+def _own_spool(shared: Path) -> OwnFolder:
+    try:
+        shared.mkdir(parents=True, exist_ok=True)
+        return OwnFolder(shared)
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(f"{shared}: {e.strerror}.") from e
+        raise SettingsInvalid(f"{shared} cannot be used: {e.strerror}.", path="gateway.data") from e
 
 
 def _limits(settings: Settings) -> Limits:

@@ -7,12 +7,14 @@ import errno
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from gateway.errors import PayloadMissing, PayloadStoreUnavailable, StorageFull
 from gateway.payloads.store import CHUNK_BYTES, checked_name
+from gateway.scratch import OwnFolder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -22,12 +24,13 @@ class FileStore:
     ``<root>/ab/cd/abcd…``; a file under its name is whole, whatever happened while it was written.
 
     Files are written beside, fsynced, renamed, and their folder fsynced. What a crash leaves in
-    ``<root>/incoming`` belongs to no document and may be removed.
+    ``<root>/incoming`` belongs to no document; the next process to use the store removes it.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._incoming = root / "incoming"
+        self._own: OwnFolder | None = None
+        self._lock = threading.Lock()
 
     def put(self, source: Path, sha256: str) -> None:
         """As ``PayloadStore.put``."""
@@ -38,8 +41,7 @@ class FileStore:
                 _sync_folder(target.parent)
                 return
             _make_folder(target.parent, self.root)
-            _make_folder(self._incoming, self.root)
-            part = self._incoming / f"{sha256}.{secrets.token_hex(8)}"
+            part = self._incoming() / f"{sha256}.{secrets.token_hex(8)}"
             try:
                 _copy_durably(source, part, sha256)
                 part.rename(target)
@@ -68,12 +70,19 @@ class FileStore:
     def check(self) -> None:
         """As ``PayloadStore.check``."""
         with _translated():
-            _make_folder(self._incoming, self.root)
-            probe = self._incoming / f"check.{secrets.token_hex(8)}"
+            probe = self._incoming() / f"check.{secrets.token_hex(8)}"
             try:
                 probe.write_bytes(b"\0" * 4096)
             finally:
                 probe.unlink(missing_ok=True)
+
+    def _incoming(self) -> Path:
+        """Where this process writes; made anew if somebody has cleared it away."""
+        with self._lock:
+            if self._own is None or not self._own.path.is_dir():
+                _make_folder(self.root / "incoming", self.root)
+                self._own = OwnFolder(self.root / "incoming")
+            return self._own.path
 
     def _path(self, sha256: str) -> Path:
         name = checked_name(sha256)

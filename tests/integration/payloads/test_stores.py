@@ -164,7 +164,12 @@ def test_files_lie_in_two_levels_and_nothing_is_left_beside(tmp_path: Path) -> N
     source, sha256, _ = a_package(tmp_path)
     root = tmp_path / "payloads"
     FileStore(root).put(source, sha256)
-    assert [p.relative_to(root) for p in root.rglob("*") if p.is_file()] == [Path(sha256[:2], sha256[2:4], sha256)]
+    assert files_in(root) == [Path(sha256[:2], sha256[2:4], sha256)]
+
+
+def files_in(root: Path) -> list[Path]:
+    """All files of a store but its locks."""
+    return [p.relative_to(root) for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"]
 
 
 def test_a_refused_put_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -172,7 +177,20 @@ def test_a_refused_put_leaves_nothing_beside(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "payloads")
     with pytest.raises(PayloadMissing):
         store.put(source, "0" * 64)
-    assert [p for p in store.root.rglob("*") if p.is_file()] == []
+    assert files_in(store.root) == []
+
+
+def test_what_a_dead_process_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
+    source, sha256, _ = a_package(tmp_path)
+    root = tmp_path / "payloads"
+    left = root / "incoming" / "1-dead" / f"{sha256}.1"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    living = FileStore(root)
+    living.check()
+    assert files_in(root) == []
+    FileStore(root).check()
+    living.put(source, sha256)
 
 
 def test_a_shortened_file_is_written_anew(tmp_path: Path) -> None:
