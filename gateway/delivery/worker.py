@@ -201,7 +201,8 @@ class Worker:
             per_endpoint=self._pace.batch,
             without=without,
         )
-        faults.point("deliver.after_claim")
+        if claims:
+            faults.point("deliver.after_claim")
         self._agenda.add(grouped(claims), at=time.monotonic())
         return claims
 
