@@ -170,6 +170,17 @@ def test_the_gateways_signature_on_a_forwarded_package_is_valid_as_the_gateways(
     assert (document.verdict.standing, document.verdict.signed_by) == (Standing.VALID, SignedBy.GATEWAY)
 
 
+def test_a_gateways_signature_counts_also_for_the_agency_that_it_acts_under(site: Site) -> None:
+    # A status that a province's gateway writes for the province's own office: caller and sender are one agency.
+    raw = sign_package(
+        documents.a_package(sender=documents.an_organization(ABOVE), recipients=(documents.an_organization(COMMUNE),)),
+        pki.gateway(),
+    )
+    document = site.ledger.document(site.accept(raw, caller=ABOVE).document_id)
+    assert document is not None
+    assert (document.verdict.standing, document.verdict.signed_by) == (Standing.VALID, SignedBy.GATEWAY)
+
+
 def test_an_agencys_own_system_cannot_pass_off_the_gateways_signature_as_its_own(site: Site) -> None:
     with pytest.raises(SignatureRejected):
         site.accept(sign_package(documents.a_package(), pki.gateway()))
