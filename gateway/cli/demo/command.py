@@ -1,0 +1,389 @@
+"""``gateway demo``: three gateways, the agencies around them, and what happens between."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from gateway.bootstrap import utc_now
+from gateway.cli import exits
+from gateway.cli.command import command, option
+from gateway.cli.demo.judge import Line, lines, missing
+from gateway.cli.demo.mail import DEPARTMENT, FINANCE, Dispatch, drafts
+from gateway.cli.demo.places import GATEWAYS, Places, set_up
+from gateway.cli.demo.processes import Children
+from gateway.cli.demo.samples import sample_dispatches, samples_folder
+from gateway.cli.demo.screen import Screen
+from gateway.cli.demo.systems import MailboxSystem, Post, PushedSystem, System
+from gateway.cli.demo.watch import Watch
+from gateway.cli.shell import Shell, plain
+from gateway.cli.words import Text
+from gateway.delivery.agency import AgencyClient, AgencySettings
+from gateway.directory import Directory, LocalSite
+from gateway.errors import DeliveryError, OperatorError, PeerRefused, SettingsInvalid
+from gateway.model import VIETNAM_TIME, Channel
+
+DEADLINE_SECONDS = 50.0
+"""From the start of the command; a demonstration that takes longer shows that something is wrong."""
+_PAUSE_SECONDS = 0.25
+_FINANCE_REFUSES = "Nội dung không thuộc thẩm quyền của Sở Tài chính"
+
+
+@command(
+    "demo",
+    Text(
+        """Trình diễn: trục Lạng Sơn, trục Lào Cai và trục quốc gia (mô phỏng) chạy thật trên máy này, các cơ quan
+gửi, nhận, từ chối, báo trạng thái. Chạy đến khi nhấn Ctrl-C; --once: kết thúc khi mọi văn bản đã tới và
+mọi trạng thái đã về (mã 0), hoặc nêu tên những gì còn thiếu (mã 1).""",
+        """A demonstration: gateways of Lạng Sơn and Lào Cai and one that plays the national axis run here as real
+processes; agencies send, receive, refuse and report. Runs until Ctrl-C; --once ends when every document has
+arrived and every status is back (0), or names what is missing (1).""",
+    ),
+    examples="""\
+gateway demo
+gateway demo --once
+gateway demo --keep /tmp/demo --port-base 8100     # keep folder, logs and databases to look at""",
+)
+@option("--once", is_flag=True, words=Text("Kết thúc khi xong.", "End when all is done."))
+@option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    words=Text("Dùng và giữ lại thư mục này.", "Use this folder, and keep it."),
+)
+@option(
+    "--port-base",
+    type=click.IntRange(1024, 65000),
+    words=Text("Dùng bốn cổng từ số này; mặc định cổng trống bất kỳ.", "Four ports from here; by default any free."),
+)
+@option(
+    "--samples",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    words=Text("Thư mục gói tin mẫu của trục quốc gia.", "Folder with the national kit's sample packages."),
+)
+@option(
+    "--without",
+    type=click.Choice([*GATEWAYS]),
+    multiple=True,
+    hidden=True,
+    words=Text("Không chạy trục này.", "Do not start this gateway."),
+)
+@option(
+    "--deadline",
+    type=click.FloatRange(5, 600),
+    default=DEADLINE_SECONDS,
+    hidden=True,
+    words=Text("Giây.", "Seconds."),
+)
+def demo(
+    shell: Shell,
+    *,
+    once: bool,
+    keep: Path | None,
+    port_base: int | None,
+    samples: Path | None,
+    without: tuple[str, ...],
+    deadline: float,
+) -> int:
+    """Show it."""
+    end = time.monotonic() + deadline
+    with _folder(keep) as (folder, hold):
+        (folder / "logs").mkdir()
+        with Children(folder / "logs") as children:
+            try:
+                show = _start(shell, folder, children, port_base=port_base, without=without, deadline=end)
+            except OperatorError:
+                hold()
+                _tails(shell, children)
+                raise
+            with show:
+                return _play(shell, show, samples=samples, once=once, deadline=end, hold=hold)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[tuple[Path, _Hold]]:
+    """A folder for everything; goes away at the end unless it was asked for or something failed."""
+    hold = _Hold()
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise SettingsInvalid(f"{keep} is not empty; the demo starts in a new folder.")
+        yield keep.resolve(), hold
+        return
+    folder = Path(tempfile.mkdtemp(prefix="gateway-demo-"))
+    try:
+        yield folder, hold
+    finally:
+        if not hold.held:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Hold:
+    """Whether the folder is still needed."""
+
+    def __init__(self) -> None:
+        self.held = False
+
+    def __call__(self) -> None:
+        self.held = True
+
+
+# Processes and systems
+
+
+@dataclass
+class _Show:
+    """Everything that runs; a context manager that stops the agencies' systems."""
+
+    places: Places
+    directory: Directory
+    children: Children
+    watch: Watch
+    post: Post
+    stop: threading.Event
+    systems: Sequence[System]
+    dispatches: list[Dispatch] = field(default_factory=list)
+
+    def __enter__(self) -> _Show:
+        for system in self.systems:
+            system.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for system in self.systems:
+            system.join(timeout=5)
+        self.watch.close()
+
+    def table(self) -> list[Line]:
+        """As things stand."""
+        rows = {d.posted_id: self.watch.deliveries(d.at, d.posted_id) for d in self.dispatches if d.posted_id}
+        return lines(self.dispatches, rows, self.post.all(), self.directory)
+
+    def missing(self, table: Sequence[Line]) -> list[Text]:
+        """What is not yet as it must be."""
+        titles = {name: gateway.title for name, gateway in self.places.gateways.items()}
+        return missing(self.dispatches, table, self.watch.unfinished(), self.post.all(), titles)
+
+
+def _start(
+    shell: Shell, folder: Path, children: Children, *, port_base: int | None, without: Sequence[str], deadline: float
+) -> _Show:
+    shell.say(Text("Lập ba trục trong {folder} …", "Setting up three gateways in {folder} …"), folder=folder)
+    places = set_up(folder, now=utc_now(), port_base=port_base)
+    inbound = folder / "so-khcn"
+    ready = {"receiver": (places.receiver_port, "/")}
+    receiver = [str(places.receiver_port), str(places.push_secret), str(inbound)]
+    for name, gateway in places.gateways.items():
+        if name not in without:
+            children.start(name, ["gateway", "--config", str(gateway.config), "serve"])
+            ready[name] = (gateway.port, "/readyz")
+    children.start("receiver", ["gateway.cli.demo.receiver", *receiver])
+    children.wait_ready(ready, deadline=deadline)
+    for gateway in places.gateways.values():
+        shell.say(Text("{title}: {url}", "{title}: {url}"), title=gateway.title, url=gateway.url)
+    national = places.gateways["national"].settings.gateway.code
+    directory = Directory(places.catalogue, LocalSite(code=national, first_levels=frozenset()))
+    stop, post = threading.Event(), Post()
+    return _Show(
+        places=places,
+        directory=directory,
+        children=children,
+        watch=Watch(places.gateways, directory),
+        post=post,
+        stop=stop,
+        systems=_systems(places, post, stop, inbound, without),
+    )
+
+
+def _systems(places: Places, post: Post, stop: threading.Event, inbound: Path, without: Sequence[str]) -> list[System]:
+    """A system for every mailbox, and the department's."""
+    found: list[System] = []
+    for name, gateway in places.gateways.items():
+        if name in without:
+            continue
+        for agency in places.agencies[name]:
+            if agency.endpoint is None or agency.endpoint.channel is Channel.PEER:
+                continue
+            if agency.endpoint.channel is Channel.PUSH:
+                found.append(
+                    PushedSystem(
+                        agency.code,
+                        post,
+                        inbound,
+                        stop,
+                        url=gateway.url,
+                        key=gateway.keys[agency.code],
+                        signing=places.signers["department"],
+                        name=agency.name,
+                        codes=agency.codes,
+                        clock=utc_now,
+                    )
+                )
+            else:
+                found.append(
+                    MailboxSystem(
+                        agency.code,
+                        post,
+                        places.folder / name / f"inbox-{agency.code}",
+                        stop,
+                        url=gateway.url,
+                        key=gateway.keys[agency.code],
+                        refuses={FINANCE: _FINANCE_REFUSES},
+                    )
+                )
+    return found
+
+
+# What is played
+
+
+def _play(shell: Shell, show: _Show, *, samples: Path | None, once: bool, deadline: float, hold: _Hold) -> int:
+    began = time.monotonic()
+    folder = samples_folder(samples)
+    if folder is None:
+        shell.say(
+            Text(
+                "Không có gói tin mẫu của trục quốc gia (GATEWAY_SAMPLES); chỉ gửi gói tin tự tạo.",
+                "The national kit's samples are not here (GATEWAY_SAMPLES); only own packages are sent.",
+            )
+        )
+    with Screen(shell, show.watch) as screen:
+        for act in _acts(show, folder):
+            for dispatch in act:
+                _post(show, dispatch)
+                screen.update(show.watch.steps(), show.table())
+            if not _done_in_time(show, screen, deadline):
+                break
+    table = show.table()
+    left = show.missing(table)
+    shell.console().print(screen.table(table))
+    _refusals(shell, show.dispatches)
+    if left:
+        hold()
+        _failed(shell, show, left)
+    else:
+        shell.say(
+            Text(
+                "Xong sau {seconds} giây: {n} gói tin; mọi văn bản đã tới, mọi trạng thái đã về nơi gửi.",
+                "Done in {seconds} s: {n} packages; every document has arrived, every status is back at its sender.",
+            ),
+            n=len(show.dispatches),
+            seconds=round(time.monotonic() - began),
+        )
+    if not once:
+        _stay(shell, show)
+    return exits.FAILED if left else exits.DONE
+
+
+def _acts(show: _Show, folder: Path | None) -> Iterator[list[Dispatch]]:
+    """What is sent together; the next act waits until this one is done."""
+    outbox = show.places.folder / "outbox"
+    outbox.mkdir()
+    names = {str(agency.code): agency.name for agency in show.places.catalogue}
+    today = utc_now().astimezone(VIETNAM_TIME).date()
+    own = [draft.dispatch(outbox, show.places.signers) for draft in drafts(names, today=today)]
+    kit = sample_dispatches(folder, show.directory, spool=outbox) if folder else []
+    yield own + [d for d in kit if not d.is_status]
+    # The kit's statuses report on its documents: they would be refused a meaning before those have arrived.
+    yield [d for d in kit if d.is_status]
+
+
+def _post(show: _Show, dispatch: Dispatch) -> None:
+    show.dispatches.append(dispatch)
+    gateway = show.places.gateways[dispatch.at]
+    key = gateway.keys.get(dispatch.by)
+    if key is None:
+        dispatch.refused_with = "no key"
+        return
+    with AgencyClient(AgencySettings(url=gateway.url, key=key, connect_timeout_seconds=3)) as client:
+        try:
+            dispatch.posted_id = str(client.post_document(dispatch.package)["id"])
+        except PeerRefused as error:
+            dispatch.refused_with = error.peer_code or error.code
+        except DeliveryError as error:
+            dispatch.refused_with = error.code
+
+
+def _done_in_time(show: _Show, screen: Screen, deadline: float) -> bool:
+    """Watch until nothing is missing, or the deadline (monotonic) has come."""
+    while True:
+        table = show.table()
+        screen.update(show.watch.steps(), table)
+        if not show.missing(table):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+
+
+# What is told at the end
+
+
+def _refusals(shell: Shell, dispatches: Sequence[Dispatch]) -> None:
+    for dispatch in dispatches:
+        if dispatch.refusal is not None and dispatch.refused_with == dispatch.refusal:
+            shell.say(
+                Text("Bị từ chối đúng như phải thế: {name} ({code})", "Refused, as it must be: {name} ({code})"),
+                name=dispatch.name,
+                code=dispatch.refused_with,
+            )
+
+
+def _failed(shell: Shell, show: _Show, left: Sequence[Text]) -> None:
+    click.echo(shell.words(Text("CÒN THIẾU:", "MISSING:")), err=True)
+    for text in left:
+        click.echo(f"  - {plain(text.say(shell.language))}", err=True)
+    for problem in show.post.problems[-5:]:
+        click.echo(f"  ! {plain(problem)}", err=True)
+    _tails(shell, show.children)
+
+
+def _tails(shell: Shell, children: Children) -> None:
+    click.echo(
+        shell.words(
+            Text("Nhật ký của các tiến trình: {folder}", "Logs of the processes: {folder}"), folder=children.folder
+        ),
+        err=True,
+    )
+    for name in children.processes:
+        click.echo(f"--- {name}", err=True)
+        for line in children.tail(name):
+            click.echo(f"    {plain(line)}", err=True)
+
+
+def _stay(shell: Shell, show: _Show) -> None:
+    """Tell where everything is, and stay up until Ctrl-C."""
+    for gateway in show.places.gateways.values():
+        click.echo(
+            shell.words(
+                Text(
+                    "{title}: trang điều hành {url}/console  tài khoản admin  mật khẩu {password}  · API {url}/docs",
+                    "{title}: console {url}/console  login admin  password {password}  · API {url}/docs",
+                ),
+                title=gateway.title,
+                url=gateway.url,
+                password=gateway.password or "",
+            )
+        )
+    langson = show.places.gateways["langson"]
+    key_file = show.places.folder / "langson" / f"{DEPARTMENT}.apikey"
+    click.echo(
+        shell.words(
+            Text("Gửi thử: {command}", "Send one yourself: {command}"),
+            command=f"gateway send PACKAGE.edxml --url {langson.url} --key-file {key_file}",
+        )
+    )
+    click.echo(shell.words(Text("Nhấn Ctrl-C để kết thúc.", "Press Ctrl-C to end.")))
+    try:
+        while not show.stop.wait(3600):
+            pass
+    except KeyboardInterrupt:
+        click.echo(shell.words(Text("Đang dừng …", "Stopping …")))

@@ -1,0 +1,283 @@
+"""Set up the three gateways: folders, ports, keys, certificates, directories, API keys."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.cli.demo.mail import DEPARTMENT, GOVERNMENT_OFFICE, LANG_SON, LAO_CAI, NATIONAL
+from gateway.cli.founding import CERTIFICATE, found, make_keys, settings_toml, write_new
+from gateway.cli.keys import make_key
+from gateway.directory import dump_agencies, load_agencies
+from gateway.directory.certificates import register_certificate
+from gateway.errors import SettingsInvalid
+from gateway.ledger import Ledger, open_engine
+from gateway.model import Agency, AgencyCode, Channel, Endpoint
+from gateway.settings import Settings, load_settings
+from gateway.signing.keys import (
+    SigningKey,
+    certificates_to_pem,
+    generate_key,
+    issue_certificate,
+    key_to_pkcs12,
+    load_certificates,
+    make_ca,
+    subject_name,
+    write_secret,
+)
+
+GATEWAYS: Mapping[str, tuple[AgencyCode, str, tuple[str, ...], AgencyCode | None]] = {
+    "national": (NATIONAL, "Trục quốc gia (mô phỏng)", (), None),
+    "langson": (LANG_SON, "Trục liên thông tỉnh Lạng Sơn", ("H37",), NATIONAL),
+    "laocai": (LAO_CAI, "Trục liên thông tỉnh Lào Cai", ("H38", "H63"), NATIONAL),
+}
+"""Name → code, name on the screen, first levels, gateway above."""
+
+_PEERS = {"langson": {"national"}, "laocai": {"national"}, "national": {"langson", "laocai"}}
+_PORT_ORDER = ("national", "langson", "laocai", "receiver")
+
+SIGNERS = {
+    "department": (DEPARTMENT, None),
+    "laocai": (LAO_CAI, None),
+    # Many agencies hold RSA keys of public CAs; both kinds must work side by side.
+    "government": (GOVERNMENT_OFFICE, 2048),
+}
+"""Agencies that sign: name → code, RSA bits or P-256."""
+
+
+@dataclass(kw_only=True)
+class DemoGateway:
+    """One gateway of the demo."""
+
+    name: str
+    title: str
+    settings: Settings
+    config: Path
+    port: int
+    password: str | None
+    """Of its first operator."""
+    keys: dict[AgencyCode, str]
+    """API keys by agency."""
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Everything that was set up."""
+
+    folder: Path
+    gateways: Mapping[str, DemoGateway]
+    signers: Mapping[str, SigningKey]
+    receiver_port: int
+    push_secret: Path
+    agencies: Mapping[str, Sequence[Agency]]
+    """The directory of each gateway."""
+    catalogue: Sequence[Agency]
+    """The national directory: who is who."""
+
+
+def demo_config() -> Path:
+    """
+    The folder with the demo's directories.
+
+    :raises SettingsInvalid: the program was installed without them.
+    """
+    for folder in (Path(__file__).parents[3] / "config" / "demo", Path(__file__).with_name("config")):
+        if (folder / "langson.agencies.toml").is_file():
+            return folder
+    raise SettingsInvalid("The demo's directories (config/demo) are not beside the program; run it from the project.")
+
+
+def free_ports(base: int | None) -> dict[str, int]:
+    """
+    Ports on the loopback for the demo's processes.
+
+    :param base: take these and the following; ``None`` takes any free ones.
+    :raises SettingsInvalid: one of them is taken.
+    """
+    held: list[socket.socket] = []
+    try:
+        for number in range(len(_PORT_ORDER)):
+            wanted = base + number if base is not None else 0
+            try:
+                held.append(socket.create_server(("127.0.0.1", wanted)))
+            except OSError as e:
+                raise SettingsInvalid(f"The port {wanted} cannot be used: {e.strerror}.") from e
+        return {name: s.getsockname()[1] for name, s in zip(_PORT_ORDER, held, strict=True)}
+    finally:
+        for listener in held:
+            listener.close()
+
+
+def set_up(folder: Path, *, now: datetime, port_base: int | None) -> Places:
+    """
+    Make everything that the demo's processes need, in a folder of its own.
+
+    :param now: aware; certificates are valid from then on.
+    """
+    ports = free_ports(port_base)
+    ca = make_ca(subject_name("Demo CA", organization="Trình diễn"), at=now)
+    write_secret(folder / "ca.crt", certificates_to_pem([ca.certificate]))
+    signers = {name: _signer(folder, name, bits, ca, now) for name, (_, bits) in SIGNERS.items()}
+    push_secret = folder / "so-khcn.whsec"
+    write_secret(push_secret, b"whsec_" + base64.b64encode(secrets.token_bytes(32)) + b"\n")
+
+    source = demo_config()
+    configs = {name: _write_settings(folder, name, ports, push_secret) for name in GATEWAYS}
+    settings = {name: load_settings(config) for name, config in configs.items()}
+    # Keys first: each directory registers the others' certificates.
+    for each in settings.values():
+        make_keys(each, at=now, ca=ca)
+    certificates = {name: load_certificates(each.data / CERTIFICATE)[0] for name, each in settings.items()}
+    own = {name: certificates_to_pem([certificate]).decode() for name, certificate in certificates.items()}
+    directories = {name: load_agencies(source / f"{name}.agencies.toml") for name in GATEWAYS}
+    gateways = {}
+    for name, each in settings.items():
+        agencies = directories[name] = _complete(
+            name,
+            agencies=directories[name],
+            catalogue=directories["national"],
+            signers=signers,
+            gateways=own,
+            ports=ports,
+        )
+        write_new(each.agencies_file, dump_agencies(agencies))
+        password = found(each, now=now).password
+        gateways[name] = DemoGateway(
+            name=name,
+            title=GATEWAYS[name][1],
+            settings=each,
+            config=configs[name],
+            port=ports[name],
+            password=password,
+            keys=_issue_keys(folder, name, each, agencies, now),
+        )
+    _exchange_keys(gateways)
+    return Places(
+        folder=folder,
+        gateways=gateways,
+        signers=signers,
+        receiver_port=ports["receiver"],
+        push_secret=push_secret,
+        agencies=directories,
+        catalogue=directories["national"],
+    )
+
+
+def _signer(folder: Path, name: str, rsa_bits: int | None, ca: SigningKey, now: datetime) -> SigningKey:
+    code = SIGNERS[name][0]
+    subject = subject_name(f"Con dấu số {code}", organization="Trình diễn", code=code)
+    key = issue_certificate(ca, subject, generate_key(rsa_bits=rsa_bits), at=now)
+    # Kept beside, so that a person can sign packages of their own while the demo runs.
+    write_secret(folder / f"{name}.p12", key_to_pkcs12(key, "demo"))
+    write_secret(folder / f"{name}.crt", certificates_to_pem([key.certificate]))
+    return key
+
+
+def _write_settings(folder: Path, name: str, ports: Mapping[str, int], push_secret: Path) -> Path:
+    code, title, first_levels, above = GATEWAYS[name]
+    secret_files = {peer: f"{peer}.key" for peer in _PEERS[name]}
+    if name == "langson":
+        secret_files["so-khcn"] = str(push_secret)
+    sections: dict[str, Mapping[str, object]] = {
+        "gateway": {
+            "code": code,
+            "name": title,
+            "first_levels": first_levels,
+            **({"default_route": above} if above else {}),
+            "data": "data",
+        },
+        "web": {"host": "127.0.0.1", "port": ports[name], "threads": 8, "rate_limit": "100000 per minute"},
+        "signing": {"anchors": ["../ca.crt"]},
+        "delivery": {"poll_seconds": 0.2, "wait_factor": 0.02, "connect_timeout_seconds": 2, "per_endpoint": 4},
+        **{f"secrets.{secret}": {"file": file} for secret, file in secret_files.items()},
+    }
+    config = folder / name / "gateway.toml"
+    write_new(config, settings_toml(sections))
+    return config
+
+
+def _complete(
+    name: str,
+    *,
+    agencies: Sequence[Agency],
+    catalogue: Sequence[Agency],
+    signers: Mapping[str, SigningKey],
+    gateways: Mapping[str, str],
+    ports: Mapping[str, int],
+) -> list[Agency]:
+    """The directory of one gateway, with ports and certificates put in."""
+    vouchers = {
+        # Who hands over → certificates of the gateways whose signatures it brings. The national axis brings
+        # packages that the other province's gateway signed for senders without a signature of their own.
+        "national": {LANG_SON: ["langson"], LAO_CAI: ["laocai"]},
+        "langson": {NATIONAL: ["national", "laocai"]},
+        "laocai": {NATIONAL: ["national", "langson"]},
+    }[name]
+    pems: dict[AgencyCode, list[tuple[str, str]]] = {
+        code: [("gateway", gateways[gateway]) for gateway in names] for code, names in vouchers.items()
+    }
+    for signer, key in signers.items():
+        pem = certificates_to_pem([key.certificate]).decode()
+        pems.setdefault(SIGNERS[signer][0], []).append(("agency", pem))
+    return [
+        replace(
+            agency,
+            endpoint=_reachable(agency.endpoint, ports),
+            certificates=tuple(register_certificate(pem, role=role) for role, pem in pems.get(agency.code, ())),
+        )
+        for agency in [*agencies, *_strangers(name, agencies, catalogue)]
+    ]
+
+
+def _strangers(name: str, agencies: Sequence[Agency], catalogue: Sequence[Agency]) -> Iterator[Agency]:
+    """Agencies of elsewhere that sign: their certificates must be known where their packages arrive."""
+    known = {agency.code for agency in agencies}
+    if name != "national":
+        for agency in catalogue:
+            if agency.code in (LANG_SON, DEPARTMENT, LAO_CAI, GOVERNMENT_OFFICE) and agency.code not in known:
+                yield replace(agency, endpoint=None)
+
+
+def _reachable(endpoint: Endpoint | None, ports: Mapping[str, int]) -> Endpoint | None:
+    if endpoint is None or endpoint.url is None:
+        return endpoint
+    port = ports["receiver" if endpoint.channel is Channel.PUSH else str(endpoint.credential)]
+    return replace(endpoint, url=f"http://127.0.0.1:{port}{urlsplit(endpoint.url).path}")
+
+
+def _issue_keys(
+    folder: Path, name: str, settings: Settings, agencies: Iterable[Agency], now: datetime
+) -> dict[AgencyCode, str]:
+    """A key for every agency that has an endpoint: whoever is reached may also send."""
+    engine = open_engine(settings.ledger_url)
+    try:
+        ledger = Ledger(engine)
+        tokens = {
+            agency.code: make_key(ledger, agency.code, now=now, by="demo", label="demo").token
+            for agency in agencies
+            if agency.endpoint is not None
+        }
+    finally:
+        engine.dispose()
+    for code, token in tokens.items():
+        write_secret(folder / name / f"{code}.apikey", (token + "\n").encode())
+    return tokens
+
+
+def _exchange_keys(gateways: Mapping[str, DemoGateway]) -> None:
+    """Each gateway gets the key that its peer has issued to it."""
+    for name, gateway in gateways.items():
+        code = GATEWAYS[name][0]
+        for peer in _PEERS[name]:
+            write_secret(gateway.config.with_name(f"{peer}.key"), (gateways[peer].keys[code] + "\n").encode())

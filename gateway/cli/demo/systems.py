@@ -1,0 +1,227 @@
+"""
+The agencies' systems: they collect, store, report, each in a thread of its own, as eOffice software does.
+
+What they got is kept: whether every status is back at its sender is asked of them, not of the gateways.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway.delivery.agency import AgencyClient, AgencySettings
+from gateway.edxml import Limits, Package, read_unverified, write_status
+from gateway.errors import GatewayError
+from gateway.model import AgencyCode, Envelope, Organization, PackageKind, ResponseFor, StatusCode, StatusReport
+from gateway.signing.keys import SigningKey
+from gateway.signing.sign import sign_package
+
+PROGRESS = (StatusCode.REGISTERED, StatusCode.PROCESSING, StatusCode.DONE)
+"""What a receiver reports after it has taken a document."""
+
+
+@dataclass(frozen=True)
+class Got:
+    """One package that reached an agency's system."""
+
+    holder: AgencyCode
+    """Whose system."""
+    kind: PackageKind
+    sender: AgencyCode
+    """As written."""
+    document_id: str | None
+    """Of the document, or of the one that a status is about."""
+    status: str | None
+    recipients: frozenset[AgencyCode]
+    """As written; of a status, whom it is for."""
+    files: frozenset[str]
+    """SHA-256 of the attachments."""
+
+
+class Post:
+    """Everything that the systems got, from all their threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._got: list[Got] = []
+        self.problems: list[str] = []
+
+    def add(self, got: Got) -> None:
+        """Note one."""
+        with self._lock:
+            self._got.append(got)
+
+    def problem(self, text: str) -> None:
+        """Note what went wrong; the systems try again by themselves."""
+        with self._lock:
+            self.problems.append(text)
+
+    def all(self) -> list[Got]:
+        """Until now."""
+        with self._lock:
+            return list(self._got)
+
+
+def got_from(raw: Path, holder: AgencyCode) -> Got:
+    """Read what was stored."""
+    with (
+        tempfile.TemporaryDirectory(prefix="demo-") as spool,
+        read_unverified(raw, limits=Limits(), spool=Path(spool)) as package,
+    ):
+        return _got(package, holder)
+
+
+def _got(package: Package, holder: AgencyCode) -> Got:
+    envelope = package.envelope
+    about = envelope.responses[0] if envelope.status else None
+    return Got(
+        holder=holder,
+        kind=envelope.kind,
+        sender=envelope.sender.code,
+        document_id=about.document_id if about else envelope.document_id,
+        status=envelope.status.code.value if envelope.status else None,
+        recipients=frozenset([about.code] if about and about.code else [o.code for o in envelope.recipients]),
+        files=frozenset(a.sha256 for a in package.attachments),
+    )
+
+
+class System(threading.Thread):
+    """One agency's system: looks for mail until told to stop."""
+
+    def __init__(self, holder: AgencyCode, post: Post, folder: Path, stop: threading.Event, *, pause: float) -> None:
+        super().__init__(name=f"system-{holder}", daemon=True)
+        self.holder = holder
+        self.post = post
+        self.folder = folder
+        self._stopping = stop
+        self._pause = pause
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self) -> None:
+        """Look, and look again."""
+        while not self._stopping.is_set():
+            try:
+                self.look()
+            except GatewayError as error:
+                self.post.problem(f"{self.holder}: {error.code}: {error.detail}")
+            self._stopping.wait(self._pause)
+
+    def look(self) -> None:
+        """Take what is there."""
+        raise NotImplementedError
+
+
+class MailboxSystem(System):
+    """Collects from a mailbox over ``/api/v1`` and reports in JSON."""
+
+    def __init__(
+        self,
+        holder: AgencyCode,
+        post: Post,
+        folder: Path,
+        stop: threading.Event,
+        *,
+        url: str,
+        key: str,
+        refuses: Mapping[AgencyCode, str],
+        pause: float = 0.3,
+    ) -> None:
+        """
+        :param refuses: recipient → reason: what comes for it is refused with 02.
+        """
+        super().__init__(holder, post, folder, stop, pause=pause)
+        self._client = AgencyClient(AgencySettings(url=url, key=key))
+        self._refuses = refuses
+
+    def look(self) -> None:
+        """Lock, fetch, store, acknowledge, report."""
+        for item in self._client.inbox(limit=200)["items"]:
+            if self._stopping.is_set():
+                return
+            if not item["locked"]:
+                self._take(item["delivery"], AgencyCode(item["recipient"]), item["document"]["id"])
+
+    def _take(self, delivery: str, recipient: AgencyCode, document: str) -> None:
+        token = self._client.lock(delivery)["token"]
+        reason = self._refuses.get(recipient)
+        if reason is not None:
+            self._client.refuse(delivery, token, reason=reason)
+            return
+        path = self.folder / f"{delivery}.edxml"
+        with path.open("wb") as file:
+            self._client.fetch(delivery, file)
+        got = got_from(path, self.holder)
+        self.post.add(got)
+        self._client.acknowledge(delivery, token)
+        if got.kind is PackageKind.DOCUMENT:
+            for code in PROGRESS:
+                self._client.report_status(document, code.value, agency=recipient)
+
+
+class PushedSystem(System):
+    """Takes what its receiver process has stored, and reports in signed status packages."""
+
+    def __init__(
+        self,
+        holder: AgencyCode,
+        post: Post,
+        folder: Path,
+        stop: threading.Event,
+        *,
+        url: str,
+        key: str,
+        signing: SigningKey,
+        name: str,
+        codes: Sequence[AgencyCode],
+        clock: Callable[[], datetime],
+        pause: float = 0.3,
+    ) -> None:
+        """
+        :param codes: every code that it answers to: it reports under the one that the sender wrote.
+        """
+        super().__init__(holder, post, folder, stop, pause=pause)
+        self._client = AgencyClient(AgencySettings(url=url, key=key))
+        self._signing = signing
+        self._name = name
+        self._codes = frozenset(codes)
+        self._clock = clock
+        self._done: set[str] = set()
+
+    def look(self) -> None:
+        """Read what came, report on documents."""
+        for path in sorted(self.folder.glob("*.edxml")):
+            if path.name in self._done:
+                continue
+            got = got_from(path, self.holder)
+            if got.kind is PackageKind.DOCUMENT:
+                self._report(path, got)
+            self.post.add(got)
+            self._done.add(path.name)
+
+    def _report(self, path: Path, got: Got) -> None:
+        with (
+            tempfile.TemporaryDirectory(prefix="demo-") as spool,
+            read_unverified(path, limits=Limits(), spool=Path(spool)) as package,
+        ):
+            envelope = package.envelope
+        written = next((code for code in got.recipients if code in self._codes), self.holder)
+        for code in PROGRESS:
+            status = Envelope(
+                sender=Organization(code=written, name=self._name),
+                responses=(
+                    ResponseFor(
+                        code=got.sender,
+                        number=envelope.number.text,
+                        document_id=envelope.document_id,
+                        issued_on=envelope.issued_on,
+                    ),
+                ),
+                status=StatusReport(code=code, reported_at=self._clock()),
+            )
+            report = path.with_suffix(f".{code.value}.status")
+            report.write_bytes(sign_package(write_status(status), self._signing))
+            self._client.post_document(report)
