@@ -103,6 +103,8 @@ class LimitsSection(_Section):
     unpacked_ratio: int | None = None
     recipients: int | None = None
     stream_above: int | None = None
+    tag_bytes: int | None = None
+    skeleton_bytes: int | None = None
 
 
 class SigningSection(_Section):

@@ -56,8 +56,6 @@ HOME: dict[str, set[str]] = {  # library -> the parts that it may be imported in
     "requests": {"delivery"},
     "urllib3": {"delivery"},
     "flask": {"api", "console"},
-    "flask_babel": {"api", "console"},
-    "flask_limiter": {"api", "console"},
     "flask_login": {"api", "console"},
     "flask_openapi3": {"api", "console"},
     "flask_wtf": {"api", "console"},

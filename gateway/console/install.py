@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, redirect, url_for
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers.response import Response
 
 from gateway.console import agencies, document, failures, log, refusals, replay, session
 from gateway.console.access import Doorkeeper, guard, make_login_manager
@@ -50,6 +51,12 @@ def install(app: Flask, parts: ConsoleParts) -> None:
     # read the session, and so vary on the cookie, in the API as well.
     app.login_manager = make_login_manager()  # type: ignore[attr-defined]  # flask-login looks for it there
     app.register_blueprint(pages)
+    app.add_url_rule("/", "home", _home)
+
+
+def _home() -> Response:
+    """Who types the bare address is a person."""
+    return redirect(url_for("console.log"))
 
 
 pages.before_request(guard)
