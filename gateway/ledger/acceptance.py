@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, union
+from sqlalchemy import Connection, Row, bindparam, insert, select, text, union
 
 from gateway.ledger import statuses
 from gateway.ledger.actions import Action
 from gateway.ledger.identity import stored, stored_all
 from gateway.ledger.records import Accepted, Duplicate, NewDelivery, NewDocument, NewEvent, NewStatus, Reply
-from gateway.ledger.statements import event, insert_new, lock_names, record
+from gateway.ledger.statements import event, lock_names, record
 from gateway.ledger.states import HOLDS_BACK
-from gateway.ledger.tables import deliveries, delivery_blocks, document_targets, documents, payloads
+from gateway.ledger.tables import deliveries, delivery_blocks, document_targets, documents
 from gateway.model import BusinessType, DeliveryState, PackageKind, fold
 
 
@@ -39,8 +39,10 @@ def accept(
     lock_names(connection, names_touched(document, status))
     if status is not None and (known := statuses.find_report(connection, status)) is not None:
         return _repeated(connection, document, _document(connection, known), new_deliveries)
-    if not insert_new(connection, documents, _UNIQUE, _document_values(document)):
-        return _known(connection, document, new_deliveries)
+    existing = connection.execute(_EXISTING, _identity_values(document)).one_or_none()
+    if existing is not None:
+        return _known(connection, document, existing, new_deliveries)
+    connection.execute(_INSERT_DOCUMENT, _document_values(document))
     _insert_payloads(connection, document)
     _insert_targets(connection, document)
     rows = [event(document.received_at, Action.DOCUMENT_ACCEPTED, document=document.id, **_facts(document))]
@@ -77,22 +79,34 @@ def lock_reply(connection: Connection, reply: Reply | None) -> None:
 
 _FIRST = (documents.c.id, documents.c.sha256, documents.c.receipt, documents.c.received_at)
 
-_UNIQUE = ("sender", "identity", "business_type", "revision", "kind")
+# Nobody else inserts between this question and the insertion: SQLite has one writer, and on
+# PostgreSQL the names are locked. The unique constraint stands behind both.
+_IDENTITY = ("sender", "identity", "business_type", "revision", "kind")
+_EXISTING = select(*_FIRST).where(*(documents.c[name] == bindparam(name) for name in _IDENTITY))
+
+_INSERT_DOCUMENT = insert(documents)
+_INSERT_DELIVERY = insert(deliveries)
+
+# As text, because SQLAlchemy compiles its own "on conflict" anew each time, which costs more than the insertion.
+_INSERT_PAYLOAD = text(
+    "INSERT INTO payloads (sha256, size, content) VALUES (:sha256, :size, :content) ON CONFLICT (sha256) DO NOTHING"
+)
+
+
+def _identity_values(document: NewDocument) -> dict[str, Any]:
+    return {
+        "sender": document.sender,
+        "identity": stored(document.identity),
+        "business_type": document.business_type,
+        "revision": document.revision,
+        "kind": document.kind,
+    }
 
 
 def _known(
-    connection: Connection, document: NewDocument, new_deliveries: Sequence[NewDelivery]
+    connection: Connection, document: NewDocument, existing: Row[Any], new_deliveries: Sequence[NewDelivery]
 ) -> Duplicate | Conflict:
     """What it means that the identity is taken."""
-    existing = connection.execute(
-        select(*_FIRST).where(
-            documents.c.sender == document.sender,
-            documents.c.identity == stored(document.identity),
-            documents.c.business_type == document.business_type,
-            documents.c.revision == document.revision,
-            documents.c.kind == document.kind,
-        )
-    ).one()
     if existing.sha256 == document.sha256:
         return _repeated(connection, document, existing, new_deliveries)
     conflict = event(
@@ -134,12 +148,8 @@ def _repeated(
 
 def _document_values(document: NewDocument) -> dict[str, Any]:
     return {
+        **_identity_values(document),
         "id": document.id,
-        "kind": document.kind,
-        "sender": document.sender,
-        "identity": stored(document.identity),
-        "business_type": document.business_type,
-        "revision": document.revision,
         "received_at": document.received_at,
         "folded": folded(
             document.subject,
@@ -202,7 +212,7 @@ def _insert_payloads(connection: Connection, document: NewDocument) -> None:
     if document.forward_sha256 is not None:
         packages.append((document.forward_sha256, document.forward_size or 0, document.forward_payload))
     for sha256, size, content in packages:
-        insert_new(connection, payloads, ("sha256",), {"sha256": sha256, "size": size, "content": content})
+        connection.execute(_INSERT_PAYLOAD, {"sha256": sha256, "size": size, "content": content})
 
 
 def _insert_targets(connection: Connection, document: NewDocument) -> None:
@@ -225,7 +235,7 @@ def _insert_deliveries(
     ahead = _ahead(connection, document_id, document, [d.recipient for d in new_deliveries])
     shared = {"document": document_id, "accepted_at": accepted_at, **_of_document(document)}
     rows = [shared | _delivery_values(d, len(ahead.get(d.recipient, ()))) for d in new_deliveries]
-    connection.execute(insert(deliveries), rows)
+    connection.execute(_INSERT_DELIVERY, rows)
     blocks = [
         {"delivery": d.id, "blocked_by": blocker} for d in new_deliveries for blocker in ahead.get(d.recipient, ())
     ]

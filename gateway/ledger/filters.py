@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.sql.util import ClauseAdapter
 
 from gateway.errors import RequestError
@@ -32,54 +33,68 @@ def words(text: str | None) -> list[str]:
     return fold((text or "").replace("\0", " ")).split()[:MOST_WORDS]
 
 
-def delivery_conditions(filters: Filter) -> list[Condition]:
-    """All conditions, for deliveries joined with their documents."""
-    return [*_delivery_common(filters), or_(*delivery_alternatives(filters))]
+@dataclass(frozen=True)
+class Way:
+    """One of the ways in which a row can be meant by a filter; each is served by an index of its own."""
+
+    condition: Condition
+    on_delivery: bool
+    """Whether the index is one on deliveries; their ``accepted_at`` is their document's ``received_at``."""
 
 
-def delivery_page_conditions(filters: Filter) -> tuple[list[Condition], list[Condition]]:
-    """What every row must meet, and alternatives of which it must meet one, each served by an index of its own."""
-    return _delivery_common(filters), delivery_alternatives(filters)
+def ways(filters: Filter, *, on_delivery: bool) -> list[Way]:
+    """
+    The ways of the most telling member of a filter; a row has to be met by one of them.
 
-
-def delivery_alternatives(filters: Filter) -> list[Condition]:
-    """The ways in which a row can concern the agency asked for."""
+    :param on_delivery: which table to go by when no member tells.
+    """
     if filters.agency is not None:
-        return [deliveries.c.sender == filters.agency, deliveries.c.recipient == filters.agency]
-    return [true()] if filters.visible_to is None else _visible_deliveries(filters.visible_to)
+        return _concerning(filters.agency)
+    if filters.visible_to is not None:
+        return _visible(filters.visible_to)
+    if filters.sender is not None:
+        return [Way(documents.c.sender == filters.sender, on_delivery=False)]
+    if filters.recipient is not None:
+        return [Way(deliveries.c.recipient == filters.recipient, on_delivery=True)]
+    if filters.states:
+        return [Way(deliveries.c.state == state, on_delivery=True) for state in sorted(filters.states)]
+    return [Way(true(), on_delivery=on_delivery)]
 
 
-def _visible_deliveries(agency: AgencyCode) -> list[Condition]:
+def _concerning(agency: AgencyCode) -> list[Way]:
     return [
-        deliveries.c.sender == agency,
-        deliveries.c.recipient == agency,
-        deliveries.c.via == agency,
-        documents.c.received_from == agency,
+        Way(documents.c.sender == agency, on_delivery=False),
+        Way(deliveries.c.recipient == agency, on_delivery=True),
     ]
 
 
-def _delivery_common(filters: Filter) -> list[Condition]:
-    conditions = _times(filters, deliveries.c.accepted_at) + _of_delivery(filters) + _of_document(filters)
-    if filters.sender is not None:
-        conditions.append(deliveries.c.sender == filters.sender)
+def _visible(agency: AgencyCode) -> list[Way]:
+    # Mostly the sender hands over and the recipient is the endpoint itself; the indexes hold the exceptions only.
+    return [
+        *_concerning(agency),
+        Way(
+            and_(documents.c.received_from == agency, documents.c.received_from != documents.c.sender),
+            on_delivery=False,
+        ),
+        Way(and_(deliveries.c.via == agency, deliveries.c.via != deliveries.c.recipient), on_delivery=True),
+    ]
+
+
+def delivery_conditions(filters: Filter) -> list[Condition]:
+    """What a delivery, joined with its document, must meet besides one of the ways and the times."""
+    conditions = _of_delivery(filters) + _of_document(filters)
     if filters.kind is not None:
         conditions.append(deliveries.c.kind == filters.kind)
     if filters.agency is not None and filters.visible_to is not None:
-        conditions.append(or_(*_visible_deliveries(filters.visible_to)))
+        conditions.append(or_(*(way.condition for way in _visible(filters.visible_to))))
     for word in words(filters.text):
         conditions.append(or_(_has(documents.c.folded, word), _has(deliveries.c.folded, word)))
     return conditions
 
 
-def document_page_conditions(filters: Filter) -> tuple[list[Condition], list[tuple[bool, Condition]]]:
-    """
-    As ``delivery_page_conditions``, for documents.
-
-    :return: the flag of an alternative says that it is about a delivery of the document, to be joined.
-    """
-    conditions = _times(filters, documents.c.received_at) + _of_document(filters)
-    if filters.sender is not None:
-        conditions.append(documents.c.sender == filters.sender)
+def document_conditions(filters: Filter) -> list[Condition]:
+    """What a document must meet besides one of the ways and the times; of its deliveries, some one must."""
+    conditions = _of_document(filters)
     if filters.kind is not None:
         conditions.append(documents.c.kind == filters.kind)
     if of_one := _of_delivery(filters):
@@ -88,26 +103,13 @@ def document_page_conditions(filters: Filter) -> tuple[list[Condition], list[tup
         conditions.append(visible_to(filters.visible_to))
     for word in words(filters.text):
         conditions.append(or_(_has(documents.c.folded, word), _some_delivery(_has(deliveries.c.folded, word))))
-    if filters.agency is not None:
-        return conditions, [
-            (False, documents.c.sender == filters.agency),
-            (True, deliveries.c.recipient == filters.agency),
-        ]
-    return conditions, [(False, true())] if filters.visible_to is None else _visible_documents(filters.visible_to)
-
-
-def _visible_documents(agency: AgencyCode) -> list[tuple[bool, Condition]]:
-    return [
-        (False, documents.c.sender == agency),
-        (False, documents.c.received_from == agency),
-        (True, deliveries.c.recipient == agency),
-        (True, deliveries.c.via == agency),
-    ]
+    return conditions
 
 
 def visible_to(agency: AgencyCode) -> Condition:
     """Whether a document is this agency's to see, as one condition."""
-    return or_(*(_some_delivery(c) if on_delivery else c for on_delivery, c in _visible_documents(agency)))
+    mine = or_(deliveries.c.recipient == agency, deliveries.c.via == agency)
+    return or_(documents.c.sender == agency, documents.c.received_from == agency, _some_delivery(mine))
 
 
 def _some_delivery(*conditions: Condition) -> Condition:
@@ -117,7 +119,8 @@ def _some_delivery(*conditions: Condition) -> Condition:
     return select(one.c.id).where(one.c.document == documents.c.id, *adapted).correlate(documents).exists()
 
 
-def _times(filters: Filter, accepted_at: ColumnElement[datetime]) -> list[Condition]:
+def within_times(filters: Filter, accepted_at: ColumnElement[datetime]) -> list[Condition]:
+    """The bounds in time, on the column that a list goes by."""
     conditions: list[Condition] = []
     if filters.since is not None:
         conditions.append(accepted_at >= filters.since)
@@ -127,10 +130,13 @@ def _times(filters: Filter, accepted_at: ColumnElement[datetime]) -> list[Condit
 
 
 def _of_document(filters: Filter) -> list[Condition]:
-    if filters.identity is None:
-        return []
-    name = stored(filters.identity)
-    return [or_(documents.c.identity == name, documents.c.alias == name)]
+    conditions: list[Condition] = []
+    if filters.sender is not None:
+        conditions.append(documents.c.sender == filters.sender)
+    if filters.identity is not None:
+        name = stored(filters.identity)
+        conditions.append(or_(documents.c.identity == name, documents.c.alias == name))
+    return conditions
 
 
 def _of_delivery(filters: Filter) -> list[Condition]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, literal, select, update
+from sqlalchemy import Connection, Row, case, literal, or_, select, update
 
 from gateway.errors import NotFound, ReasonRequired, TransitionForbidden
 from gateway.ledger import settling
 from gateway.ledger.actions import Action
-from gateway.ledger.filters import delivery_conditions
+from gateway.ledger.filters import delivery_conditions, ways, within_times
 from gateway.ledger.records import Filter
 from gateway.ledger.statements import chunks, event, record
 from gateway.ledger.states import DeliveryEvent, next_state, states_that
@@ -105,6 +105,8 @@ def _replayable(connection: Connection, filters: Filter, limit: int) -> list[Row
             .where(
                 deliveries.c.state.in_(states_that(DeliveryEvent.REPLAY)),
                 *delivery_conditions(filters),
+                *within_times(filters, deliveries.c.accepted_at),
+                or_(*(way.condition for way in ways(filters, on_delivery=True))),
             )
             .order_by(deliveries.c.id)
             .limit(limit)

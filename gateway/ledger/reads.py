@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, text, union
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, func, or_, select, text, union
 
 from gateway.ledger.filters import (
     bounded,
     decode_cursor,
-    delivery_page_conditions,
-    document_page_conditions,
+    delivery_conditions,
+    document_conditions,
     encode_cursor,
     moment_cursor,
     visible_to,
+    ways,
+    within_times,
 )
 from gateway.ledger.identity import stored
 from gateway.ledger.records import (
@@ -195,60 +197,68 @@ def read_events(connection: Connection, *, after: int, limit: int) -> list[Event
 
 def search(connection: Connection, filters: Filter, *, limit: int, cursor: str | None) -> Page[LogRow]:
     """The routing log, newest first."""
-    common, alternatives = delivery_page_conditions(filters)
-    position = _older(deliveries.c.accepted_at, deliveries.c.id, cursor)
-    base = select(deliveries.c.id, deliveries.c.accepted_at.label("at")).join_from(deliveries, documents)
-    branches = [base.where(*common, *position, alternative) for alternative in alternatives]
-    found, following = _page(connection, branches, deliveries.c.accepted_at, deliveries.c.id, limit)
+    base = select(deliveries.c.id).join_from(deliveries, documents).where(*delivery_conditions(filters))
+    branches = [
+        _newest(
+            base.where(way.condition),
+            filters,
+            deliveries.c.accepted_at if way.on_delivery else documents.c.received_at,
+            deliveries.c.id,
+            limit=limit,
+            cursor=cursor,
+        )
+        for way in ways(filters, on_delivery=True)
+    ]
+    found, following = _merged(connection, branches, limit)
     rows = {log.delivery.id: log for log in map(_log_row, connection.execute(_LOG.where(deliveries.c.id.in_(found))))}
     return Page(rows=tuple(rows[i] for i in found), next=following)
 
 
 def list_documents(connection: Connection, filters: Filter, *, limit: int, cursor: str | None) -> Page[DocumentSummary]:
     """The accepted packages, newest first."""
-    common, alternatives = document_page_conditions(filters)
-    position = _older(documents.c.received_at, documents.c.id, cursor)
-    base = select(documents.c.id, documents.c.received_at.label("at"))
+    conditions = document_conditions(filters)
     branches = []
-    for on_delivery, alternative in alternatives:
-        branch = base.where(*common, *position, alternative)
-        if on_delivery:
-            # Both times are the same; naming the delivery's lets its index begin at the cursor.
-            branch = branch.join_from(documents, deliveries).where(
-                *_older(deliveries.c.accepted_at, deliveries.c.document, cursor)
-            )
-        branches.append(branch.distinct())
-    found, following = _page(connection, branches, documents.c.received_at, documents.c.id, limit)
+    for way in ways(filters, on_delivery=False):
+        at, row_id = documents.c.received_at, documents.c.id
+        branch = select(row_id).where(*conditions, way.condition)
+        if way.on_delivery:
+            at, row_id = deliveries.c.accepted_at, deliveries.c.document
+            # One document may have several deliveries through one endpoint.
+            branch = select(row_id).join_from(deliveries, documents).where(*conditions, way.condition).distinct()
+        branches.append(_newest(branch, filters, at, row_id, limit=limit, cursor=cursor))
+    found, following = _merged(connection, branches, limit)
     statement = select(*_SUMMARY).where(documents.c.id.in_(found))
     rows = {row.id: row for row in map(_summary_row, connection.execute(statement))}
     return Page(rows=tuple(rows[i] for i in found), next=following)
 
 
-def _older(at: ColumnElement[datetime], row_id: ColumnElement[str], cursor: str | None) -> list[ColumnElement[bool]]:
-    if cursor is None:
-        return []
-    moment, last = moment_cursor(cursor)
-    # The first condition follows from the second; it is what an index on the time alone can use.
-    return [at <= moment, or_(at < moment, and_(at == moment, row_id < last))]
-
-
-def _page(
-    connection: Connection,
-    branches: Sequence[Select[Any]],
+def _newest(
+    branch: Select[Any],
+    filters: Filter,
     at: ColumnElement[datetime],
     row_id: ColumnElement[str],
+    *,
     limit: int,
-) -> tuple[list[str], str | None]:
+    cursor: str | None,
+) -> Subquery:
+    """The newest of a branch after the cursor: as many as the page needs, and one to know whether there are more."""
+    branch = branch.add_columns(at.label("at")).where(*within_times(filters, at))
+    if cursor is not None:
+        moment, last = moment_cursor(cursor)
+        # The first condition follows from the second; it is what an index on the time can use.
+        branch = branch.where(at <= moment, or_(at < moment, and_(at == moment, row_id < last)))
+    return branch.order_by(at.desc(), row_id.desc()).limit(bounded(limit) + 1).subquery()
+
+
+def _merged(connection: Connection, branches: Sequence[Subquery], limit: int) -> tuple[list[str], str | None]:
     """The newest ids of all branches together, and the cursor of what follows."""
-    wanted = bounded(limit) + 1
-    limited = [branch.order_by(at.desc(), row_id.desc()).limit(wanted).subquery() for branch in branches]
-    merged = union(*(select(part.c.id, part.c.at) for part in limited)).subquery()
-    statement = select(merged.c.id, merged.c.at).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(wanted)
-    rows = connection.execute(statement).all()
-    if len(rows) < wanted:
-        return [row.id for row in rows], None
-    last = rows[limit - 1]
-    return [row.id for row in rows[:limit]], encode_cursor(last.at.isoformat(), last.id)
+    merged = union(*(select(part) for part in branches)).subquery()
+    row_id, at = merged.c
+    rows = connection.execute(select(row_id, at).order_by(at.desc(), row_id.desc()).limit(limit + 1)).all()
+    if len(rows) <= limit:
+        return [row[0] for row in rows], None
+    last_id, last_at = rows[limit - 1]
+    return [row[0] for row in rows[:limit]], encode_cursor(last_at.isoformat(), last_id)
 
 
 def inbox(connection: Connection, via: AgencyCode, *, limit: int, after: str | None) -> Page[LogRow]:

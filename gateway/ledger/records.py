@@ -536,8 +536,9 @@ class Filter:
     """Accepted before."""
     text: str | None = None
     """Words, accents and case ignored, all of which must occur in subject, number, id, or a name or code of
-    sender or recipient."""
+    sender or recipient. Reads whatever the other members leave."""
     identity: str | None = None
+    """Or alias; quick together with the sender."""
 
 
 EVERYTHING = Filter()

@@ -77,7 +77,10 @@ def event(
     }
 
 
+_APPEND = insert(events)
+
+
 def record(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append to the event log; the only way in which it changes."""
     if rows:
-        connection.execute(insert(events), [dict(row) for row in rows])
+        connection.execute(_APPEND, [dict(row) for row in rows])

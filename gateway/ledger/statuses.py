@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, text, update
 
 from gateway.ledger import settling
 from gateway.ledger.actions import Action
@@ -14,7 +14,7 @@ from gateway.ledger.identity import stored, stored_all
 from gateway.ledger.records import NewDocument, NewStatus, StatusEffect
 from gateway.ledger.statements import event, record
 from gateway.ledger.states import TRANSITIONS, DeliveryEvent, judge_status
-from gateway.ledger.tables import deliveries, documents, statuses
+from gateway.ledger.tables import PARKED, deliveries, documents, statuses
 from gateway.model import DeliveryState, PackageKind, StatusCode
 
 
@@ -72,20 +72,26 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
     return effect
 
 
+_PARKED = (
+    select(statuses)
+    .where(
+        text(PARKED),
+        statuses.c.about_sender == bindparam("sender"),
+        or_(
+            statuses.c.about_identity.in_(bindparam("names", expanding=True)),
+            statuses.c.about_alias.in_(bindparam("names", expanding=True)),
+        ),
+    )
+    .order_by(statuses.c.received_at, statuses.c.id)
+)
+
+
 def apply_parked(connection: Connection, document: NewDocument) -> None:
     """Let the statuses that came before this document take effect, in the order in which they came."""
     if document.kind is not PackageKind.DOCUMENT:
         return
     names = stored_all((document.identity, document.alias))
-    waiting = connection.execute(
-        select(statuses)
-        .where(
-            statuses.c.document.is_(None),
-            statuses.c.about_sender == document.sender,
-            or_(statuses.c.about_identity.in_(names), statuses.c.about_alias.in_(names)),
-        )
-        .order_by(statuses.c.received_at, statuses.c.id)
-    ).all()
+    waiting = connection.execute(_PARKED, {"sender": document.sender, "names": names}).all()
     at = document.received_at
     for row in waiting:
         about = stored_all((row.about_identity, row.about_alias))

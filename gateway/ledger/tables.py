@@ -64,6 +64,19 @@ on the state and prefer the index on that.
 IN_MAILBOX = f"CASE WHEN {_OPEN} AND channel = 'mailbox' THEN 1 ELSE 0 END = 1"
 """What receivers choose from."""
 
+PARKED = "document IS NULL"
+"""Statuses whose document is not known yet."""
+
+_HANDED_OVER = "received_from <> sender"
+"""Documents that came with another agency's credential than the sender's."""
+
+_INDIRECT = "via <> recipient"
+"""Deliveries through an endpoint that is not the recipient's own."""
+
+
+def _partial(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 def _code(name: str, *, nullable: bool = False, **options: Any) -> Column[AgencyCode]:
     return Column(name, Named(AgencyCode), nullable=nullable, **options)
@@ -104,10 +117,10 @@ documents = Table(
     Column("receipt", Text, nullable=False),
     Column("seal", LargeBinary, nullable=False),
     UniqueConstraint("sender", "identity", "business_type", "revision", "kind", name="uq_documents_identity"),
-    Index(None, "sender", "alias", sqlite_where=text("alias IS NOT NULL"), postgresql_where=text("alias IS NOT NULL")),
+    Index(None, "sender", "alias", **_partial("alias IS NOT NULL")),
     Index(None, "received_at"),
     Index(None, "sender", "received_at"),
-    Index(None, "received_from", "received_at"),
+    Index(None, "received_from", "received_at", **_partial(_HANDED_OVER)),
 )
 
 payloads = Table(
@@ -160,14 +173,11 @@ deliveries = Table(
     _code("redirected_from", nullable=True),
     Column("folded", Text, nullable=False),
     UniqueConstraint("document", "recipient"),
-    Index("ix_deliveries_due", "lane", "via", "due_at", "id", sqlite_where=text(DUE), postgresql_where=text(DUE)),
-    Index(
-        "ix_deliveries_mailbox", "via", "lane", "id", sqlite_where=text(IN_MAILBOX), postgresql_where=text(IN_MAILBOX)
-    ),
+    Index("ix_deliveries_due", "lane", "via", "due_at", "id", **_partial(DUE)),
+    Index("ix_deliveries_mailbox", "via", "lane", "id", **_partial(IN_MAILBOX)),
     Index(None, "accepted_at"),
     Index(None, "recipient", "accepted_at"),
-    Index(None, "sender", "accepted_at"),
-    Index(None, "via", "accepted_at"),
+    Index(None, "via", "accepted_at", **_partial(_INDIRECT)),
     Index(None, "state", "accepted_at", "kind"),
 )
 
@@ -220,15 +230,13 @@ statuses = Table(
         "ix_statuses_parked_identity",
         "about_sender",
         "about_identity",
-        sqlite_where=text("document IS NULL"),
-        postgresql_where=text("document IS NULL"),
+        **_partial(PARKED),
     ),
     Index(
         "ix_statuses_parked_alias",
         "about_sender",
         "about_alias",
-        sqlite_where=text("document IS NULL"),
-        postgresql_where=text("document IS NULL"),
+        **_partial(PARKED),
     ),
 )
 
@@ -242,7 +250,7 @@ events = Table(
     Column("delivery", Text),
     Column("actor", Text),
     Column("data", Json(dict[str, Any]), nullable=False),
-    Index(None, "document", sqlite_where=text("document IS NOT NULL"), postgresql_where=text("document IS NOT NULL")),
+    Index(None, "document", **_partial("document IS NOT NULL")),
     sqlite_autoincrement=True,  # a number is never given twice, so that a gap at the end can be seen
 )
 
@@ -263,8 +271,7 @@ refusals = Table(
         "ix_refusals_kept",
         "id",
         "kept_bytes",
-        sqlite_where=text("kept_bytes > 0"),
-        postgresql_where=text("kept_bytes > 0"),
+        **_partial("kept_bytes > 0"),
     ),
     sqlite_autoincrement=True,
 )

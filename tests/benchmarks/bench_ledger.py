@@ -38,7 +38,7 @@ _DOCUMENTS = """
 INSERT INTO documents (id, kind, sender, identity, business_type, revision, received_at, folded, sha256, size, lane,
   received_from, sender_as_written, targets, verdict, warnings, attachments, receipt, seal)
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
-SELECT 'fill-' || i, 'document', 'H37.1', 'fill-' || i, 0, '', '{when}', 'phe duyet ke hoach so ' || i, 'fill-' || i,
+SELECT 'fill-' || i, 'document', 'H37.1', 'fill-' || i, 0, '', {when}, 'phe duyet ke hoach so ' || i, 'fill-' || i,
   20000, i % 2, 'H37.1', '000.00.01.H37', '[]',
   '{{"standing": "unsigned", "reason": "signature.absent", "judged_at": "2026-11-22T05:00:00Z"}}', '[]', '[]', '{{}}',
   CAST('' AS {blob})
@@ -58,10 +58,16 @@ FROM documents
 def _fill(ledger: Ledger, count: int) -> None:
     """That many deliveries, due and waiting."""
     sqlite = ledger.engine.dialect.name == "sqlite"
-    when = (NOON - timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    hour = (NOON - timedelta(hours=1)).strftime("%Y-%m-%d %H:%M")
+    # A millisecond apart, the newest last.
+    when = (
+        f"'{hour}:' || printf('%06.3f', i / 2000.0) || '000'"
+        if sqlite
+        else f"TIMESTAMPTZ '{hour}:00+00' + i * INTERVAL '0.5 milliseconds'"
+    )
     with ledger.engine.begin() as connection:
         blob = "BLOB" if sqlite else "BYTEA"
-        connection.execute(text(_DOCUMENTS.format(count=count, when=when if sqlite else f"{when}+00", blob=blob)))
+        connection.execute(text(_DOCUMENTS.format(count=count, when=when, blob=blob)))
         connection.execute(text(_DELIVERIES.format(vias=_ENDPOINTS)))
     if sqlite:
         with closing(ledger.engine.raw_connection()) as raw:

@@ -75,7 +75,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_documents_received_at"), "documents", ["received_at"])
     op.create_index(op.f("ix_documents_sender_alias"), "documents", ["sender", "alias"], **where("alias IS NOT NULL"))
     op.create_index(op.f("ix_documents_sender_received_at"), "documents", ["sender", "received_at"])
-    op.create_index(op.f("ix_documents_received_from_received_at"), "documents", ["received_from", "received_at"])
+    op.create_index(
+        op.f("ix_documents_received_from_received_at"),
+        "documents",
+        ["received_from", "received_at"],
+        **where("received_from <> sender"),
+    )
     op.create_table(
         "endpoints",
         sa.Column("via", sa.Text(), nullable=False),
@@ -174,8 +179,9 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_due", "deliveries", ["lane", "via", "due_at", "id"], **where(DUE))
     op.create_index("ix_deliveries_mailbox", "deliveries", ["via", "lane", "id"], **where(IN_MAILBOX))
     op.create_index(op.f("ix_deliveries_recipient_accepted_at"), "deliveries", ["recipient", "accepted_at"])
-    op.create_index(op.f("ix_deliveries_sender_accepted_at"), "deliveries", ["sender", "accepted_at"])
-    op.create_index(op.f("ix_deliveries_via_accepted_at"), "deliveries", ["via", "accepted_at"])
+    op.create_index(
+        op.f("ix_deliveries_via_accepted_at"), "deliveries", ["via", "accepted_at"], **where("via <> recipient")
+    )
     op.create_index(op.f("ix_deliveries_state_accepted_at_kind"), "deliveries", ["state", "accepted_at", "kind"])
     op.create_table(
         "document_targets",
