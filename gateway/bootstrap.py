@@ -183,6 +183,23 @@ def _own_spool(shared: Path) -> OwnFolder:
         raise SettingsInvalid(f"{shared} cannot be used: {e.strerror}.", path="gateway.data") from e
 
 
+def check_settings(settings: Settings) -> None:
+    """
+    Load what settings name and only a start would otherwise try: keys, anchors, limits, secrets, agencies.
+
+    :raises SettingsInvalid, KeyUnusable, DirectoryInvalid: the first thing that is wrong.
+    """
+    _limits(settings)
+    _gateway_key(settings)
+    _session_key(settings)
+    for path in settings.signing.anchors:
+        load_certificates(settings.beside(path))
+    for name in settings.secrets:
+        settings.secret(name)
+    if settings.agencies_file.is_file():
+        load_agencies(settings.agencies_file)
+
+
 def _limits(settings: Settings) -> Limits:
     given = settings.limits.model_dump(exclude_none=True)
     known = {f.name for f in fields(Limits)}

@@ -105,9 +105,10 @@ class Shell:
             table.add_row(*(cell if isinstance(cell, RichText) else RichText(plain(cell)) for cell in row))
         console.print(table)
 
-    def console(self) -> Console:
-        """Standard output; rich keeps to NO_COLOR by itself."""
-        return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    def console(self, *, errors: bool = False) -> Console:
+        """Standard output, or standard error; rich keeps to NO_COLOR by itself."""
+        stream = sys.stderr if errors else sys.stdout
+        return Console(file=stream, width=None if stream.isatty() else _WIDE, highlight=False)
 
     def failed(self, error: GatewayError) -> None:
         """Show an error on standard error."""
