@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     func,
+    literal,
     select,
     text,
     true,
@@ -40,6 +41,7 @@ from gateway.ledger.records import (
 from gateway.ledger.statements import event, insert_new, record
 from gateway.ledger.states import DeliveryEvent, next_state
 from gateway.ledger.tables import DUE, deliveries, documents, endpoints
+from gateway.ledger.types import UtcDateTime
 from gateway.model import AgencyCode, Channel, DeliveryState, Lane, StatusCode
 
 # Claiming
@@ -53,6 +55,9 @@ class Head:
     via: AgencyCode
     channel: Channel
     due_at: datetime
+
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def _heads_statement(*, lateral: bool) -> Select[Any]:
@@ -69,9 +74,12 @@ def _heads_statement(*, lateral: bool) -> Select[Any]:
     start = select(*_of_head(first)).where(text(DUE)).order_by(*_in_index_order(first)).limit(1).subquery("start")
     walk = select(start).cte("walk", recursive=True)
     following = deliveries.alias("following")
-    # SQLite compares only the first column by the index when the second is a text column on both
-    # sides; an expression it takes as it is.
-    beyond = tuple_(following.c.lane, following.c.via) > tuple_(walk.c.lane, walk.c.via.concat(""))
+    # Beyond all that waits at this endpoint. The last time there is stands for "all": SQLite seeks to the
+    # first row that is equal and passes by all that are. The endpoint is made an expression: between two
+    # columns of text SQLite would use the index for the lane alone.
+    beyond = tuple_(following.c.lane, following.c.via, following.c.due_at) > tuple_(
+        walk.c.lane, walk.c.via.concat(""), literal(_END_OF_TIME, UtcDateTime())
+    )
     step = select(*_of_head(following)).where(text(DUE), beyond).order_by(*_in_index_order(following)).limit(1)
     if lateral:
         ahead = step.correlate(walk).lateral("ahead")

@@ -218,7 +218,7 @@ def test_the_due_and_mailbox_indexes_are_used_on_sqlite(sqlite_engine: Engine) -
     plan = _plan(sqlite_engine, "EXPLAIN QUERY PLAN ")
     sqlite_engine.dispose()
     assert plan.count("ix_deliveries_due") == 3
-    assert "(lane,via)>(?,?)" in plan  # both columns, or the walk would pass every waiting row
+    assert "(lane,via,due_at)>(?,?,?)" in plan  # with less, the walk would pass every row that waits
     assert "TEMP B-TREE" not in plan
 
 
