@@ -23,9 +23,9 @@ from gateway.edxml import Package, SignatureForm, read_unverified
 from gateway.edxml.complete import complete
 from gateway.errors import DocumentError, IncompleteUpload, InvalidPackage, SenderNotAllowed, UnknownSender
 from gateway.evidence.receipt import ReceiptFacts, make_receipt
-from gateway.evidence.seal import SealedAttachment, SealFacts, make_seal
 from gateway.exchange.identity import names_in_package, names_in_reference, targets_of
 from gateway.exchange.parts import Parts
+from gateway.exchange.proofs import prove
 from gateway.exchange.upload import Upload, spooled, upload_of
 from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewRefusal, NewStatus, new_id
 from gateway.model import (
@@ -220,30 +220,16 @@ def _new(
     identity, alias = names_in_package(envelope, package.sha256)
     document_id = new_id()
     completed = _completed(parts, upload, package, verdict, now)
-    recipients = tuple(r.recipient for r in routes)
-    facts = ReceiptFacts(
-        receipt_id=document_id,
-        gateway=parts.site.code,
-        document_id=envelope.document_id,
+    receipt, seal = prove(
+        parts,
+        document_id=document_id,
+        wire_id=envelope.document_id,
         sender=sender.code,
-        recipients=recipients,
-        sha256=package.sha256,
-        size=package.size,
-        accepted_at=now,
-        standing=verdict.standing,
-    )
-    seal = SealFacts(
-        id=document_id,
-        gateway=parts.site.code,
-        document_id=envelope.document_id,
-        sender=sender.code,
-        recipients=recipients,
-        sha256=package.sha256,
-        size=package.size,
-        attachments=tuple(SealedAttachment.of(a) for a in package.attachments),
+        recipients=[r.recipient for r in routes],
+        upload=upload,
+        attachments=package.attachments,
         verdict=verdict,
-        received_at=now,
-        sealed_at=now,
+        at=now,
     )
     return NewDocument(
         id=document_id,
@@ -274,8 +260,8 @@ def _new(
         attachments=package.attachments,
         received_at=now,
         received_from=caller.code,
-        receipt=json.dumps(make_receipt(facts, parts.key).as_json(), ensure_ascii=False),
-        seal=make_seal(seal, parts.key),
+        receipt=receipt,
+        seal=seal,
     )
 
 

@@ -7,17 +7,15 @@ They are packages like any other, signed by the gateway, and travel the same way
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 import structlog
 
 from gateway.edxml import write_status
 from gateway.errors import NotFound, NotPermitted, ReasonRequired, RoutingError
-from gateway.evidence.receipt import ReceiptFacts, make_receipt
-from gateway.evidence.seal import SealFacts, make_seal
 from gateway.exchange.accept import Answer, accept, new_status
 from gateway.exchange.parts import Parts
+from gateway.exchange.proofs import prove
 from gateway.exchange.upload import upload_of
 from gateway.ledger.records import Claim, DeliveryRow, DocumentRow, NewDelivery, NewDocument, Reply, new_id
 from gateway.model import (
@@ -85,29 +83,16 @@ def own_report(
         _log.warning("no way back", action="status.no_way_back", document=document.id, code=error.code)
         ways = ()
     document_id = new_id()
-    facts = ReceiptFacts(
-        receipt_id=document_id,
-        gateway=parts.site.code,
-        document_id=None,
+    receipt, seal = prove(
+        parts,
+        document_id=document_id,
+        wire_id=None,
         sender=reporter,
-        recipients=tuple(w.recipient for w in ways),
-        sha256=upload.sha256,
-        size=upload.size,
-        accepted_at=now,
-        standing=verdict.standing,
-    )
-    seal = SealFacts(
-        id=document_id,
-        gateway=parts.site.code,
-        document_id=None,
-        sender=reporter,
-        recipients=facts.recipients,
-        sha256=upload.sha256,
-        size=upload.size,
+        recipients=[w.recipient for w in ways],
+        upload=upload,
         attachments=(),
         verdict=verdict,
-        received_at=now,
-        sealed_at=now,
+        at=now,
     )
     package = NewDocument(
         id=document_id,
@@ -122,8 +107,8 @@ def own_report(
         verdict=verdict,
         received_at=now,
         received_from=parts.site.code,
-        receipt=json.dumps(make_receipt(facts, parts.key).as_json(), ensure_ascii=False),
-        seal=make_seal(seal, parts.key),
+        receipt=receipt,
+        seal=seal,
     )
     deliveries = tuple(
         NewDelivery(
