@@ -52,6 +52,8 @@ class RunningGateway:
     process: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
     """A worker process of its own; see ``start(worker="process")``."""
+    program: str = "gateway"
+    """The module that is run; ``tests.support.served`` is the same program with the clock of ``pki.NOW``."""
     _keys: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -101,7 +103,7 @@ class RunningGateway:
     def _spawn(self, arguments: Sequence[str], environment: Mapping[str, str] | None, log: Path) -> Any:
         with log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "gateway", "--config", str(self.config), *arguments],
+                [sys.executable, "-m", self.program, "--config", str(self.config), *arguments],
                 env=_environment(environment),
                 stdout=output,
                 stderr=subprocess.STDOUT,
