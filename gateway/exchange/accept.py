@@ -343,8 +343,7 @@ def new_status(envelope: Envelope, directory: Directory, reporter: AgencyCode, n
     receiver = _primary(directory, response.code, now) if response.code else reporter
     # A recall is reported by the document's own sender, about the copy of the receiver that it asks.
     recall = report.code is StatusCode.RECALL_ASKED
-    own = directory.get(reporter)
-    copies = tuple(a.code for a in directory.lineage(own)) if own else (reporter,)
+    copies = _copies_of(directory, reporter, now)
     return NewStatus(
         id=new_id(),
         code=report.code,
@@ -356,6 +355,21 @@ def new_status(envelope: Envelope, directory: Directory, reporter: AgencyCode, n
         about_alias=alias,
         copy_of=(receiver,) if recall else copies,
     )
+
+
+def _copies_of(directory: Directory, reporter: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
+    """
+    Whose copy a reporter may speak of, nearest first: its own, those of its heirs, those of its ancestors.
+
+    Its heirs', because a package for an abolished agency was redirected to its successor, and the
+    answer names the agency that the package named.
+    """
+    own = directory.get(reporter)
+    if own is None:
+        return (reporter,)
+    itself, *above = directory.lineage(own)
+    heirs = directory.heirs(own, at=now)
+    return tuple(dict.fromkeys(agency.code for agency in (itself, *heirs, *above)))
 
 
 def _primary(directory: Directory, code: AgencyCode, at: datetime) -> AgencyCode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ from gateway.errors import LeaseLost, NotFound, NotPermitted, ReasonRequired, St
 from gateway.exchange import lookup, mailbox, statuses
 from gateway.exchange.accept import Answer
 from gateway.ledger.records import Filter, LogRow
-from gateway.model import AgencyCode, Channel, DeliveryState, PackageKind, SignedBy, Standing, StatusCode
+from gateway.model import Agency, AgencyCode, Channel, DeliveryState, Level, PackageKind, SignedBy, Standing, StatusCode
 from tests.support import documents
-from tests.support.exchange import ABOVE, COMMUNE, DEPARTMENT, PUSHED, Site
+from tests.support.exchange import ABOVE, COMMUNE, DEPARTMENT, PROVINCE, PUSHED, Site
 
 LEASE = timedelta(minutes=5)
 
@@ -126,6 +126,23 @@ def test_nobody_touches_anothers_mailbox(site: Site) -> None:
         mailbox.lock(site.parts, row.delivery.id, caller=site.known[PUSHED], lease=LEASE)
     with pytest.raises(NotFound):
         mailbox.delivery_of(site.parts, row.delivery.id, site.known[PUSHED])
+
+
+def test_a_report_in_the_name_of_an_abolished_agency_is_about_its_successors_copy(site: Site) -> None:
+    closed = AgencyCode("000.00.24.H37")
+    site.known[closed] = Agency(
+        code=closed,
+        name="Huyện cũ",
+        level=Level.DISTRICT,
+        parent=PROVINCE,
+        valid_to=date(2025, 7, 1),
+        successors=(COMMUNE,),
+        closed_reason="thử",
+    )
+    answer = sent_to(site, closed)
+    site.accept(documents.a_status_package(StatusCode.DONE, sender=documents.an_organization(closed)), caller=COMMUNE)
+    [copy] = site.ledger.deliveries(answer.document_id)
+    assert (copy.recipient, copy.redirected_from, copy.status) == (COMMUNE, closed, StatusCode.DONE)
 
 
 # Reports in JSON
