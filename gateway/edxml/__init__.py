@@ -6,8 +6,8 @@ edXML (QCVN 102:2016/BTTTT): bytes ↔ model. No clock, no network; files only f
 
 from gateway.edxml.complete import complete
 from gateway.edxml.limits import Limits
-from gateway.edxml.package import C14N, Package, SignatureForm
-from gateway.edxml.read import read_unverified
+from gateway.edxml.package import C14N, Package, ParsedPackage, SignatureForm
+from gateway.edxml.read import parse_unverified, read_unverified
 from gateway.edxml.schema import check_emit, check_receive
 from gateway.edxml.write import kit_reference, write_document, write_document_to, write_status
 
@@ -15,11 +15,13 @@ __all__ = [
     "C14N",
     "Limits",
     "Package",
+    "ParsedPackage",
     "SignatureForm",
     "check_emit",
     "check_receive",
     "complete",
     "kit_reference",
+    "parse_unverified",
     "read_unverified",
     "write_document",
     "write_document_to",

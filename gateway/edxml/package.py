@@ -1,13 +1,17 @@
-"""A package that was read and not verified, with its contents and the digest that a signature is checked against."""
+"""A package in two steps, neither verified: parsed, so that its signature can be judged, and read."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from gateway.edxml.content import Content, Spool
+from lxml import etree
+
+from gateway.edxml.content import Base64Sink, Content, Spool
+from gateway.edxml.parser import Prolog, Tree
 from gateway.errors import MalformedPackage
 from gateway.model import Attachment, Envelope, Severity, Variant, Violation
 
@@ -37,77 +41,67 @@ Digester = Callable[[C14N, str, Sequence[str], int], bytes]
 """(canonical form, digest name, inclusive prefixes, position of the signature) → digest."""
 
 
-class Package:
-    """
-    What a package says, unverified. A context manager: leaving it removes the spooled contents.
+@dataclass(frozen=True, kw_only=True)
+class Markup:
+    """A package after the parser: the one tree that is digested, judged and read."""
 
-    Use ``read_unverified`` to get one, and ``gateway.signing.verify`` before believing it.
+    tree: Tree
+    """Of a large package the skeleton; of a small one the whole, contents included. Nobody changes it."""
+    declarations: int
+    """No more namespace declarations than this are in it."""
+    prolog: Prolog
+    has_comments: bool
+    signature_form: SignatureForm
+    signatures: int
+    sha256: str
+    size: int
+    skeleton: Callable[[], bytes]
+    digester: Digester
+    content: Callable[[etree._Element], Base64Sink]
+    """Element of an encoded content → what it decodes to."""
+    spool: Spool
+
+
+class ParsedPackage:
+    """
+    A package that was bounded and parsed, of which nothing was read: all that judging its signature takes.
+
+    A context manager: leaving it removes the spooled contents. ``parse_unverified`` makes one.
     """
 
-    def __init__(
-        self,
-        *,
-        envelope: Envelope,
-        variant: Variant,
-        attachments: Mapping[Attachment, Content],
-        order: Sequence[Attachment],
-        violations: tuple[Violation, ...],
-        sha256: str,
-        size: int,
-        skeleton: Callable[[], bytes],
-        digester: Digester,
-        signature_form: SignatureForm,
-        signatures: int,
-        namespace_well_formed: bool,
-        has_comments: bool,
-        spool: Spool,
-    ) -> None:
-        self.envelope = envelope
-        self.variant = variant
-        self.attachments = tuple(order)
-        """Those whose content could be decoded, in document order; violations tell of the others."""
-        self.violations = violations
-        """Errors first."""
-        self.sha256 = sha256
+    def __init__(self, markup: Markup) -> None:
+        self.markup = markup
+        self.sha256 = markup.sha256
         """Lower-case hex, of the raw bytes as received."""
-        self.size = size
+        self.size = markup.size
         """Raw bytes as received."""
-        self.signature_form = signature_form
-        self.signatures = signatures
+        self.signature_form = markup.signature_form
+        self.signatures = markup.signatures
         """How many ``ds:Signature`` stand in the header; more than one is for ``signing`` to judge."""
-        self.namespace_well_formed = namespace_well_formed
+        self.namespace_well_formed = markup.tree.namespace_well_formed
         """False when prefixes were undeclared and local names decided; such a package has no canonical form."""
-        self.has_comments = has_comments
-        self._contents = attachments
-        self._make_skeleton = skeleton
+        self.has_comments = markup.has_comments
         self._skeleton: bytes | None = None
-        self._digester = digester
-        self._spool = spool
 
     @property
-    def errors(self) -> tuple[Violation, ...]:
-        """What cannot be trusted; any of them refuses the package."""
-        return tuple(v for v in self.violations if v.severity is Severity.ERROR)
+    def root(self) -> etree._Element:
+        """
+        The root of the tree that was read and digested; take ``SignedInfo`` from here or from the skeleton.
 
-    @property
-    def warnings(self) -> tuple[Violation, ...]:
-        """Departures that stay with the document."""
-        return tuple(v for v in self.violations if v.severity is Severity.WARNING)
+        To be looked at, not changed. Contents of attachments may be in it or have been left out.
+        """
+        return self.markup.tree.root
 
     @property
     def skeleton(self) -> bytes:
         """
         The package with the text of its attachments emptied: UTF-8, without comments, no prolog.
 
-        It is the tree that was read and digested; take ``SignedInfo`` from here and from nowhere else.
+        It is the tree that was read and digested, written down.
         """
         if self._skeleton is None:
-            self._skeleton = self._make_skeleton()
+            self._skeleton = self.markup.skeleton()
         return self._skeleton
-
-    def open(self, attachment: Attachment) -> BinaryIO:
-        """A new reader of the unwrapped content; close it before the package."""
-        return self._contents[attachment].open()
 
     def enveloped_digest(
         self, *, c14n: C14N, digest: str, inclusive_prefixes: Sequence[str] = (), position: int = 0
@@ -126,11 +120,11 @@ class Package:
         """
         if not self.namespace_well_formed:
             raise MalformedPackage("The package uses undeclared prefixes and has no canonical form.")
-        return self._digester(c14n, digest, inclusive_prefixes, position)
+        return self.markup.digester(c14n, digest, inclusive_prefixes, position)
 
     def close(self) -> None:
         """Remove the spooled contents."""
-        self._spool.close()
+        self.markup.spool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -139,3 +133,44 @@ class Package:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Package(ParsedPackage):
+    """
+    What a package says, unverified. A context manager: leaving it removes the spooled contents.
+
+    Use ``read_unverified`` to get one, and ``gateway.signing.verify`` before believing it.
+    """
+
+    def __init__(
+        self,
+        markup: Markup,
+        *,
+        envelope: Envelope,
+        variant: Variant,
+        attachments: Mapping[Attachment, Content],
+        order: Sequence[Attachment],
+        violations: tuple[Violation, ...],
+    ) -> None:
+        super().__init__(markup)
+        self.envelope = envelope
+        self.variant = variant
+        self.attachments = tuple(order)
+        """Those whose content could be decoded, in document order; violations tell of the others."""
+        self.violations = violations
+        """Errors first."""
+        self._contents = attachments
+
+    @property
+    def errors(self) -> tuple[Violation, ...]:
+        """What cannot be trusted; any of them refuses the package."""
+        return tuple(v for v in self.violations if v.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Violation, ...]:
+        """Departures that stay with the document."""
+        return tuple(v for v in self.violations if v.severity is Severity.WARNING)
+
+    def open(self, attachment: Attachment) -> BinaryIO:
+        """A new reader of the unwrapped content; close it before the package."""
+        return self._contents[attachment].open()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,17 +14,21 @@ from gateway.edxml.content import Base64Sink, Sink, Spool
 from gateway.edxml.envelope import Outline, looks_like_csharp, outline, read_envelope
 from gateway.edxml.findings import Findings
 from gateway.edxml.limits import Limits
-from gateway.edxml.package import Digester, Package, SignatureForm
+from gateway.edxml.package import Markup, Package, ParsedPackage, SignatureForm
 from gateway.edxml.parser import Guard, Prolog, Tree, parse, pieces, read_prolog, refuse_xinclude
-from gateway.edxml.sections import Section
 from gateway.edxml.stream import StreamedPackage
-from gateway.edxml.tree import DS_SIGNATURE, children, encoded_contents, own_namespaces, recognise_root
+from gateway.edxml.tree import (
+    children,
+    encoded_contents,
+    header_signatures,
+    headers,
+    own_namespaces,
+    recognise_root,
+    split_name,
+)
 from gateway.edxml.whole import WholeTree
 from gateway.errors import MalformedPackage, PackageLimitExceeded
 from gateway.model import Severity, Variant
-
-Decoder = Callable[[Section], Base64Sink | None]
-"""Attachment element → its decoded content; ``None`` when it holds none."""
 
 
 def read_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Package:
@@ -47,111 +50,118 @@ def read_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Pac
     :raises InvalidPackage: nothing to speak of: no header, no sender's code, or a status without a
         known code or time. Carries the violations like any other refusal.
     """
+    parsed = parse_unverified(source, limits=limits, spool=spool)
+    try:
+        return _read(parsed, limits)
+    except BaseException:
+        parsed.close()
+        raise
+
+
+def parse_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> ParsedPackage:
+    """
+    The first half of ``read_unverified``: bound and parse a package, and read nothing of what it says.
+
+    Enough for a verdict on its signature. Arguments and exceptions are those of ``read_unverified``,
+    less ``InvalidPackage``: whether there is a header has not been asked.
+    """
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     if size > limits.package_bytes:
         raise PackageLimitExceeded(limit="package_bytes", allowed=limits.package_bytes)
     own_spool = Spool(spool)
     try:
         if size > limits.stream_above:
-            return _read_large(source, limits=limits, spool=own_spool)
+            return ParsedPackage(_parse_large(source, limits=limits, spool=own_spool))
         raw = source if isinstance(source, bytes) else source.read_bytes()
-        return _read_small(raw, limits=limits, spool=own_spool)
+        return ParsedPackage(_parse_small(raw, limits=limits, spool=own_spool))
     except BaseException:
         own_spool.close()
         raise
 
 
-def _read_small(raw: bytes, *, limits: Limits, spool: Spool) -> Package:
+def _parse_small(raw: bytes, *, limits: Limits, spool: Spool) -> Markup:
     prolog = read_prolog(raw)
     body = raw[prolog.skip :]
     guard = Guard(limits, prolog)
     guard.feed(pieces(body))
-    tree = parse(_as_utf8(body, prolog))
+    utf8 = _as_utf8(body, prolog)
+    tree = parse(utf8)
     recognise_root(tree.root)
     refuse_xinclude(tree.root)
     if len(raw) > limits.text_bytes:
         _bound_texts(tree, limits)
     whole = WholeTree(tree.root, limits)
-    return build(
-        tree,
+    form, signatures = _signature_form(tree.root)
+    return Markup(
+        tree=tree,
+        declarations=utf8.count(b"xmlns"),
         prolog=prolog,
         has_comments=guard.comments,
-        decode=lambda section: _decode(section, spool, limits),
-        skeleton=whole.skeleton,
-        digester=whole.digest,
+        signature_form=form,
+        signatures=signatures,
         sha256=hashlib.sha256(raw).hexdigest(),
         size=len(raw),
-        limits=limits,
+        skeleton=whole.skeleton,
+        digester=whole.digest,
+        content=lambda element: _decode(element, spool, limits),
         spool=spool,
     )
 
 
-def _read_large(source: bytes | Path, *, limits: Limits, spool: Spool) -> Package:
+def _parse_large(source: bytes | Path, *, limits: Limits, spool: Spool) -> Markup:
     streamed = StreamedPackage(source, limits=limits, spool=spool)
-    return build(
-        streamed.tree,
+    form, signatures = _signature_form(streamed.tree.root)
+    return Markup(
+        tree=streamed.tree,
+        declarations=streamed.skeleton().count(b"xmlns"),
         prolog=streamed.source.prolog,
         has_comments=streamed.has_comments,
-        decode=lambda section: streamed.content(section.one(names.CONTENT)),
-        skeleton=streamed.skeleton,
-        digester=streamed.digest,
+        signature_form=form,
+        signatures=signatures,
         sha256=streamed.source.sha256,
         size=streamed.source.size,
-        limits=limits,
+        skeleton=streamed.skeleton,
+        digester=streamed.digest,
+        content=streamed.content,
         spool=spool,
     )
 
 
-def build(
-    tree: Tree,
-    *,
-    prolog: Prolog,
-    has_comments: bool,
-    decode: Decoder,
-    skeleton: Callable[[], bytes],
-    digester: Digester,
-    sha256: str,
-    size: int,
-    limits: Limits,
-    spool: Spool,
-) -> Package:
-    """Make the package from its tree; the same for small and large ones."""
+def _read(parsed: ParsedPackage, limits: Limits) -> Package:
+    """Make the model from the tree; the same for small and large packages."""
+    markup, root = parsed.markup, parsed.root
     findings = Findings()
-    _note_form(findings, prolog, tree, has_comments=has_comments)
-    parts = outline(tree.root, findings, limits)
+    _note_form(findings, markup)
+    parts = outline(root, findings, limits)
     envelope = read_envelope(parts, findings, limits)
+    elements = [section.one(names.CONTENT) for section in parts.attachments]
     contents = read_contents(
         parts.references,
         parts.attachments,
-        [decode(section) for section in parts.attachments],
+        [None if element is None else markup.content(element) for element in elements],
         findings=findings,
         limits=limits,
-        spool=spool,
+        spool=markup.spool,
     )
-    form, count = _signature_form(parts.header.element, findings)
+    if markup.signatures > 1:
+        findings.meaningless(
+            names.SIGNATURE,
+            Severity.WARNING,
+            vi="Phần đầu gói tin chứa nhiều chữ ký.",
+            en="The header holds several signatures.",
+        )
     return Package(
+        markup,
         envelope=replace(envelope, references=contents.references),
-        variant=_variant(parts, tree.root, findings),
+        variant=_variant(parts, root, findings),
         attachments=contents.held,
         order=contents.attachments,
         violations=findings.violations,
-        sha256=sha256,
-        size=size,
-        skeleton=skeleton,
-        digester=digester,
-        signature_form=form,
-        signatures=count,
-        namespace_well_formed=tree.namespace_well_formed,
-        has_comments=has_comments,
-        spool=spool,
     )
 
 
-def _decode(section: Section, spool: Spool, limits: Limits) -> Base64Sink | None:
+def _decode(element: etree._Element, spool: Spool, limits: Limits) -> Base64Sink:
     """Decode the content of one attachment of a tree."""
-    element = section.one(names.CONTENT)
-    if element is None:
-        return None
     sink = Base64Sink(Sink(spool, limits))
     if len(element):
         sink.fault = "it holds elements"
@@ -182,8 +192,9 @@ def _as_utf8(body: bytes, prolog: Prolog) -> bytes:
         raise MalformedPackage("The package is not valid UTF-16.") from e
 
 
-def _note_form(findings: Findings, prolog: Prolog, tree: Tree, *, has_comments: bool) -> None:
+def _note_form(findings: Findings, markup: Markup) -> None:
     """Departures of the package as a whole."""
+    prolog, tree = markup.prolog, markup.tree
     if prolog.junk:
         findings.meaningless(
             "Prolog",
@@ -202,7 +213,7 @@ def _note_form(findings: Findings, prolog: Prolog, tree: Tree, *, has_comments: 
         )
     if etree.QName(tree.root).namespace is None:
         findings.bad_form(names.ROOT, "the namespace of QCVN 102", Severity.WARNING, vi="không gian tên QCVN 102")
-    if has_comments:
+    if markup.has_comments:
         findings.meaningless(
             "Comment",
             Severity.WARNING,
@@ -211,25 +222,20 @@ def _note_form(findings: Findings, prolog: Prolog, tree: Tree, *, has_comments: 
         )
 
 
-def _signature_form(header: etree._Element, findings: Findings) -> tuple[SignatureForm, int]:
-    """The best form present, and how many ``ds:Signature`` there are."""
-    standard = sum(child.tag == DS_SIGNATURE for child in header)
-    if standard > 1:
-        findings.meaningless(
-            names.SIGNATURE,
-            Severity.WARNING,
-            vi="Phần đầu gói tin chứa nhiều chữ ký.",
-            en="The header holds several signatures.",
-        )
-    own = own_namespaces(etree.QName(header.getroottree().getroot()).namespace)
+def _signature_form(root: etree._Element) -> tuple[SignatureForm, int]:
+    """The best form that is present in the header, and how many ``ds:Signature`` there are."""
+    standard = len(header_signatures(root))
     if standard:
         return SignatureForm.XMLDSIG, standard
-    if next(children(header, names.SIGNATURE, own), None) is not None:
+    own = own_namespaces(split_name(root)[0])
+    within = headers(root)
+    if any(True for header in within for _ in children(header, names.SIGNATURE, own)):
         return SignatureForm.FOREIGN, 0
-    empty = next(children(header, names.DIGITAL_SIGNATURE, own), None)
-    if empty is None:
+    digital = [element for header in within for element in children(header, names.DIGITAL_SIGNATURE, own)]
+    if not digital:
         return SignatureForm.NONE, 0
-    return (SignatureForm.FOREIGN if len(empty) or (empty.text or "").strip() else SignatureForm.EMPTY), 0
+    empty = not len(digital[0]) and not (digital[0].text or "").strip()
+    return (SignatureForm.EMPTY if empty else SignatureForm.FOREIGN), 0
 
 
 def _variant(parts: Outline, root: etree._Element, findings: Findings) -> Variant:

@@ -117,7 +117,7 @@ class _Walk(Guard):
         self.relative_namespace = False
         self._scopes: list[Scope] = [NO_SCOPE]
         self._path: list[str] = []
-        self._own: frozenset[str | None] = frozenset()
+        self._own: frozenset[str] = frozenset()
         self._content_at = -1
         """Where the tag of the encoded content that was entered last begins; -1 after anything else."""
         parser = self.expat
@@ -182,8 +182,8 @@ class _Walk(Guard):
             uri = names.QCVN
         if self.depth <= _DEEPEST:
             if self.depth == 1:
-                self._own = own_namespaces(uri or None)
-            self._path.append(local.lower() if (uri or None) in self._own else "")
+                self._own = own_namespaces(uri)
+            self._path.append(local.lower() if uri in self._own else "")
         is_content = self.depth == _DEEPEST and self._path == _CONTENT_PATH
         self._content_at = self.expat.CurrentByteIndex if is_content else -1
         is_signature = (
@@ -421,9 +421,9 @@ class StreamedPackage:
         """Whether the package holds any; the skeleton does not."""
         return self._pass.comments
 
-    def content(self, element: etree._Element | None) -> Base64Sink | None:
+    def content(self, element: etree._Element) -> Base64Sink:
         """What was decoded from that element of the skeleton."""
-        return None if element is None else self._sinks[element]
+        return self._sinks[element]
 
     def skeleton(self) -> bytes:
         """As digested; with undeclared prefixes declared, when there were any, so that others can parse it."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 from collections.abc import Sequence
 
 from lxml import etree
 
+from gateway.edxml import names
 from gateway.edxml.canonical import Recipe
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import C14N
@@ -44,17 +46,53 @@ class WholeTree:
         return self.by_libxml2(Recipe(c14n, digest, tuple(inclusive_prefixes), position))
 
     def by_libxml2(self, recipe: Recipe) -> bytes:
-        """Canonicalise a copy of the tree without its signature; small packages only, so the copy is cheap."""
+        """
+        Canonicalise the tree as it is, and digest the octets around those of the signature.
+
+        No element is canonicalised otherwise for what stands beside it, so leaving the signature out of
+        the octets is the same as taking it out of the tree, and neither copies nor changes the tree.
+        """
+        canonical = _canonical(self._root, recipe)
+        signatures = header_signatures(self._root)
+        if recipe.position >= len(signatures):
+            return hashlib.new(recipe.digest, canonical, usedforsecurity=False).digest()
+        place = _only_place(canonical, signatures[recipe.position])
+        if place is None:
+            return self._by_copy(recipe)
+        digest = hashlib.new(recipe.digest, usedforsecurity=False)
+        digest.update(canonical[: place.start])
+        digest.update(canonical[place.stop :])
+        return digest.digest()
+
+    def _by_copy(self, recipe: Recipe) -> bytes:
+        """The same from a copy of the tree that the signature was taken out of."""
         root = copy.deepcopy(self._root)
-        signatures = header_signatures(root)
-        if recipe.position < len(signatures):
-            take_out(signatures[recipe.position])
-        exclusive = recipe.c14n is C14N.EXCLUSIVE
-        prefixes = list(recipe.prefixes) if exclusive and recipe.prefixes else None
-        try:
-            canonical = etree.tostring(
-                root, method="c14n", exclusive=exclusive, with_comments=False, inclusive_ns_prefixes=prefixes
-            )
-        except etree.C14NError as e:
-            raise MalformedPackage("The package has no canonical form: a namespace is not an absolute URI.") from e
-        return hashlib.new(recipe.digest, canonical, usedforsecurity=False).digest()
+        take_out(header_signatures(root)[recipe.position])
+        return hashlib.new(recipe.digest, _canonical(root, recipe), usedforsecurity=False).digest()
+
+
+def _canonical(root: etree._Element, recipe: Recipe) -> bytes:
+    exclusive = recipe.c14n is C14N.EXCLUSIVE
+    prefixes = list(recipe.prefixes) if exclusive and recipe.prefixes else None
+    try:
+        canonical: bytes = etree.tostring(
+            root, method="c14n", exclusive=exclusive, with_comments=False, inclusive_ns_prefixes=prefixes
+        )
+    except etree.C14NError as e:
+        raise MalformedPackage("The package has no canonical form: a namespace is not an absolute URI.") from e
+    return canonical
+
+
+def _only_place(canonical: bytes, element: etree._Element) -> slice | None:
+    """
+    Where in the canonical form of its document an element stands; ``None`` when others are called the same.
+
+    In canonical XML ``<`` begins a tag and is nothing else, and every element has an end tag. So one
+    end tag of this name means one element of this name.
+    """
+    name = f"{element.prefix}:{names.SIGNATURE}" if element.prefix else names.SIGNATURE
+    end = f"</{name}>".encode()
+    if canonical.count(end) != 1:
+        return None
+    start = re.search(f"<{re.escape(name)}[ >]".encode(), canonical)
+    return None if start is None else slice(start.start(), canonical.index(end) + len(end))

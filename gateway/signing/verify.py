@@ -15,8 +15,7 @@ from datetime import datetime
 from cryptography import x509
 from lxml import etree
 
-from gateway.edxml.package import Package, SignatureForm
-from gateway.edxml.parser import parse
+from gateway.edxml.package import Package, ParsedPackage, SignatureForm
 from gateway.errors import MalformedPackage, SignatureRejected
 from gateway.model import SignedBy, Standing, Verdict
 from gateway.signing import engine, form
@@ -70,7 +69,7 @@ def verify(
 
 
 def judge(
-    package: Package,
+    package: ParsedPackage,
     *,
     sender: Sequence[x509.Certificate],
     gateway: Sequence[x509.Certificate],
@@ -85,7 +84,7 @@ def judge(
     certificates, and a KeyInfo that names none of them is refused. A signature of the right
     kind that does not verify is ``invalid``, whatever is wrong with it.
 
-    :param package: as read; its content is not believed.
+    :param package: as parsed or read; its content is not believed.
     :param sender: certificates registered, at ``at``, for the agency that the package names as its sender.
     :param gateway: those of the gateway that handed the package over; empty when an agency did.
     :param at: the moment to judge certificates at, aware UTC: the time of receipt.
@@ -96,7 +95,7 @@ def judge(
     candidates = [(known(c), SignedBy.SENDER) for c in sender] + [(known(c), SignedBy.GATEWAY) for c in gateway]
     signature: EnvelopedSignature | None = None
     try:
-        root = _signed_skeleton(package)
+        root = _signed_root(package)
         signature = form.take_apart(root, policy)
         _compare_digest(package, signature.reference)
         certificate, signed_by = _check_value(signature, candidates, policy=policy, anchors=anchors, at=at)
@@ -107,7 +106,7 @@ def judge(
     return _verdict(standing, Reason.VERIFIED, at, signature, certificate=certificate, signed_by=signed_by)
 
 
-def _signed_skeleton(package: Package) -> etree._Element:
+def _signed_root(package: ParsedPackage) -> etree._Element:
     """
     The root of a package that carries a real XML signature, fit to be examined.
 
@@ -118,8 +117,8 @@ def _signed_skeleton(package: Package) -> etree._Element:
         if package.signature_form is SignatureForm.NONE:
             raise Finding(Reason.NONE, Standing.UNSIGNED)
         raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
-    root = parse(package.skeleton).root if _declares_dsig(package.skeleton) else None
-    if root is None or next(root.iter(f"{{{DS}}}*"), None) is None:
+    root = package.root
+    if next(root.iter(f"{{{DS}}}*"), None) is None:
         # What edxml says stands only when nothing of XML-DSig hides elsewhere in the package.
         match package.signature_form:
             case SignatureForm.FOREIGN:
@@ -134,17 +133,12 @@ def _signed_skeleton(package: Package) -> etree._Element:
         raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
     if package.has_comments:
         raise Finding(Reason.COMMENTS)
-    if package.skeleton.count(b"xmlns") > table.NAMESPACES_IN_SCOPE_MAX:
+    if package.markup.declarations > table.NAMESPACES_IN_SCOPE_MAX:
         form.bound_namespaces(root)
     return root
 
 
-def _declares_dsig(skeleton: bytes) -> bool:
-    """False when nothing can be in the namespace of XML-DSig: a serialiser writes its declaration in one way only."""
-    return f'"{DS}"'.encode() in skeleton
-
-
-def _compare_digest(package: Package, reference: Reference) -> None:
+def _compare_digest(package: ParsedPackage, reference: Reference) -> None:
     try:
         digest = package.enveloped_digest(
             c14n=reference.c14n, digest=reference.hash_name, inclusive_prefixes=reference.prefixes

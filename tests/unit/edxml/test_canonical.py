@@ -199,3 +199,32 @@ def test_where_chunks_are_cut_makes_no_difference(cut: int, tmp_path: Path) -> N
     walk = DigestWalk(Limits(), read_prolog(raw), recipe)
     walk.feed([raw[:at], raw[at:]])
     assert walk.result() == by_libxml2(raw, recipe)
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_signatures_of_one_name_are_told_apart(position: int, tmp_path: Path) -> None:
+    inner = b'<ds:Object><ds:Signature xmlns:ds="%s"/></ds:Object>' % DSIG.encode()
+    raw = signed(C14N.EXCLUSIVE, prefix="ds").replace(b"</ds:Signature>", inner + b"</ds:Signature>")
+    raw = raw.replace(b"</edXML:edXMLHeader>", b'<ds:Signature xmlns:ds="%s"/></edXML:edXMLHeader>' % DSIG.encode())
+    with read(raw, tmp_path) as small, read(raw, tmp_path, stream_above=1) as large:
+        assert small.signatures == large.signatures == 2
+        assert small.enveloped_digest(c14n=C14N.EXCLUSIVE, digest="sha256", position=position) == (
+            large.enveloped_digest(c14n=C14N.EXCLUSIVE, digest="sha256", position=position)
+        )
+
+
+@pytest.mark.parametrize("stream_above", [1, 10**6])
+def test_a_relative_namespace_within_the_signature_has_no_canonical_form_either(
+    stream_above: int, tmp_path: Path
+) -> None:
+    raw = signed(C14N.EXCLUSIVE).replace(b"<SignedInfo>", b'<SignedInfo xmlns:r="relative">')
+    with read(raw, tmp_path, stream_above=stream_above) as package, pytest.raises(MalformedPackage):
+        package.enveloped_digest(c14n=C14N.EXCLUSIVE, digest="sha256")
+
+
+def test_digesting_changes_nothing_in_the_tree(tmp_path: Path) -> None:
+    raw = signed(C14N.EXCLUSIVE, prefix="ds")
+    with read(raw, tmp_path) as package, read(raw, tmp_path) as other:
+        for asked in C14N:
+            package.enveloped_digest(c14n=asked, digest="sha256")
+        assert package.skeleton == other.skeleton
