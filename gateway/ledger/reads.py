@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, func, or_, select, text, union
 
+from gateway.errors import RequestError
 from gateway.ledger.filters import (
     bounded,
     decode_cursor,
@@ -265,10 +266,10 @@ def inbox(connection: Connection, via: AgencyCode, *, limit: int, after: str | N
     """What is to be collected through an endpoint."""
     statement = _LOG.where(text(IN_MAILBOX), deliveries.c.via == via)
     if after is not None:
-        number, last = decode_cursor(after, int, str)
-        if number not in set(Lane):
-            number = min(Lane)
-        lane = Lane(number)
+        lane, last = decode_cursor(after, int, str)
+        if lane not in set(Lane):
+            raise RequestError("The cursor is not one that this gateway gave.", path="cursor")
+        lane = Lane(lane)
         statement = statement.where(
             or_(deliveries.c.lane < lane, and_(deliveries.c.lane == lane, deliveries.c.id > last))
         )

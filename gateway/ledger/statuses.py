@@ -88,8 +88,6 @@ _PARKED = (
 
 def apply_parked(connection: Connection, document: NewDocument) -> None:
     """Let the statuses that came before this document take effect, in the order in which they came."""
-    if document.kind is not PackageKind.DOCUMENT:
-        return
     names = stored_all((document.identity, document.alias))
     waiting = connection.execute(_PARKED, {"sender": document.sender, "names": names}).all()
     at = document.received_at

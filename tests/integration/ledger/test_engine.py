@@ -177,6 +177,17 @@ def test_a_database_that_another_process_holds_is_unavailable(sqlite_engine: Eng
     sqlite_engine.dispose()
 
 
+def test_a_pool_without_a_free_connection_is_unavailable(sqlite_engine: Engine) -> None:
+    held = [sqlite_engine.connect() for _ in range(64)]
+    try:
+        with pytest.raises(LedgerUnavailable):
+            Ledger(sqlite_engine).counts()
+    finally:
+        for connection in held:
+            connection.close()
+        sqlite_engine.dispose()
+
+
 def test_a_thread_that_holds_the_ledger_makes_it_unavailable_to_others(sqlite_engine: Engine) -> None:
     began, end = threading.Event(), threading.Event()
 
@@ -223,6 +234,19 @@ def test_the_due_and_mailbox_indexes_are_used_on_sqlite(sqlite_engine: Engine) -
 
 
 # PostgreSQL
+
+
+@pytest.mark.postgres
+def test_postgresql_says_by_name_what_it_cannot_store(postgres: PostgresServer) -> None:
+    url = postgres.ledger_database()
+    engine = open_engine(url)
+    ledger = Ledger(engine)
+    with pytest.raises(RequestError):
+        ledger.accept(a_document(subject="\0"), [])
+    with pytest.raises(RequestError):
+        ledger.document("\0")
+    engine.dispose()
+    postgres.drop(url)
 
 
 @pytest.mark.postgres

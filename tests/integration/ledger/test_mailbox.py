@@ -4,6 +4,7 @@ import pytest
 
 from gateway.errors import LeaseLost, NotFound, ReasonRequired, RequestError, StateConflict, TransitionForbidden
 from gateway.ledger import Action, Ledger
+from gateway.ledger.filters import encode_cursor
 from gateway.ledger.records import new_id
 from gateway.model import Channel, DeliveryState, Lane, PackageKind, StatusCode
 from tests.support.ledger import (
@@ -50,8 +51,9 @@ def test_a_long_mailbox_is_read_in_parts(ledger: Ledger) -> None:
         cursor = page.next
     assert sorted(seen) == sorted(ids)
     assert [r.delivery.lane for r in ledger.inbox(RECEIVER).rows] == sorted((n % 3 for n in range(7)), reverse=True)
-    with pytest.raises(RequestError):
-        ledger.inbox(RECEIVER, after="x")
+    for cursor in ("x", encode_cursor(99, "x"), encode_cursor("x", "x")):
+        with pytest.raises(RequestError):
+            ledger.inbox(RECEIVER, after=cursor)
     with pytest.raises(RequestError):
         ledger.inbox(RECEIVER, limit=0)
 
