@@ -1,0 +1,87 @@
+"""What documents are called, and what operations concern (domain §1.4, §1.6)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from gateway.exchange.identity import names_in_package, names_in_reference, targets_of
+from gateway.exchange.keys import hash_of, issue_key, matches, prefix_of
+from gateway.model import Business, BusinessType, DocumentId, DocumentNumber, Replacement, ResponseFor
+from tests.support.documents import a_status, an_envelope
+
+OWN = "000.00.14.H37,2026/03/05,07/SA-VP"
+NUMBER = "~2026/03/05,07/SA-VP"
+UUID = "9fbfbad2-f1f8-4256-a2eb-50fb1061cddb"
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, (OWN, NUMBER)),
+        ({"document_id": DocumentId(UUID)}, (NUMBER, UUID)),
+        ({"document_id": None}, (NUMBER, None)),
+        ({"document_id": None, "number": DocumentNumber()}, ("sha256:abc", None)),
+        ({"document_id": DocumentId(UUID), "number": DocumentNumber()}, ("sha256:abc", UUID)),
+    ],
+)
+def test_a_package_has_an_identity_and_a_second_name(changes: dict[str, object], names: tuple[str, str | None]) -> None:
+    assert names_in_package(an_envelope(**changes), "abc") == names
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [({}, (OWN, NUMBER)), ({"document_id": None}, (NUMBER, None)), ({"number": None}, (OWN, None))],
+)
+def test_a_reference_is_found_by_id_first_then_by_number(
+    changes: dict[str, object], names: tuple[str, str | None]
+) -> None:
+    assert names_in_reference(dataclasses.replace(a_status().responses[0], **changes)) == names
+
+
+def test_an_empty_reference_names_nothing() -> None:
+    assert names_in_reference(ResponseFor()) == ("", None)
+
+
+INNER = DocumentId("G22,2014/02/30,7806/X")
+
+
+@pytest.mark.parametrize(
+    ("business", "targets"),
+    [
+        (None, ()),
+        (Business(type=BusinessType.NEW, document_id=INNER), ()),
+        (Business(type=BusinessType.REVOKE, document_id=INNER), (INNER, OWN)),
+        (Business(type=BusinessType.REVOKE), (OWN,)),
+        (Business(type=BusinessType.UPDATE, document_id=INNER), (OWN, INNER)),
+        (
+            Business(
+                type=BusinessType.REPLACE,
+                replacements=(Replacement(document_id=INNER), Replacement(document_id=INNER), Replacement()),
+            ),
+            (INNER,),
+        ),
+    ],
+)
+def test_operations_name_what_they_concern(business: Business | None, targets: tuple[str, ...]) -> None:
+    assert targets_of(an_envelope(business=business)) == targets
+
+
+def test_an_operation_without_any_id_concerns_the_number() -> None:
+    recall = an_envelope(document_id=None, business=Business(type=BusinessType.REVOKE))
+    assert targets_of(recall) == (NUMBER,)
+
+
+def test_keys_are_random_and_only_their_hash_is_kept() -> None:
+    one, other = issue_key(), issue_key()
+    assert one.token != other.token
+    assert prefix_of(one.token) == one.prefix
+    assert matches(one.token, one.hash)
+    assert not matches(other.token, one.hash)
+    assert hash_of(one.token) not in one.token
+
+
+@pytest.mark.parametrize("token", ["", "gwk", "gwk_short_x", "gwk_000000000000_", "xxx_000000000000_s", "gwk__s"])
+def test_what_is_not_of_the_form_of_a_key_has_no_prefix(token: str) -> None:
+    assert prefix_of(token) is None
