@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
+
+from gateway.cli.framing import StrictRequest
 
 _log = structlog.get_logger()
 
@@ -37,11 +39,11 @@ class Patience:
     """In each window, of body or answer together: 273 bytes a second. A commune's 128 kbit/s has sixty times that."""
 
 
-class _WatchedRequest(HTTPRequest):
+class _WatchedRequest(StrictRequest):
     """Tells its connection when its header has been read, and when the application has its turn."""
 
     def respond(self) -> None:
-        """As cheroot's."""
+        """As its base."""
         self.conn.header_read()
         super().respond()
 
