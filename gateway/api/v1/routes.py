@@ -148,6 +148,9 @@ def _admit() -> None:
 def post_document() -> Response:
     """Accept a package, raw or described."""
     g.caller.must("send")
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMedia(f"Send the package as it is, not encoded as {coding}.")
     kind = request.mimetype
     if kind == "multipart/form-data":
         return _receipt(_composed())

@@ -77,6 +77,11 @@ def test_a_doctype_answers_400(site: Site, client: FlaskClient) -> None:
     assert (response.status_code, code_of(response)) == (400, "package.forbidden_markup")
 
 
+def test_an_encoded_body_answers_415(site: Site, client: FlaskClient) -> None:
+    response = post(client, to_commune(), site.key(DEPARTMENT), **{"Content-Encoding": "gzip"})
+    assert (response.status_code, code_of(response)) == (415, "request.unsupported_media")
+
+
 def test_an_empty_body_answers_400(site: Site, client: FlaskClient) -> None:
     response = post(client, b"", site.key(DEPARTMENT))
     assert (response.status_code, code_of(response)) == (400, "package.empty")
