@@ -74,18 +74,24 @@ class RunningGateway:
     # Processes
 
     def start(
-        self, *, environment: Mapping[str, str] | None = None, worker: str = "thread", wait: bool = True
+        self,
+        *,
+        environment: Mapping[str, str] | None = None,
+        worker: str = "thread",
+        wait: bool = True,
+        processes: int = 1,
     ) -> RunningGateway:
         """
         Serve.
 
         :param environment: added to that of the process, e.g. ``{"GATEWAY_FAULT": "accept.after_commit"}``.
         :param worker: ``thread`` (as ``gateway serve`` does), ``process`` (one more process) or ``none``.
+        :param processes: of the web; more than one are gunicorn's.
         :param wait: until ``/readyz`` answers; False when the process is expected to die at once.
         """
         port_file = self.folder / "port"
         port_file.unlink(missing_ok=True)
-        arguments = ["serve", "--port", str(self.port), "--port-file", str(port_file)]
+        arguments = ["serve", "--port", str(self.port), "--port-file", str(port_file), "--processes", str(processes)]
         self.process = self._spawn(
             [*arguments, *(["--no-worker"] if worker != "thread" else [])], environment, self.log
         )
@@ -108,6 +114,7 @@ class RunningGateway:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # so that whatever it starts can be ended with it
             )
 
     def wait_ready(self, port_file: Path, seconds: float = START_SECONDS) -> None:
@@ -254,10 +261,13 @@ def is_ready(url: str) -> bool:
 
 def _end(process: subprocess.Popen[bytes], how: signal.Signals, seconds: float) -> int:
     with suppress(ProcessLookupError):
-        process.send_signal(how)
+        if how is signal.SIGKILL:
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
         raise AssertionError(f"process {process.pid} did not end within {seconds} s") from None
