@@ -144,7 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.number = self.server.connections
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # The sender died while it sent: what did not come whole has no effect.
+            self.close_connection = True
+            return
         headers = {k.lower(): v for k, v in self.headers.items()}
         request = Request(self.path, headers, body, time.monotonic(), self.number)
         receiver = self.server.receiver

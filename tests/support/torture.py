@@ -518,7 +518,11 @@ def _each_recipient_has_it_once(rack: Rack, sent: dict[str, Any], told: dict[str
                 assert row.state is DeliveryState.FORWARDED
                 peer_effects.add(f"{sha256}:{row.as_written}")
     # By id, to the right recipient, with the bytes that the ledger says; and no id that the ledger does not know.
-    assert dict(rack.seen.pushed) == {webhook: {what} for webhook, what in expected.items()}
+    pushed = {webhook: sorted(what) for webhook, what in rack.seen.pushed.items()}
+    differing = {
+        i: (pushed.get(i), expected.get(i)) for i in pushed.keys() | expected if pushed.get(i) != [expected.get(i)]
+    }
+    assert not differing, differing
     # No recipient got the same bytes under two ids.
     assert set(Counter(expected.values()).values()) <= {1}
     assert set(rack.peer.effects) == peer_effects
