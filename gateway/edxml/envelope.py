@@ -19,6 +19,7 @@ from gateway.edxml.findings import Findings
 from gateway.edxml.limits import Limits
 from gateway.edxml.secrecy import is_marked, is_marked_in_brackets
 from gateway.edxml.sections import Section, has_xlink
+from gateway.edxml.tree import split_name
 from gateway.errors import InvalidPackage, PackageLimitExceeded
 from gateway.model import (
     AgencyCode,
@@ -67,8 +68,7 @@ def outline(root: etree._Element, findings: Findings, limits: Limits) -> Outline
 
     :raises InvalidPackage: there is no header, or not one alone: nobody could say what the package is.
     """
-    namespace = etree.QName(root).namespace
-    top = Section(root, "", names.IN_ROOT, namespace=namespace, findings=findings)
+    top = Section(root, "", names.IN_ROOT, namespace=split_name(root)[0], findings=findings)
     envelope = top.section(names.ENVELOPE, names.IN_ENVELOPE, at="")
     header = None if envelope is None else envelope.section(names.HEADER, names.IN_HEADER, at="")
     message = None if header is None else header.section(names.MESSAGE_HEADER, names.IN_MESSAGE_HEADER)

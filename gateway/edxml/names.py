@@ -41,16 +41,25 @@ _ALIASES = {"manifest": MANIFEST}
 """Spellings that differ by more than letter case; ``Business…`` is added to each table below."""
 
 
-def spellings(*names: str) -> Mapping[str, str]:
+class Spellings(dict[str, str]):
+    """Local names in lower case → the name as the kit writes it."""
+
+    def __init__(self, spelled: Mapping[str, str]) -> None:
+        super().__init__(spelled)
+        self.exact = {f"{{{QCVN}}}{name}": name for name in self.values()}
+        """Names in full, spelled as the kit spells them → the local name: what nearly all elements are."""
+
+
+def spellings(*names: str) -> Spellings:
     """
-    Local names in lower case → the name as the kit writes it.
+    The names that elements in one place may have.
 
     The doubled s of ``Bussiness`` is the kit's; whoever spells it right is understood too,
     because a revocation that goes unread would pass for a new document.
     """
     table = {name.lower(): name for name in names}
     table |= {k.replace("bussiness", "business"): v for k, v in table.items() if "bussiness" in k}
-    return table | {alias: name for alias, name in _ALIASES.items() if name in names}
+    return Spellings(table | {alias: name for alias, name in _ALIASES.items() if name in names})
 
 
 IN_ROOT = spellings(ENVELOPE, ENCODED)

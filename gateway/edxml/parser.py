@@ -2,7 +2,8 @@
 The one way in which bytes become a tree: bounded by expat first, then parsed by a hardened lxml.
 
 There is one parser and no second opinion: what is read, digested and checked against the schema
-is the same tree (design D8). Everything refused here is refused before lxml sees a byte.
+is the same tree (design D8). Everything refused here is refused before lxml sees a byte, except
+in packages so plain that nothing but their depth could be refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import NoReturn
 from xml.parsers import expat
 
@@ -25,6 +27,14 @@ _HEAD = 4096
 _LONGEST_JUNK = 1024
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _UTF16_NAMES = frozenset({"utf-16", "utf16", "ucs-2", "iso-10646-ucs-2"})
+_SHORTEST_ATTRIBUTE = len(' a=""')
+_LONGEST_PLAIN_TAG = 256
+_PLAIN = re.compile(
+    rb"""(?:<\?xml[ ]version="1\.0"[ ]encoding="(?:UTF|utf)-8"(?:[ ]standalone="(?:yes|no)")?\?>)?[^<]*+
+    (?:<[^<>!?\x80-\xff]{1,%d}+>[^<]*+)++"""
+    % _LONGEST_PLAIN_TAG,
+    re.VERBOSE,
+)
 _UNDEFINED_ENTITY = 11  # XML_ERROR_UNDEFINED_ENTITY
 
 
@@ -126,6 +136,8 @@ class Guard:
                 if self._fed - parser.CurrentByteIndex > self.limits.tag_bytes + CHUNK:
                     raise PackageLimitExceeded(limit="tag_bytes", allowed=self.limits.tag_bytes)
             parser.Parse(b"", True)
+            # The parser holds our methods and we hold the parser: let go, or it lives until garbage is collected.
+            del self.expat
         except expat.ExpatError as e:
             raise translated(e) from e
 
@@ -172,6 +184,40 @@ class Guard:
         if len(text) > self.limits.tag_bytes:
             raise PackageLimitExceeded(limit="tag_bytes", allowed=self.limits.tag_bytes)
         self.comments = True
+
+
+def is_plain(utf8: bytes, limits: Limits) -> bool:
+    """
+    Whether a glance at the bytes shows that the guard would find nothing, save perhaps too much depth.
+
+    True only when all of it is short tags of ASCII with text between them, as in nearly every package:
+    no declarations, comments, CDATA, processing instructions or references, each ``<`` opening and each
+    ``>`` closing one tag, and no tag long enough for more attributes or a longer name than is allowed.
+    It takes a quarter of the time that expat's events take.
+    """
+    fitting = min(limits.name_bytes, limits.tag_bytes, limits.attributes_per_element * _SHORTEST_ATTRIBUTE)
+    tags = utf8.count(b"<")
+    return (
+        fitting >= _LONGEST_PLAIN_TAG
+        and tags <= limits.elements
+        and tags == utf8.count(b">")
+        and b"&" not in utf8
+        and _PLAIN.fullmatch(utf8) is not None
+    )
+
+
+def parse_plain(utf8: bytes, limits: Limits) -> Tree | None:
+    """The tree of a plain package; ``None`` when something is wrong with it, which the guard is then to name."""
+    try:
+        root = etree.fromstring(utf8, hardened_parser())
+    except etree.XMLSyntaxError:
+        return None
+    return None if _deeper_than(limits.depth)(root) else Tree(root=root, namespace_well_formed=True)
+
+
+@cache
+def _deeper_than(depth: int) -> etree.XPath:
+    return etree.XPath(f"boolean({'/*' * (depth + 1)})")
 
 
 def translated(error: expat.ExpatError) -> MalformedPackage | ForbiddenMarkup:

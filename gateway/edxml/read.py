@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,17 @@ from gateway.edxml.envelope import Outline, looks_like_csharp, outline, read_env
 from gateway.edxml.findings import Findings
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import Markup, Package, ParsedPackage, SignatureForm
-from gateway.edxml.parser import Guard, Prolog, Tree, parse, pieces, read_prolog, refuse_xinclude
+from gateway.edxml.parser import (
+    Guard,
+    Prolog,
+    Tree,
+    is_plain,
+    parse,
+    parse_plain,
+    pieces,
+    read_prolog,
+    refuse_xinclude,
+)
 from gateway.edxml.stream import StreamedPackage
 from gateway.edxml.tree import (
     children,
@@ -82,21 +93,25 @@ def parse_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Pa
 def _parse_small(raw: bytes, *, limits: Limits, spool: Spool) -> Markup:
     prolog = read_prolog(raw)
     body = raw[prolog.skip :]
-    guard = Guard(limits, prolog)
-    guard.feed(pieces(body))
-    utf8 = _as_utf8(body, prolog)
-    tree = parse(utf8)
+    plain = prolog.encoding == "utf-8" and is_plain(body, limits)
+    tree = parse_plain(body, limits) if plain else None
+    utf8, has_comments = body, False
+    if tree is None:
+        guard = Guard(limits, prolog)
+        guard.feed(pieces(body))
+        utf8, has_comments = _as_utf8(body, prolog), guard.comments
+        tree = parse(utf8)
     recognise_root(tree.root)
     refuse_xinclude(tree.root)
     if len(raw) > limits.text_bytes:
         _bound_texts(tree, limits)
     whole = WholeTree(tree.root, limits)
-    form, signatures = _signature_form(tree.root)
+    form, signatures = _signature_form(tree.root, whole.signatures)
     return Markup(
         tree=tree,
         declarations=utf8.count(b"xmlns"),
         prolog=prolog,
-        has_comments=guard.comments,
+        has_comments=has_comments,
         signature_form=form,
         signatures=signatures,
         sha256=hashlib.sha256(raw).hexdigest(),
@@ -110,7 +125,7 @@ def _parse_small(raw: bytes, *, limits: Limits, spool: Spool) -> Markup:
 
 def _parse_large(source: bytes | Path, *, limits: Limits, spool: Spool) -> Markup:
     streamed = StreamedPackage(source, limits=limits, spool=spool)
-    form, signatures = _signature_form(streamed.tree.root)
+    form, signatures = _signature_form(streamed.tree.root, header_signatures(streamed.tree.root))
     return Markup(
         tree=streamed.tree,
         declarations=streamed.skeleton().count(b"xmlns"),
@@ -222,11 +237,10 @@ def _note_form(findings: Findings, markup: Markup) -> None:
         )
 
 
-def _signature_form(root: etree._Element) -> tuple[SignatureForm, int]:
+def _signature_form(root: etree._Element, standard: Sequence[etree._Element]) -> tuple[SignatureForm, int]:
     """The best form that is present in the header, and how many ``ds:Signature`` there are."""
-    standard = len(header_signatures(root))
     if standard:
-        return SignatureForm.XMLDSIG, standard
+        return SignatureForm.XMLDSIG, len(standard)
     own = own_namespaces(split_name(root)[0])
     within = headers(root)
     if any(True for header in within for _ in children(header, names.SIGNATURE, own)):

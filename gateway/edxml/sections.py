@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 
 from lxml import etree
 
 from gateway.edxml import moments, names
 from gateway.edxml.findings import Findings
+from gateway.edxml.names import Spellings
+from gateway.edxml.tree import split_name
 from gateway.model import Severity
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
@@ -21,11 +23,11 @@ class Section:
     One element and its children, as a reader without regard to order wants them.
 
     :param path: dotted path for violation codes, from below the envelope (``MessageHeader.To``).
-    :param namespace: the one that elements must be in: the root's.
+    :param namespace: the root's, ``""`` for none; elements must be in it or in the standard's.
     """
 
     def __init__(
-        self, element: etree._Element, path: str, known: Mapping[str, str], *, namespace: str | None, findings: Findings
+        self, element: etree._Element, path: str, known: Spellings, *, namespace: str, findings: Findings
     ) -> None:
         self.element = element
         self.path = path
@@ -33,21 +35,11 @@ class Section:
         self.findings = findings
         self._known = known
         self._children: dict[str, list[etree._Element]] = {}
+        exact = known.exact
         for child in element:
-            local = _local(child, namespace)
-            name = None if local is None else known.get(local.lower())
-            if name is None or local is None:
-                self._unknown(child)
-                continue
-            if local != name:
-                findings.respelled = True
-                findings.meaningless(
-                    self._below(name),
-                    Severity.WARNING,
-                    vi=f"Tên phần tử {self._below(name)} viết khác chuẩn.",
-                    en=f"The name of {self._below(name)} is not spelled as the standard spells it.",
-                )
-            self._children.setdefault(name, []).append(child)
+            name = exact.get(str(child.tag)) or self._respelled(child)
+            if name is not None:
+                self._children.setdefault(name, []).append(child)
 
     def __contains__(self, name: str) -> bool:
         return name in self._children
@@ -68,16 +60,16 @@ class Section:
             )
         return found[0]
 
-    def section(self, name: str, known: Mapping[str, str], *, at: str | None = None) -> Section | None:
+    def section(self, name: str, known: Spellings, *, at: str | None = None) -> Section | None:
         """The child of that name as a section; ``at`` replaces its path."""
         child = self.one(name)
         return None if child is None else self.wrap(child, name, known, at=at)
 
-    def sections(self, name: str, known: Mapping[str, str]) -> Iterator[Section]:
+    def sections(self, name: str, known: Spellings) -> Iterator[Section]:
         """All children of that name as sections."""
         return (self.wrap(child, name, known) for child in self.all(name))
 
-    def wrap(self, child: etree._Element, name: str, known: Mapping[str, str], *, at: str | None = None) -> Section:
+    def wrap(self, child: etree._Element, name: str, known: Spellings, *, at: str | None = None) -> Section:
         """A child as a section."""
         path = self._below(name) if at is None else at
         return Section(child, path, known, namespace=self.namespace, findings=self.findings)
@@ -97,16 +89,17 @@ class Section:
         :param required: report it when missing, as this severe.
         """
         child = self.one(name)
-        value = None if child is None else self.plain(child, self._below(name))
-        if value is None and required is not None:
-            self.findings.missing(self._below(name), required)
-        if value is not None and longest is not None and len(value) > longest:
+        value = None if child is None else self.plain(child, name)
+        if value is None:
+            if required is not None:
+                self.findings.missing(self._below(name), required)
+        elif longest is not None and len(value) > longest:
             self.findings.too_long(self._below(name), longest, severity)
         return value
 
     def texts(self, name: str, *, longest: int | None = None) -> tuple[str, ...]:
         """The texts of all children of that name, empty ones left out."""
-        found = tuple(t for c in self.all(name) if (t := self.plain(c, self._below(name))) is not None)
+        found = tuple(t for c in self.all(name) if (t := self.plain(c, name)) is not None)
         if longest is not None and any(len(t) > longest for t in found):
             self.findings.too_long(self._below(name), longest)
         return found
@@ -139,18 +132,36 @@ class Section:
             self.findings.bad_form(self._below(name), "a date as yyyy/MM/dd", severity, vi="ngày dạng yyyy/MM/dd")
         return None if read is None else read[0]
 
-    def plain(self, element: etree._Element, path: str) -> str | None:
-        """The trimmed text of an element that must not have children."""
+    def plain(self, element: etree._Element, name: str) -> str | None:
+        """The trimmed text of a child that must not have children."""
         if len(element):
-            self.findings.bad_form(path, "text without elements in it", vi="văn bản, không chứa phần tử con")
+            self.findings.bad_form(
+                self._below(name), "text without elements in it", vi="văn bản, không chứa phần tử con"
+            )
             return None
         return (element.text or "").strip() or None
 
     def _below(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
 
-    def _unknown(self, child: etree._Element) -> None:
-        local = etree.QName(child).localname
+    def _respelled(self, child: etree._Element) -> str | None:
+        """The name of a child that is not named exactly as the kit names it; ``None`` when nothing reads it."""
+        namespace, local = split_name(child)
+        own = namespace in (names.QCVN, self.namespace)
+        name = self._known.get(local.lower()) if own else None
+        if name is None:
+            self._note_unknown(child, local)
+        elif local != name:
+            self.findings.respelled = True
+            self.findings.meaningless(
+                self._below(name),
+                Severity.WARNING,
+                vi=f"Tên phần tử {self._below(name)} viết khác chuẩn.",
+                en=f"The name of {self._below(name)} is not spelled as the standard spells it.",
+            )
+        return name
+
+    def _note_unknown(self, child: etree._Element, local: str) -> None:
         if child.tag == f"{{{names.DSIG}}}{names.SIGNATURE}" and names.SIGNATURE.lower() in self._known:
             return  # judged by gateway.signing, not read here
         path = self._below(local)
@@ -165,10 +176,3 @@ class Section:
 def has_xlink(element: etree._Element) -> bool:
     """Whether an element carries xlink attributes, as the C# kit writes them."""
     return any(str(key).startswith(f"{{{_XLINK}}}") for key in element.attrib)
-
-
-def _local(element: etree._Element, namespace: str | None) -> str | None:
-    """The local name of an element of the package's own namespace; ``None`` for others."""
-    space, _, local = str(element.tag).rpartition("}")
-    own = space[1:] == names.QCVN or (not space and namespace is None)
-    return local if own else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 from collections.abc import Sequence
 
 from lxml import etree
@@ -22,6 +21,7 @@ class WholeTree:
     """Skeleton and digests of a package that is in memory as one tree."""
 
     def __init__(self, root: etree._Element, limits: Limits) -> None:
+        self.signatures = header_signatures(root)
         self._root = root
         self._limits = limits
         self._skeleton: bytes | None = None
@@ -53,10 +53,9 @@ class WholeTree:
         the octets is the same as taking it out of the tree, and neither copies nor changes the tree.
         """
         canonical = _canonical(self._root, recipe)
-        signatures = header_signatures(self._root)
-        if recipe.position >= len(signatures):
+        if recipe.position >= len(self.signatures):
             return hashlib.new(recipe.digest, canonical, usedforsecurity=False).digest()
-        place = _only_place(canonical, signatures[recipe.position])
+        place = _only_place(canonical, self.signatures[recipe.position])
         if place is None:
             return self._by_copy(recipe)
         digest = hashlib.new(recipe.digest, usedforsecurity=False)
@@ -90,9 +89,9 @@ def _only_place(canonical: bytes, element: etree._Element) -> slice | None:
     In canonical XML ``<`` begins a tag and is nothing else, and every element has an end tag. So one
     end tag of this name means one element of this name.
     """
-    name = f"{element.prefix}:{names.SIGNATURE}" if element.prefix else names.SIGNATURE
-    end = f"</{name}>".encode()
-    if canonical.count(end) != 1:
+    name = (f"{element.prefix}:{names.SIGNATURE}" if element.prefix else names.SIGNATURE).encode()
+    if canonical.count(b"</%b>" % name) != 1:
         return None
-    start = re.search(f"<{re.escape(name)}[ >]".encode(), canonical)
-    return None if start is None else slice(start.start(), canonical.index(end) + len(end))
+    end = canonical.index(b"</%b>" % name) + len(b"</%b>" % name)
+    # Of its start tag one form is there: with declarations, or without when its ancestors have made them.
+    return slice(max(canonical.find(b"<%b " % name, 0, end), canonical.find(b"<%b>" % name, 0, end)), end)

@@ -267,9 +267,14 @@ def _is_der_sequence(text: str) -> bool:
 
 def _tags(element: etree._Element) -> list[object]:
     """The tags of the children of an element that holds nothing else, as in XML-DSig's schema."""
-    if (element.text or "").strip() or any((child.tail or "").strip() for child in element):
+    tags: list[object] = []
+    between = [element.text]
+    for child in element:
+        tags.append(child.tag)
+        between.append(child.tail)
+    if any(text and not text.isspace() for text in between):
         raise Finding(Reason.STRUCTURE)
-    return [child.tag for child in element]
+    return tags
 
 
 def _only(element: etree._Element, name: str) -> etree._Element:
