@@ -94,16 +94,17 @@ def settings_toml(sections: Mapping[str, Mapping[str, object]]) -> str:
 def _section(name: str, values: Mapping[str, object]) -> Iterator[str]:
     yield f"[{name}]"
     for key, value in values.items():
-        yield f"{key} = {_toml(value)}"
+        yield f"{key} = {toml_value(value)}"
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """One value as TOML."""
     if isinstance(value, list | tuple | set | frozenset):
-        return f"[{', '.join(_toml(item) for item in value)}]"
+        return f"[{', '.join(toml_value(item) for item in value)}]"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    # JSON's escapes are TOML's, as long as no character is written as two surrogates.
-    return json.dumps(str(value), ensure_ascii=False)
+    # JSON's escapes are TOML's, as long as no character is written as two surrogates; TOML also escapes DEL.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 # Keys

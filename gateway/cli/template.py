@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
-from gateway.cli.founding import Site
+from gateway.cli.founding import Site, toml_value
 
 _SETTINGS: Final = """\
 # Settings of this gateway. Every key is here; what is commented out shows its default.
@@ -131,17 +130,13 @@ credential = "national"
 """
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
 def settings_template(site: Site) -> str:
     """``gateway.toml`` for a site."""
-    route = f"default_route = {_quoted(site.default_route)}" if site.default_route else '# default_route = "…"'
+    route = f"default_route = {toml_value(site.default_route)}" if site.default_route else '# default_route = "…"'
     return _SETTINGS.format(
-        code=_quoted(site.code),
-        name=_quoted(site.name),
-        first_levels=f"[{', '.join(_quoted(level) for level in site.first_levels)}]",
+        code=toml_value(site.code),
+        name=toml_value(site.name),
+        first_levels=toml_value(site.first_levels),
         default_route=route,
     )
 
@@ -149,5 +144,5 @@ def settings_template(site: Site) -> str:
 def agencies_template(site: Site) -> str:
     """``agencies.toml`` for a site: itself, and the gateway above."""
     level = "province" if site.default_route else "national"
-    own = _AGENCIES.format(code=_quoted(site.code), name=_quoted(site.name), level=_quoted(level))
-    return own + (_ABOVE.format(code=_quoted(site.default_route)) if site.default_route else "")
+    own = _AGENCIES.format(code=toml_value(site.code), name=toml_value(site.name), level=toml_value(level))
+    return own + (_ABOVE.format(code=toml_value(site.default_route)) if site.default_route else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -94,7 +95,7 @@ def demo(
 ) -> int:
     """Show it."""
     end = time.monotonic() + deadline
-    with _folder(keep) as (folder, hold):
+    with _interruptible(), _folder(keep) as (folder, hold):
         (folder / "logs").mkdir()
         with Children(folder / "logs") as children:
             try:
@@ -105,6 +106,21 @@ def demo(
                 raise
             with show:
                 return _play(shell, show, samples=samples, once=once, deadline=end, hold=hold)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """
+    SIGTERM and SIGINT end the demo in order: its processes are stopped, its folder is removed.
+
+    Set explicitly, because a shell starts background jobs with SIGINT ignored.
+    """
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
