@@ -1,4 +1,4 @@
-"""The two schemas of ``schemas/``, compiled once: tolerant for what is received, strict for what is emitted."""
+"""The schemas of ``schemas/``, compiled once: tolerant for what is received, strict for what is emitted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _check(raw: bytes, name: str, severity: Severity) -> list[Violation]:
         root = etree.fromstring(raw, hardened_parser())
     except etree.XMLSyntaxError as e:
         raise MalformedPackage(f"The package is not well-formed XML: {e.msg}.") from e
-    if _compiled(name).validate(root):
+    if compiled(name).validate(root):
         return []
     # The log is kept on the validator, which threads share: what went wrong is asked of a fresh one.
     schema = _compile(name)
@@ -68,11 +68,19 @@ def _path(root: etree._Element, xpath: str) -> str:
     return ".".join(n for n in local if n not in frame) or local[-1]
 
 
+@cache
+def compiled(name: str) -> etree.XMLSchema:
+    """
+    A schema that this program brings along, ready to validate; its error log is not to be read, threads share it.
+
+    :param name: of a file in ``schemas/`` at the top of the source tree, which an installed wheel has inside.
+    :raises FileNotFoundError: it is in neither place: the installation is broken.
+    """
+    return _compile(name)
+
+
 def _compile(name: str) -> etree.XMLSchema:
     folder = next((place for place in _PLACES if (place / name).is_file()), None)
     if folder is None:
         raise FileNotFoundError(f"{name} is neither in schemas/ nor installed with the package")
     return etree.XMLSchema(etree.parse(str(folder / name), hardened_parser()))
-
-
-_compiled = cache(_compile)

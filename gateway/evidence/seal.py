@@ -15,12 +15,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 
 from cryptography import x509
 from lxml import etree
 
+from gateway.edxml.schema import compiled
 from gateway.errors import DocumentError, EvidenceInvalid
 from gateway.model import AgencyCode, Attachment, DocumentId, SignedBy, Standing, Verdict
 from gateway.signing.engine import read_signed
@@ -106,7 +105,7 @@ def check_seal(raw: bytes, certificate: x509.Certificate) -> SealFacts:
         signed = read_signed(raw, certificate)
     except (Finding, DocumentError) as e:
         raise EvidenceInvalid("The seal is not signed with the key of this certificate.") from e
-    if not _schema().validate(signed):
+    if not compiled("seal.xsd").validate(signed):
         raise EvidenceInvalid("What is signed is not a seal.")
     return _read(signed)
 
@@ -196,8 +195,3 @@ def _read(seal: etree._Element) -> SealFacts:
         received_at=datetime.fromisoformat(given("ReceivedAt")),
         sealed_at=datetime.fromisoformat(given("SealedAt")),
     )
-
-
-@cache
-def _schema() -> etree.XMLSchema:
-    return etree.XMLSchema(etree.parse(Path(__file__).resolve().parents[2] / "schemas" / "seal.xsd"))
