@@ -168,10 +168,10 @@ class Attempts:
         )
         if at is None:
             return Abandoned(code=result.code, detail=result.detail)
-        if circuit is not None and circuit.open_until is not None and asked is None:
+        if circuit is not None and circuit.open_until is not None:
             # The circuit paces the tries now, with one probe at a time. A longer wait of its own would only
-            # keep the document here after the endpoint has come back.
-            at = min(at, max(circuit.open_until, now))
+            # keep the document here after the endpoint has come back, unless the endpoint has asked for it.
+            at = min(at, max(circuit.open_until, asked or now, now))
         return Failed(code=result.code, detail=result.detail, retry_at=at)
 
     # What the endpoint's circuit learns

@@ -150,6 +150,21 @@ def test_retry_after_moves_the_next_try() -> None:
     assert outcome.retry_at == NOON + timedelta(hours=1)
 
 
+def test_an_open_circuit_paces_an_endpoint_that_asks_for_less() -> None:
+    """Otherwise "503, come back in 30 seconds" would cost a document hours after the endpoint has come back."""
+    queue = MemoryQueue()
+    delivery = queue.add("A")
+    now = NOON
+    for _ in range(9):
+        error = PeerFailed("HTTP 503", retry_at=now + timedelta(seconds=30))
+        assert a_worker(queue, ScriptedSender(lambda _, e=error: e)).run_once(now) == 1
+        outcome = queue.outcomes()[delivery]
+        assert isinstance(outcome, Failed)
+        last, now = now, outcome.retry_at
+    assert now == queue.endpoint(AgencyCode("A")).open_until
+    assert now - last <= CircuitPolicy().longest_pause
+
+
 def test_a_refusal_ends_it_and_says_nothing_against_the_endpoint() -> None:
     queue = MemoryQueue()
     deliveries = [queue.add("A") for _ in range(6)]
