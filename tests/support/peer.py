@@ -200,9 +200,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     connections = 0
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, port: int = 0) -> None:
         self.receiver = receiver
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A broken connection is what the tests are about; anything else is a fault of the test."""
@@ -211,10 +211,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def a_receiver(default: Reply = ACCEPTS, *, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """A receiver on a free loopback port, until the block ends."""
+def a_receiver(default: Reply = ACCEPTS, *, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Receiver]:
+    """A receiver on a loopback port, by default a free one, until the block ends."""
     receiver = Receiver(default=default)
-    server = _Server(receiver)
+    server = _Server(receiver, port)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
