@@ -71,10 +71,10 @@ def names_touched(document: NewDocument, status: NewStatus | None) -> list[tuple
     return names
 
 
-def lock_reply(connection: Connection, reply: Reply | None) -> None:
-    """Take the locks that ``accept_reply`` needs, before any row is locked."""
-    if reply is not None:
-        lock_names(connection, names_touched(reply.document, reply.status))
+def lock_replies(connection: Connection, replies: Iterable[Reply | None]) -> None:
+    """Take the locks that ``accept_reply`` needs for all of these, before any row is locked."""
+    names = [name for reply in replies if reply for name in names_touched(reply.document, reply.status)]
+    lock_names(connection, names)
 
 
 _FIRST = (documents.c.id, documents.c.sha256, documents.c.receipt, documents.c.received_at)

@@ -44,7 +44,7 @@ def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> Engine:
     An engine for ``sqlite:///file`` or ``postgresql+psycopg://…``; connects when first used.
 
     On SQLite every transaction begins as ``BEGIN IMMEDIATE`` unless its connection has the execution
-    option ``read_only`` (``engine.execution_options(read_only=True)``): a transaction that began by
+    option ``read_only`` (``connection.execution_options(read_only=True)``): a transaction that began by
     reading cannot always go on to write.
 
     :param busy_seconds: how long a SQLite writer waits for the others.
@@ -89,7 +89,9 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
 
 def _on_sqlite_begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    # Straight to the driver: as a statement of SQLAlchemy's it would cost as much as the whole look-up that follows.
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 def _open_postgresql(url: URL) -> Engine:
@@ -149,7 +151,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads, of one moment on SQLite; errors as in ``writing``."""
-    with translated(), engine.execution_options(read_only=True).begin() as connection:
+    with translated(), engine.connect() as connection, connection.execution_options(read_only=True).begin():
         yield connection
 
 

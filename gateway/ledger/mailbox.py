@@ -26,7 +26,7 @@ def lock(connection: Connection, delivery_id: str, via: AgencyCode, *, now: date
         if delivery.due_at > now:
             raise StateConflict(f"The delivery is locked until {delivery.due_at.isoformat()}.")
         state = next_state(state, DeliveryEvent.LOSE_LEASE)
-        settling.record_attempt(connection, delivery, now=now, outcome="lost")
+        settling.record_attempts(connection, [settling.attempt(delivery, now=now, outcome="lost")])
     made = Lock(delivery_id=delivery_id, token=secrets.token_urlsafe(24), until=now + lease)
     connection.execute(
         update(deliveries)
@@ -112,7 +112,7 @@ def _settle(
     reply: Reply | None,
     reason: str | None,
 ) -> Settled:
-    acceptance.lock_reply(connection, reply)
+    acceptance.lock_replies(connection, [reply])
     delivery = _in_mailbox(connection, delivery_id, via)
     if delivery.token is None or not secrets.compare_digest(delivery.token.encode(), token.encode()):
         raise LeaseLost
@@ -122,8 +122,12 @@ def _settle(
     code = None if reason is None else _REFUSED_BY_RECEIVER
     # The token stays, so that the same request can be answered again.
     kept = {"token": token, "error_code": code}
-    state = settling.move(connection, delivery, happening, now=now, action=action, actor=via, changes=kept, code=code)
-    settling.record_attempt(connection, delivery, now=now, outcome=state.value, code=code, detail=reason)
+    step = settling.Move(
+        delivery=delivery, happening=happening, action=action, actor=via, changes=kept, data={"code": code}
+    )
+    state = settling.move(connection, step, now=now)
+    tried = settling.attempt(delivery, now=now, outcome=state.value, code=code, detail=reason)
+    settling.record_attempts(connection, [tried])
     acceptance.accept_reply(connection, reply)
     return Settled(delivery_id=delivery_id, state=state, at=now, repeated=False)
 

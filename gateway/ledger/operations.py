@@ -68,8 +68,11 @@ def withdraw(connection: Connection, ids: Sequence[str], *, reason: str, actor: 
     """As ``Ledger.withdraw``, inside a transaction."""
     _demand(reason)
     rows = _named(connection, ids, DeliveryEvent.WITHDRAW)
-    for row in rows:
-        settling.move(connection, row, DeliveryEvent.WITHDRAW, now=now, actor=actor, reason=reason)
+    steps = [
+        settling.Move(delivery=row, happening=DeliveryEvent.WITHDRAW, actor=actor, data={"reason": reason})
+        for row in rows
+    ]
+    settling.move_all(connection, steps, now=now)
     return [row.id for row in rows]
 
 

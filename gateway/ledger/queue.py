@@ -38,7 +38,7 @@ from gateway.ledger.records import (
     Refused,
     Reply,
 )
-from gateway.ledger.statements import event, insert_new, record
+from gateway.ledger.statements import chunks, event, insert_new, record
 from gateway.ledger.states import DeliveryEvent, next_state
 from gateway.ledger.tables import DUE, deliveries, documents, endpoints
 from gateway.ledger.types import UtcDateTime
@@ -158,9 +158,11 @@ def claim(
     return _take(connection, taken, circuits, probes, worker=worker, now=now, until=now + lease)
 
 
+_ILL = select(endpoints).where(endpoints.c.failures > 0)
+
+
 def _ill_endpoints(connection: Connection) -> Mapping[AgencyCode, Row[Any]]:
-    rows = connection.execute(select(endpoints).where(endpoints.c.failures > 0))
-    return {row.via: row for row in rows}
+    return {row.via: row for row in connection.execute(_ILL)}
 
 
 def _room(
@@ -194,20 +196,9 @@ def _take(
         return []
     _note_lost(connection, ids, now)
     token = secrets.token_urlsafe(16)
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(ids))
-        .values(
-            state=next_state(DeliveryState.WAITING, DeliveryEvent.TAKE),
-            due_at=until,
-            token=token,
-            worker=worker,
-            taken_at=now,
-            attempts=deliveries.c.attempts + 1,
-            changed_at=now,
-        )
-    )
-    rows = connection.execute(_CLAIMED.where(deliveries.c.id.in_(ids)))
+    values = {"due_at": until, "token": token, "worker": worker, "taken_at": now, "changed_at": now}
+    connection.execute(_TAKE, {"ids": ids, **values})
+    rows = connection.execute(_CLAIMED, {"ids": ids})
     claims = {
         row.delivery_id: Claim(
             token=token,
@@ -223,7 +214,8 @@ def _take(
     return [claims[i] for i in ids]
 
 
-_CLAIMED = select(
+_THESE = deliveries.c.id.in_(bindparam("ids", expanding=True))
+_OF_CLAIM = (
     deliveries.c.id.label("delivery_id"),
     (deliveries.c.attempts - deliveries.c.attempts_before).label("attempt"),
     deliveries.c.trying_since,
@@ -238,17 +230,25 @@ _CLAIMED = select(
     deliveries.c.lane,
     func.coalesce(documents.c.forward_sha256, documents.c.sha256).label("sha256"),
     func.coalesce(documents.c.forward_size, documents.c.size).label("size"),
-).join_from(deliveries, documents)
+)
+_CLAIMED = select(*_OF_CLAIM).join_from(deliveries, documents).where(_THESE)
+_TAKE = (
+    update(deliveries)
+    .where(_THESE)
+    .values(
+        state=next_state(DeliveryState.WAITING, DeliveryEvent.TAKE),
+        attempts=deliveries.c.attempts + 1,
+    )
+)
+_LEASED_BEFORE = select(deliveries).where(_THESE, deliveries.c.state == DeliveryState.LEASED)
 
 
 def _note_lost(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     """Say of those that were leased already that their worker is gone."""
-    lost = connection.execute(
-        select(deliveries).where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.LEASED)
-    ).all()
+    lost = connection.execute(_LEASED_BEFORE, {"ids": ids}).all()
     for row in lost:
         next_state(row.state, DeliveryEvent.LOSE_LEASE)
-        settling.record_attempt(connection, row, now=now, outcome="lost")
+    settling.record_attempts(connection, [settling.attempt(row, now=now, outcome="lost") for row in lost])
     record(
         connection,
         [
@@ -262,7 +262,7 @@ def extend(connection: Connection, claims: Sequence[Claim], *, until: datetime) 
     """Lengthen the leases that still hold."""
     return {
         claim.delivery_id
-        for claim in claims
+        for claim in _in_order(claims)
         if connection.execute(update(deliveries).where(*_held(claim)).values(due_at=until)).rowcount
     }
 
@@ -270,7 +270,7 @@ def extend(connection: Connection, claims: Sequence[Claim], *, until: datetime) 
 def release(connection: Connection, claims: Sequence[Claim], *, now: datetime) -> int:
     """Give back what was not tried."""
     released = 0
-    for claim in claims:
+    for claim in _in_order(claims):
         done = connection.execute(
             update(deliveries)
             .where(*_held(claim))
@@ -288,6 +288,11 @@ def release(connection: Connection, claims: Sequence[Claim], *, now: datetime) -
     return released
 
 
+def _in_order(claims: Sequence[Claim]) -> list[Claim]:
+    """As ``settle_all`` locks them, so that nobody waits in a circle."""
+    return sorted(claims, key=lambda claim: claim.delivery_id)
+
+
 def _held(claim: Claim) -> tuple[Any, ...]:
     return (
         deliveries.c.id == claim.delivery_id,
@@ -299,44 +304,90 @@ def _held(claim: Claim) -> tuple[Any, ...]:
 # Settling
 
 
-def settle(
-    connection: Connection, claim: Claim, outcome: Outcome, *, now: datetime, reply: Reply | None
-) -> DeliveryState:
-    """As ``Ledger.settle``, inside a transaction."""
-    acceptance.lock_reply(connection, reply)
-    delivery = connection.execute(select(deliveries).where(*_held(claim)).with_for_update()).one_or_none()
-    if delivery is None:
-        raise LeaseLost(f"The lease on {claim.delivery_id} is gone.")
-    state = _end(connection, delivery, outcome, now)
-    acceptance.accept_reply(connection, reply)
-    return state
+Ended = tuple[Claim, Outcome, Reply | None]
+"""How one try ended, and the automatic status that goes back."""
+
+_TO_SETTLE = (
+    select(*settling.MOVED, *(deliveries.c[name] for name in ("token", "worker", "taken_at", "attempts", "status")))
+    .where(
+        deliveries.c.id.in_(bindparam("ids", expanding=True)),
+        deliveries.c.state == DeliveryState.LEASED,
+    )
+    # In one order everywhere, so that nobody waits in a circle.
+    .order_by(deliveries.c.id)
+    .with_for_update()
+)
 
 
-def _end(connection: Connection, delivery: Row[Any], outcome: Outcome, now: datetime) -> DeliveryState:
-    common: dict[str, Any] = {"actor": delivery.worker, "attempt": delivery.attempts}
-    changes: dict[str, Any] = {"error_code": None}
+def settle_all(connection: Connection, items: Sequence[Ended], *, now: datetime) -> list[DeliveryState | LeaseLost]:
+    """As ``Ledger.settle_all``, inside a transaction."""
+    acceptance.lock_replies(connection, [reply for _, _, reply in items])
+    leased = _leased(connection, [claim for claim, _, _ in items])
+    attempts: list[dict[str, Any]] = []
+    moves: list[settling.Move] = []
+    replies: list[Reply | None] = []
+    places: list[int] = []
+    for place, (claim, outcome, reply) in enumerate(items):
+        delivery = leased.get(claim.delivery_id)
+        if delivery is None or delivery.token != claim.token:
+            continue
+        del leased[claim.delivery_id]  # settled once, even if it is named twice
+        attempts.append(_attempt(delivery, outcome, now))
+        moves.append(_end(delivery, outcome))
+        replies.append(reply)
+        places.append(place)
+    settling.record_attempts(connection, attempts)
+    states = settling.move_all(connection, moves, now=now)
+    for reply in replies:
+        acceptance.accept_reply(connection, reply)
+    settled = dict(zip(places, states, strict=True))
+    return [
+        settled[place] if place in settled else LeaseLost(f"The lease on {claim.delivery_id} is gone.")
+        for place, (claim, _, _) in enumerate(items)
+    ]
+
+
+def _leased(connection: Connection, claims: Sequence[Claim]) -> dict[str, Row[Any]]:
+    """The deliveries that are still under some lease, locked."""
+    ids = sorted({claim.delivery_id for claim in claims})
+    return {row.id: row for part in chunks(ids) for row in connection.execute(_TO_SETTLE, {"ids": part})}
+
+
+def _attempt(delivery: Row[Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
     match outcome:
         case Delivered(detail=detail):
-            settling.record_attempt(connection, delivery, now=now, outcome="delivered", detail=detail)
-            happening = DeliveryEvent.DELIVER
+            return settling.attempt(delivery, now=now, outcome="delivered", detail=detail)
         case Forwarded(receipt=receipt):
-            settling.record_attempt(connection, delivery, now=now, outcome="forwarded", receipt=receipt)
+            return settling.attempt(delivery, now=now, outcome="forwarded", receipt=receipt)
+        case Failed(code=code, detail=detail):
+            return settling.attempt(delivery, now=now, outcome="failed", code=code, detail=detail)
+        case Refused(code=code, detail=detail):
+            return settling.attempt(delivery, now=now, outcome="refused", code=code, detail=detail)
+        case Abandoned(code=code, detail=detail):
+            return settling.attempt(delivery, now=now, outcome="abandoned", code=code, detail=detail)
+
+
+def _end(delivery: Row[Any], outcome: Outcome) -> settling.Move:
+    """What the end of a try does to its delivery."""
+    changes: dict[str, Any] = {"error_code": None}
+    said: dict[str, Any] = {"attempt": delivery.attempts}
+    match outcome:
+        case Delivered():
+            happening = DeliveryEvent.DELIVER
+        case Forwarded():
             # The receiver's status can be quicker than the next gateway's answer, which a retry brings.
             arrived = delivery.status is not None and delivery.status is not StatusCode.REFUSED
             happening = DeliveryEvent.DELIVER if arrived else DeliveryEvent.FORWARD
-        case Failed(code=code, detail=detail, retry_at=retry_at):
-            settling.record_attempt(connection, delivery, now=now, outcome="failed", code=code, detail=detail)
+        case Failed(code=code, retry_at=retry_at):
             happening, changes = DeliveryEvent.FAIL, {"error_code": code, "due_at": retry_at}
-            common |= {"code": code, "retry_at": retry_at.isoformat()}
-        case Refused(code=code, detail=detail):
-            settling.record_attempt(connection, delivery, now=now, outcome="refused", code=code, detail=detail)
+            said |= {"code": code, "retry_at": retry_at.isoformat()}
+        case Refused(code=code):
             happening, changes = DeliveryEvent.REFUSE, {"error_code": code}
-            common |= {"code": code}
-        case Abandoned(code=code, detail=detail):
-            settling.record_attempt(connection, delivery, now=now, outcome="abandoned", code=code, detail=detail)
+            said |= {"code": code}
+        case Abandoned(code=code):
             happening, changes = DeliveryEvent.ABANDON, {"error_code": code}
-            common |= {"code": code}
-    return settling.move(connection, delivery, happening, now=now, changes=changes, **common)
+            said |= {"code": code}
+    return settling.Move(delivery=delivery, happening=happening, actor=delivery.worker, changes=changes, data=said)
 
 
 # Endpoints

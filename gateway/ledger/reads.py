@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, func, or_, select, text, union
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, bindparam, func, or_, select, text, union
 
 from gateway.errors import RequestError
 from gateway.ledger.filters import (
@@ -99,9 +99,12 @@ def find_document(
     return None if row is None else DocumentRow(**row._mapping)
 
 
+_PAYLOAD = select(payloads.c.content).where(payloads.c.sha256 == bindparam("sha256"))
+
+
 def payload(connection: Connection, sha256: str) -> bytes | None:
     """The bytes of a package kept in the ledger."""
-    content: bytes | None = connection.scalar(select(payloads.c.content).where(payloads.c.sha256 == sha256))
+    content: bytes | None = connection.scalar(_PAYLOAD, {"sha256": sha256})
     return content
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, insert, literal, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from gateway.ledger.actions import Action
-from gateway.ledger.statements import event, record
+from gateway.ledger.statements import chunks, event, record
 from gateway.ledger.states import HOLDS_BACK, DeliveryEvent, next_state
 from gateway.ledger.tables import attempts, deliveries, delivery_blocks
-from gateway.ledger.types import UtcDateTime
 from gateway.model import DeliveryState
 
 _ACTIONS = {
@@ -24,75 +25,127 @@ _ACTIONS = {
 }
 
 
-def move(
-    connection: Connection,
-    delivery: Row[Any],
-    happening: DeliveryEvent,
-    *,
-    now: datetime,
-    action: Action | None = None,
-    actor: str | None = None,
-    changes: dict[str, Any] | None = None,
-    **data: Any,
-) -> DeliveryState:
-    """
-    Take a locked delivery to its next state, record it, and let go whoever waited for it to leave.
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One step of one delivery."""
 
-    :param action: what the event is called; by default as the state reached.
-    :param changes: further columns to set.
-    :param data: what the event says.
-    :raises TransitionForbidden: it cannot happen in the present state.
+    delivery: Row[Any]
+    """Locked, with the columns of ``MOVED``."""
+    happening: DeliveryEvent
+    action: Action | None = None
+    """What the event is called; ``None``: as the state reached."""
+    actor: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Values for ``token``, ``error_code`` and ``due_at`` that differ from the usual: the first is cleared, the
+    others stay."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What the event says."""
+
+
+MOVED = tuple(deliveries.c[name] for name in ("id", "document", "state", "error_code", "due_at"))
+"""What a ``Move`` must know of its delivery."""
+
+_MOVE = update(deliveries).where(deliveries.c.id == bindparam("moved"))
+
+
+def move_all(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[DeliveryState]:
     """
-    state = next_state(delivery.state, happening)
-    values: dict[str, Any] = {"state": state, "changed_at": now, "token": None, "worker": None, "taken_at": None}
-    if not state.is_open:
-        values["settled_at"] = now
-    connection.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(values | (changes or {})))
-    row = event(
-        now,
-        action or _ACTIONS[state],
-        document=delivery.document,
-        delivery=delivery.id,
-        actor=actor,
-        **data,
-    )
-    record(connection, [row])
-    if delivery.state in HOLDS_BACK and state not in HOLDS_BACK:
-        _let_go(connection, delivery.id, now)
+    Take locked deliveries to their next states, record it, and let go whoever waited for them to leave.
+
+    :return: the states reached, in the order of the moves.
+    :raises TransitionForbidden: something cannot happen in the present state of its delivery.
+    """
+    if not moves:
+        return []
+    states = [next_state(move.delivery.state, move.happening) for move in moves]
+    steps = list(zip(moves, states, strict=True))
+    connection.execute(_MOVE, [_values(move, state, now) for move, state in steps])
+    record(connection, [_event(move, state, now) for move, state in steps])
+    left = [m.delivery.id for m, state in steps if m.delivery.state in HOLDS_BACK and state not in HOLDS_BACK]
+    for part in chunks(left):
+        _let_go(connection, part, now)
+    return states
+
+
+def move(connection: Connection, step: Move, *, now: datetime) -> DeliveryState:
+    """As ``move_all``, for one delivery."""
+    (state,) = move_all(connection, [step], now=now)
     return state
 
 
-def _let_go(connection: Connection, delivery_id: str, now: datetime) -> None:
-    """Those that waited for this delivery only become due, and their patience begins."""
-    waiting = connection.scalars(
-        delete(delivery_blocks).where(delivery_blocks.c.blocked_by == delivery_id).returning(delivery_blocks.c.delivery)
-    ).all()
-    if not waiting:
-        return
-    last = deliveries.c.blockers == 1
-    moment = literal(now, UtcDateTime())
-    changed = connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(waiting))
-        .values(
-            blockers=deliveries.c.blockers - 1,
-            due_at=case((last, moment), else_=deliveries.c.due_at),
-            trying_since=case((last, moment), else_=deliveries.c.trying_since),
-        )
-        .returning(deliveries.c.id, deliveries.c.document, deliveries.c.blockers)
-    ).all()
-    record(
-        connection,
-        [
-            event(now, Action.DELIVERY_UNBLOCKED, document=row.document, delivery=row.id, after=delivery_id)
-            for row in changed
-            if row.blockers == 0
-        ],
+def _values(move: Move, state: DeliveryState, now: datetime) -> dict[str, Any]:
+    # All columns each time, so that one statement serves whatever happened.
+    usual = {
+        "moved": move.delivery.id,
+        "state": state,
+        "changed_at": now,
+        "settled_at": None if state.is_open else now,
+        "token": None,
+        "worker": None,
+        "taken_at": None,
+        "error_code": move.delivery.error_code,
+        "due_at": move.delivery.due_at,
+    }
+    return usual | dict(move.changes)
+
+
+def _event(move: Move, state: DeliveryState, now: datetime) -> dict[str, Any]:
+    return event(
+        now,
+        move.action or _ACTIONS[state],
+        document=move.delivery.document,
+        delivery=move.delivery.id,
+        actor=move.actor,
+        **move.data,
     )
 
 
-def record_attempt(
-    connection: Connection,
+_UNBLOCK = (
+    delete(delivery_blocks)
+    .where(delivery_blocks.c.blocked_by.in_(bindparam("left", expanding=True)))
+    .returning(delivery_blocks.c.delivery, delivery_blocks.c.blocked_by)
+)
+_WAITING = (
+    select(*(deliveries.c[name] for name in ("id", "document", "blockers", "due_at", "trying_since")))
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(deliveries.c.id)
+    .with_for_update()
+)
+_FREE = update(deliveries).where(deliveries.c.id == bindparam("freed"))
+
+
+def _let_go(connection: Connection, left: Sequence[str], now: datetime) -> None:
+    """Those that waited for these deliveries only become due, and their patience begins."""
+    gone: dict[str, list[str]] = {}
+    for row in connection.execute(_UNBLOCK, {"left": left}):
+        gone.setdefault(row.delivery, []).append(row.blocked_by)
+    rows: list[dict[str, Any]] = []
+    unblocked: list[dict[str, Any]] = []
+    for part in chunks(list(gone)):
+        for row in connection.execute(_WAITING, {"ids": part}):
+            blockers = row.blockers - len(gone[row.id])
+            times = (now, now) if blockers == 0 else (row.due_at, row.trying_since)
+            rows.append({"freed": row.id, "blockers": blockers, "due_at": times[0], "trying_since": times[1]})
+            if blockers == 0:
+                after = gone[row.id][-1]
+                unblocked.append(
+                    event(now, Action.DELIVERY_UNBLOCKED, document=row.document, delivery=row.id, after=after)
+                )
+    if rows:
+        connection.execute(_FREE, rows)
+        record(connection, unblocked)
+
+
+_INSERT_ATTEMPT = insert(attempts)
+
+
+def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep how tries ended; rows are made by ``attempt``."""
+    if rows:
+        connection.execute(_INSERT_ATTEMPT, [dict(row) for row in rows])
+
+
+def attempt(
     delivery: Row[Any],
     *,
     now: datetime,
@@ -100,19 +153,16 @@ def record_attempt(
     code: str | None = None,
     detail: str | None = None,
     receipt: str | None = None,
-) -> None:
-    """Keep how one try of a leased delivery ended."""
-    connection.execute(
-        insert(attempts),
-        {
-            "delivery": delivery.id,
-            "number": delivery.attempts,
-            "worker": delivery.worker,
-            "started_at": delivery.taken_at,
-            "ended_at": now,
-            "outcome": outcome,
-            "code": code,
-            "detail": detail,
-            "receipt": receipt,
-        },
-    )
+) -> dict[str, Any]:
+    """One row of the attempts: how one try of a leased delivery ended."""
+    return {
+        "delivery": delivery.id,
+        "number": delivery.attempts,
+        "worker": delivery.worker,
+        "started_at": delivery.taken_at,
+        "ended_at": now,
+        "outcome": outcome,
+        "code": code,
+        "detail": detail,
+        "receipt": receipt,
+    }

@@ -164,7 +164,8 @@ def _effect(
         happening = DeliveryEvent.REPORT_REFUSAL if effect is StatusEffect.REFUSED else DeliveryEvent.REPORT_ARRIVAL
         # A status often says what is known already; only a change of state is a transition.
         if (delivery.state, happening) in TRANSITIONS:
-            settling.move(connection, delivery, happening, now=now, by_status=code.value)
+            step = settling.Move(delivery=delivery, happening=happening, data={"by_status": code.value})
+            settling.move(connection, step, now=now)
     return effect
 
 

@@ -18,7 +18,7 @@ from gateway.ledger.records import (
     Outcome,
     Refused,
 )
-from gateway.model import AgencyCode, Channel, DeliveryState, Lane, PackageKind, StatusCode
+from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, Lane, PackageKind, StatusCode
 from tests.support.ledger import (
     LEASE,
     NOON,
@@ -261,6 +261,143 @@ def test_a_status_quicker_than_the_receipt_makes_it_delivered(ledger: Ledger) ->
     got = claim_one(ledger)
     report(ledger, a_status(document))
     assert ledger.settle(got, Forwarded(receipt="{}"), now=NOON) is DeliveryState.DELIVERED
+
+
+# Settling several together
+
+
+def test_tries_that_ended_differently_are_settled_together(ledger: Ledger) -> None:
+    outcomes: list[Outcome] = [
+        Delivered(detail="204"),
+        Forwarded(receipt="{}"),
+        Failed(code="delivery.peer_failed", detail="503", retry_at=at(10)),
+        Refused(code="delivery.peer_refused", detail="422"),
+        Abandoned(code="delivery.peer_failed", detail="504"),
+    ]
+    for _ in outcomes:
+        enqueue(ledger)
+    items = [(got, outcome, None) for got, outcome in zip(reversed(claim(ledger)), outcomes, strict=True)]
+    states = [
+        DeliveryState.DELIVERED,
+        DeliveryState.FORWARDED,
+        DeliveryState.WAITING,
+        DeliveryState.REFUSED,
+        DeliveryState.ABANDONED,
+    ]
+    assert list(ledger.settle_all(items, now=at(1))) == states
+    for (got, outcome, _), state in zip(items, states, strict=True):
+        row = ledger.delivery(got.delivery_id)
+        assert row is not None
+        assert (row.state, row.error_code) == (state, getattr(outcome, "code", None))
+        assert row.settled_at == (None if state.is_open else at(1))
+        (attempt,) = ledger.attempts(got.delivery_id)
+        assert (attempt.outcome, attempt.ended_at) == (type(outcome).__name__.lower(), at(1))
+        assert [e.delivery for e in ledger.events()].count(got.delivery_id) == 2, "enqueued, and how it ended"
+    assert claim(ledger, at(9)) == []
+    assert claim_one(ledger, at(10)).delivery_id == items[2][0].delivery_id
+
+
+def test_nothing_to_settle_is_nothing_done(ledger: Ledger) -> None:
+    assert list(ledger.settle_all([], now=NOON)) == []
+
+
+def test_one_that_lost_its_lease_spoils_nothing_for_the_others(ledger: Ledger) -> None:
+    documents = [a_document() for _ in range(3)]
+    for document in documents:
+        ledger.accept(document, [a_delivery()])
+    first = {got.document_id: got for got in claim(ledger)}
+    claims = [first[document.id] for document in documents]
+    ledger.release([claims[1]], now=NOON)
+    stolen = claim_one(ledger, worker="w2")
+    items = [(got, Delivered(), a_reply(document)) for got, document in zip(claims, documents, strict=True)]
+    results = ledger.settle_all(items, now=NOON)
+    assert (results[0], results[2]) == (DeliveryState.DELIVERED, DeliveryState.DELIVERED)
+    assert isinstance(results[1], LeaseLost)
+    row = ledger.delivery(stolen.delivery_id)
+    assert row is not None
+    assert (row.state, row.status) == (DeliveryState.LEASED, None)
+    assert ledger.attempts(stolen.delivery_id) == []
+    replies = {d.id for d in ledger.documents().rows if d.kind is PackageKind.STATUS}
+    assert replies == {items[0][2].document.id, items[2][2].document.id}
+    assert ledger.settle(stolen, Delivered(), now=NOON) is DeliveryState.DELIVERED
+
+
+def test_settled_together_each_reply_is_recorded_once(ledger: Ledger) -> None:
+    documents = [a_document() for _ in range(3)]
+    for document in documents:
+        ledger.accept(document, [a_delivery()])
+    by_document = {got.document_id: got for got in claim(ledger)}
+    again = [(by_document[d.id], Delivered(), a_reply(d)) for d in documents]
+    twice = [(by_document[d.id], Delivered(), a_reply(d)) for d in documents]
+    first = ledger.settle_all([*again, twice[0]], now=NOON)
+    assert list(first[:3]) == [DeliveryState.DELIVERED] * 3
+    assert isinstance(first[3], LeaseLost), "named twice, settled once"
+    assert all(isinstance(result, LeaseLost) for result in ledger.settle_all(twice, now=NOON))
+    replies = [d.id for d in ledger.documents().rows if d.kind is PackageKind.STATUS]
+    assert sorted(replies) == sorted(reply.document.id for _, _, reply in again)
+    for document in documents:
+        (row,) = ledger.deliveries(document.id)
+        assert row.status is StatusCode.ARRIVED
+        assert len(ledger.attempts(row.id)) == 1
+
+
+def test_a_crash_while_settling_together_leaves_all_of_it_to_be_settled_again(ledger: Ledger) -> None:
+    documents = [a_document() for _ in range(2)]
+    for document in documents:
+        ledger.accept(document, [a_delivery()])
+    by_document = {got.document_id: got for got in claim(ledger)}
+    whole, broken = (a_reply(document) for document in documents)
+    broken = type(broken)(document=broken.document, deliveries=broken.deliveries * 2, status=broken.status)
+    items = [(by_document[d.id], Delivered(), r) for d, r in zip(documents, (whole, broken), strict=True)]
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        ledger.settle_all(items, now=NOON)
+    for got, _, _ in items:
+        row = ledger.delivery(got.delivery_id)
+        assert row is not None
+        assert row.state is DeliveryState.LEASED
+        assert ledger.attempts(got.delivery_id) == []
+    assert [d for d in ledger.documents().rows if d.kind is PackageKind.STATUS] == []
+    assert list(ledger.settle_all(items[:1], now=NOON)) == [DeliveryState.DELIVERED]
+
+
+def test_those_that_wait_for_several_settled_together_go_once_all_have_left(ledger: Ledger) -> None:
+    original = a_document()
+    ledger.accept(original, [a_delivery()])
+    update = a_document(business_type=BusinessType.UPDATE, targets=(original.identity,))
+    (first,) = claim(ledger)
+    ledger.accept(update, [a_delivery()])
+    other = a_document()
+    ledger.accept(other, [a_delivery()])
+    recall = a_document(business_type=BusinessType.REVOKE, targets=(original.identity, other.identity))
+    ledger.accept(recall, [a_delivery()])
+    (second,) = claim(ledger)
+    ledger.settle_all([(first, Delivered(), None), (second, Delivered(), None)], now=at(1))
+    (row,) = ledger.deliveries(recall.id)
+    assert row.blocked, "the update has not left yet"
+    third = claim_one(ledger, at(1))
+    assert third.document_id == update.id
+    ledger.settle_all([(third, Delivered(), None)], now=at(2))
+    last = claim_one(ledger, at(2))
+    assert (last.document_id, last.trying_since) == (recall.id, at(2))
+
+
+@pytest.mark.timeout(240)
+def test_workers_that_settle_together_do_not_wait_in_a_circle(ledger: Ledger) -> None:
+    for _ in range(40):
+        enqueue(ledger)
+    claims = claim(ledger, limit=40, per_endpoint=40)
+    barrier = threading.Barrier(4)
+
+    def settle(number: int) -> int:
+        mine = claims if number % 2 else claims[::-1]
+        barrier.wait(timeout=30)
+        if number == 3:
+            ledger.extend(mine, now=NOON, lease=LEASE)
+        results = ledger.settle_all([(got, Delivered(), None) for got in mine], now=NOON)
+        return sum(result is DeliveryState.DELIVERED for result in results)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(settle, range(4))) == [0, 0, 0, 40]
 
 
 # Circuits
