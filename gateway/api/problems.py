@@ -41,6 +41,7 @@ _STATUS: dict[type[errors.GatewayError], int] = {
     errors.StorageFull: 507,
     errors.LedgerUnavailable: 503,
     errors.LedgerOutdated: 503,
+    errors.PayloadStoreUnavailable: 503,
 }
 
 _HTTP_CODES = {

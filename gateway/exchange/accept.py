@@ -26,7 +26,7 @@ from gateway.evidence.receipt import ReceiptFacts, make_receipt
 from gateway.exchange.identity import names_in_package, names_in_reference, targets_of
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
-from gateway.exchange.upload import Upload, spooled, upload_of
+from gateway.exchange.upload import Upload, spooled, unwritten, upload_of
 from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewRefusal, NewStatus, new_id
 from gateway.model import (
     VIETNAM_TIME,
@@ -80,7 +80,7 @@ def accept(
     :param made_here: the gateway built the package from the caller's own words; a status then needs no signature.
     :return: the receipt, once everything is durable.
     :raises DocumentError: why it was turned away; recorded among the refusals.
-    :raises LedgerUnavailable, StorageFull: not accepted; the same may succeed later.
+    :raises LedgerUnavailable, StorageFull, PayloadStoreUnavailable: not accepted; the same may succeed later.
     """
     faults.point("accept.after_spool")
     now = parts.clock()
@@ -89,6 +89,8 @@ def accept(
             return _accept(parts, upload, package, caller=caller, only=only, made_here=made_here, now=now)
     except IncompleteUpload:
         raise
+    except OSError as error:  # attachments are unwrapped, and packages completed, in the spool
+        raise unwritten(error) from error
     except DocumentError as error:
         _record_refusal(parts, upload, error, caller, now)
         raise
@@ -112,10 +114,12 @@ def _accept(
     known = _accepted_before(parts, package, sender.code)
     verdict = known.verdict if known else _judge(parts, package, sender, caller, made_here=made_here, now=now)
     faults.point("accept.after_verify")
-    routes = route(recipient_codes(envelope), directory, at=now, only=only, came_from=caller.code)
+    recipients = recipient_codes(envelope)
+    missing = _not_yet_routed(parts, known, recipients, only, directory) if known else only
+    routes = () if missing == [] else route(recipients, directory, at=now, only=missing, came_from=caller.code)
 
     document = (
-        _again(known, upload)
+        _again(known, upload, caller, now)
         if known
         else _new(parts, upload, package, verdict, routes, sender=sender, caller=caller, now=now)
     )
@@ -265,8 +269,30 @@ def _new(
     )
 
 
-def _again(known: DocumentRow, upload: Upload) -> NewDocument:
-    """The document as it was accepted first, so that only missing deliveries are added."""
+def _not_yet_routed(
+    parts: Parts,
+    known: DocumentRow,
+    recipients: Sequence[AgencyCode],
+    only: Sequence[AgencyCode] | None,
+    directory: Directory,
+) -> list[AgencyCode]:
+    """
+    The recipients that no earlier request for this package asked for.
+
+    Those that were routed then are not routed anew: their agencies may have closed or merged since,
+    and a repeat must neither be refused for that nor bring the successor a second copy.
+    """
+
+    def key(code: AgencyCode) -> AgencyCode:
+        agency = directory.get(code)
+        return agency.code if agency else AgencyCode.normal(code)
+
+    covered = {key(d.as_written) for d in parts.ledger.deliveries(known.id)}
+    return [code for code in (recipients if only is None else only) if key(code) not in covered]
+
+
+def _again(known: DocumentRow, upload: Upload, caller: Agency, now: datetime) -> NewDocument:
+    """The document as it was accepted first, handed over again now, so that only missing deliveries are added."""
     return NewDocument(
         id=known.id,
         kind=known.kind,
@@ -279,8 +305,8 @@ def _again(known: DocumentRow, upload: Upload) -> NewDocument:
         sha256=upload.sha256,
         size=upload.size,
         verdict=known.verdict,
-        received_at=known.received_at,
-        received_from=known.received_from,
+        received_at=now,
+        received_from=caller.code,
         receipt=known.receipt,
         seal=known.seal,
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.edxml import write_document_to
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
-from gateway.exchange.upload import Upload, receive
+from gateway.exchange.upload import Upload, receive, spool_file, unwritten
 from gateway.model import Agency, Envelope
 
 
@@ -27,8 +26,7 @@ def compose(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | byte
 
 
 def _written(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | bytes]) -> Upload:
-    handle, name = tempfile.mkstemp(dir=parts.spool, prefix="composed-", suffix=".edxml")
-    path = Path(name)
+    handle, path = spool_file(parts.spool, "composed-")
     try:
         with os.fdopen(handle, "wb") as out:
             write_document_to(envelope, contents, out)
@@ -40,5 +38,7 @@ def _written(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | byt
                 inline_bytes=parts.rules.inline_bytes,
                 spool=parts.spool,
             )
+    except OSError as e:
+        raise unwritten(e) from e
     finally:
         path.unlink()

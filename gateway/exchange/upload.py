@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
-from gateway.errors import BodyTooLarge, EmptyPackage, IncompleteUpload, StorageFull
+from gateway.errors import BodyTooLarge, EmptyPackage, IncompleteUpload, PayloadStoreUnavailable, StorageFull
 
 _CHUNK = 256 * 1024
 
@@ -63,18 +63,35 @@ def spooled(upload: Upload, spool: Path) -> Iterator[Path]:
     if isinstance(upload.source, Path):
         yield upload.source
         return
-    handle, name = tempfile.mkstemp(dir=spool, prefix="spooled-", suffix=".edxml")
-    path = Path(name)
+    handle, path = spool_file(spool, "spooled-")
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(upload.source)
         yield path
     except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull from e
-        raise
+        raise unwritten(e) from e
     finally:
         path.unlink(missing_ok=True)
+
+
+def spool_file(spool: Path, prefix: str) -> tuple[int, Path]:
+    """
+    A new file in the spool, open for writing.
+
+    :raises StorageFull, PayloadStoreUnavailable: there is no room, or no spool.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=spool, prefix=prefix, suffix=".edxml")
+    except OSError as e:
+        raise unwritten(e) from e
+    return handle, Path(name)
+
+
+def unwritten(error: OSError) -> StorageFull | PayloadStoreUnavailable:
+    """What it means that the spool could not be used: our trouble, which passes, and not the sender's."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageFull("The spool has no room left.")
+    return PayloadStoreUnavailable(f"The spool cannot be used ({error.strerror}).")
 
 
 def receive(stream: Readable, *, expected: int | None, limit_bytes: int, inline_bytes: int, spool: Path) -> Upload:
@@ -88,7 +105,7 @@ def receive(stream: Readable, *, expected: int | None, limit_bytes: int, inline_
     :raises BodyTooLarge: more than ``limit_bytes``, declared or sent.
     :raises IncompleteUpload: the body ended early; some servers hand a cut body on without an error.
     :raises EmptyPackage: no byte came.
-    :raises StorageFull: the spool's disk is full.
+    :raises StorageFull, PayloadStoreUnavailable: the spool's disk is full or cannot be used.
     """
     if expected is not None and expected > limit_bytes:
         raise BodyTooLarge(f"The body has {expected} bytes; at most {limit_bytes} are accepted.")
@@ -110,11 +127,18 @@ def receive(stream: Readable, *, expected: int | None, limit_bytes: int, inline_
 
 def _bounded(stream: Readable, limit_bytes: int) -> Iterator[bytes]:
     size = 0
-    while chunk := stream.read(_CHUNK):
+    while chunk := _read(stream):
         size += len(chunk)
         if size > limit_bytes:
             raise BodyTooLarge(f"The body has more than {limit_bytes} bytes.")
         yield chunk
+
+
+def _read(stream: Readable) -> bytes:
+    try:
+        return stream.read(_CHUNK)
+    except OSError as e:
+        raise IncompleteUpload from e
 
 
 def _spooled(
@@ -126,8 +150,7 @@ def _spooled(
     expected: int | None,
     spool: Path,
 ) -> Upload:
-    handle, name = tempfile.mkstemp(dir=spool, prefix="upload-", suffix=".edxml")
-    path = Path(name)
+    handle, path = spool_file(spool, "upload-")
     try:
         with os.fdopen(handle, "wb") as out:
             out.writelines(head)
@@ -138,9 +161,7 @@ def _spooled(
         _check_length(size, expected)
     except OSError as e:
         path.unlink(missing_ok=True)
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull from e
-        raise IncompleteUpload from e
+        raise unwritten(e) from e
     except BaseException:
         path.unlink(missing_ok=True)
         raise

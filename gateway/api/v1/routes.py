@@ -51,7 +51,7 @@ from gateway.api.v1.shapes import (
 from gateway.errors import DigestMismatch, NotFound, RequestError, SenderNotAllowed, UnsupportedMedia
 from gateway.exchange import compose, lookup, mailbox, statuses
 from gateway.exchange.accept import Answer, accept
-from gateway.exchange.upload import receive
+from gateway.exchange.upload import receive, unwritten
 from gateway.ledger.records import DocumentRow, Filter
 from gateway.model import Agency, AgencyCode, Reference, normal_key
 
@@ -233,12 +233,15 @@ def _files(spool: Path) -> Iterator[tuple[list[Reference], dict[str, Path | byte
     """The posted files in the spool, named by us and never by the sender."""
     references: list[Reference] = []
     contents: dict[str, Path | bytes] = {}
+    posted = [f for name, f in request.files.items(multi=True) if name != "metadata"]
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=spool, prefix="files-")))
-        posted = [f for name, f in request.files.items(multi=True) if name != "metadata"]
+        folder = _own_folder(stack, spool)
         for number, file in enumerate(posted, 1):
             path = folder / str(number)
-            file.save(path)
+            try:
+                file.save(path)
+            except OSError as e:
+                raise unwritten(e) from e
             content_id = f"file-{number}"
             references.append(
                 Reference(
@@ -249,6 +252,13 @@ def _files(spool: Path) -> Iterator[tuple[list[Reference], dict[str, Path | byte
             )
             contents[content_id] = path
         yield references, contents
+
+
+def _own_folder(stack: ExitStack, spool: Path) -> Path:
+    try:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(dir=spool, prefix="files-")))
+    except OSError as e:
+        raise unwritten(e) from e
 
 
 @v1.get(

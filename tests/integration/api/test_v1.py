@@ -77,6 +77,15 @@ def test_a_doctype_answers_400(site: Site, client: FlaskClient) -> None:
     assert (response.status_code, code_of(response)) == (400, "package.forbidden_markup")
 
 
+@pytest.mark.parametrize("size", [300_000, 700_000], ids=["attachments", "body"])
+def test_a_spool_that_cannot_be_used_is_our_trouble(site: Site, client: FlaskClient, size: int) -> None:
+    site.parts.spool.rmdir()
+    response = post(client, to_commune(contents={"main": documents.PDF + bytes(size)}), site.key(DEPARTMENT))
+    site.parts.spool.mkdir()
+    assert (response.status_code, code_of(response)) == (503, "payload.store_unavailable")
+    assert site.ledger.documents().rows == ()
+
+
 def test_an_encoded_body_answers_415(site: Site, client: FlaskClient) -> None:
     response = post(client, to_commune(), site.key(DEPARTMENT), **{"Content-Encoding": "gzip"})
     assert (response.status_code, code_of(response)) == (415, "request.unsupported_media")
