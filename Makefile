@@ -43,7 +43,7 @@ bench: $(VENV)/.dev ## Benchmarks as ratios within this run; fails when a bar is
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 torture: $(VENV)/.dev ## At least 200 kills at every named step, on both databases
-	@$(BIN)/python -m pytest -q -p no:cacheprovider -m torture tests/acceptance $(ARGS)
+	@$(BIN)/python -m pytest -q -p no:cacheprovider -n 2 --dist load -m torture tests/acceptance $(ARGS)
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --extra demo --generate-hashes \

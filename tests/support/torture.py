@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import os
 import queue
 import random
 import signal
@@ -558,11 +557,11 @@ def _nothing_temporary_is_left(rack: Rack) -> None:
     assert [p for p in left if p.suffix != ".lock"] == []
 
 
-def summary() -> Iterator[str]:
-    """Kills by step and engine."""
-    engines = sorted({engine for engine, _ in KILLS})
+def summary(kills: Counter[tuple[str, str]]) -> Iterator[str]:
+    """Kills by step and engine, as a table."""
+    engines = sorted({engine for engine, _ in kills})
     yield f"{'step':28}" + "".join(f"{engine:>12}" for engine in engines)
     for point in [*POINTS, "random"]:
-        yield f"{point:28}" + "".join(f"{KILLS[engine, point]:>12}" for engine in engines)
-    yield f"{'all':28}" + "".join(f"{sum(n for (e, _), n in KILLS.items() if e == engine):>12}" for engine in engines)
-    yield f"process {os.getpid()}: {sum(KILLS.values())} kills"
+        yield f"{point:28}" + "".join(f"{kills[engine, point]:>12}" for engine in engines)
+    yield f"{'all':28}" + "".join(f"{sum(n for (e, _), n in kills.items() if e == engine):>12}" for engine in engines)
+    yield f"together {kills.total()} kills"
