@@ -7,10 +7,13 @@ They are packages like any other, signed by the gateway, and travel the same way
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
+from gateway.directory import Directory
 from gateway.edxml import write_status
 from gateway.errors import NotFound, NotPermitted, ReasonRequired, RoutingError
 from gateway.exchange.accept import Answer, accept, new_status
@@ -156,17 +159,19 @@ def report_status(
     document_id: str,
     code: StatusCode,
     description: str | None,
-    reporter: AgencyCode | None = None,
+    agency: AgencyCode | None = None,
     reported_at: datetime | None = None,
 ) -> Answer:
     """
-    Report on a received document in plain words; the gateway writes the package.
+    Report on a document in plain words; the gateway writes the package.
+
+    A receiver reports on its copy; the sender asks for one back (13).
 
     :param document_id: the gateway's id of the document reported on.
-    :param reporter: for whose copy; needed only by a system that serves several agencies.
+    :param agency: whose copy; needed only when there are several that the caller has to do with.
     :param reported_at: aware; absent means the moment of the call, which is when it is reported.
     :raises NotFound: no such document among those that the caller may see.
-    :raises NotPermitted: the caller does not speak for the reporter, or 13 is asked for by another than the sender.
+    :raises NotPermitted: there is no such copy, or not one only, or 13 is asked for by another than the sender.
     :raises ReasonRequired: 02, 13 and 16 must say why.
     """
     if code.needs_reason and not (description and description.strip()):
@@ -177,38 +182,38 @@ def report_status(
         raise NotFound
     if document.kind is PackageKind.STATUS:
         raise NotPermitted("A status is not reported on.")
-    agency = _reporter(parts, document, caller=caller, reporter=reporter, code=code, now=now)
+    directory = parts.directory()
+    copies = parts.ledger.deliveries(document_id)
+    if code is StatusCode.RECALL_ASKED:
+        if not directory.speaks_for(caller, document.sender, at=now):
+            raise NotPermitted("Only its sender asks to take a document back.")
+        copy = _the_copy(copies, directory, agency, now)
+        reporter = Organization(code=document.sender_as_written, name=document.sender_name)
+        response = replace(response_for(document), code=copy.as_written)
+    else:
+        mine = [d for d in copies if d.via == caller.code or directory.speaks_for(caller, d.recipient, at=now)]
+        copy = _the_copy(mine, directory, agency, now)
+        reporter = Organization(code=copy.as_written, name=copy.recipient_name)
+        response = response_for(document)
     envelope = Envelope(
-        sender=agency,
-        responses=(response_for(document),),
+        sender=reporter,
+        responses=(response,),
         status=StatusReport(code=code, description=description, reported_at=reported_at or now),
     )
-    upload = upload_of(write_status(envelope))
-    return accept(parts, upload, caller=caller, made_here=True)
+    return accept(parts, upload_of(write_status(envelope)), caller=caller, made_here=True)
 
 
-def _reporter(
-    parts: Parts, document: DocumentRow, *, caller: Agency, reporter: AgencyCode | None, code: StatusCode, now: datetime
-) -> Organization:
-    """The recipient that the caller speaks for; with several, it must say which."""
-    if code is StatusCode.RECALL_ASKED:
-        raise NotPermitted("A recall is asked for with a package that names the receiver.")
-    directory = parts.directory()
-    mine = [
-        d
-        for d in parts.ledger.deliveries(document.id)
-        if d.via == caller.code or directory.speaks_for(caller, d.recipient, at=now)
-    ]
-    if reporter is not None:
-        wanted = directory.find(reporter, at=now)
-        mine = [d for d in mine if wanted is not None and d.recipient == wanted.code]
-    recipients = {d.recipient: d for d in mine}
+def _the_copy(
+    copies: Sequence[DeliveryRow], directory: Directory, agency: AgencyCode | None, now: datetime
+) -> DeliveryRow:
+    """The one copy that is meant; with several, the caller must say whose."""
+    if agency is not None:
+        named = directory.find(agency, at=now)
+        codes = {agency, AgencyCode.normal(agency), *((named.code,) if named else ())}
+        copies = [d for d in copies if d.recipient in codes or d.as_written in codes]
+    recipients = {d.recipient: d for d in copies}
     if not recipients:
-        raise NotPermitted("The caller received no copy of this document.")
+        raise NotPermitted("The caller has to do with no such copy of this document.", path="agency")
     if len(recipients) > 1:
-        raise NotPermitted(
-            f"Say for which agency: {', '.join(sorted(recipients))}.",
-            path="agency",
-        )
-    delivery = next(iter(recipients.values()))
-    return Organization(code=delivery.as_written, name=delivery.recipient_name)
+        raise NotPermitted(f"Say for which agency: {', '.join(sorted(recipients))}.", path="agency")
+    return next(iter(recipients.values()))

@@ -81,8 +81,9 @@ def judge(
     Say what is known of the package's signature; a bad signature is a verdict, not an exception.
 
     Whom to trust is never the document's to say: KeyInfo only chooses among the registered
-    certificates, and a KeyInfo that names none of them is refused. A signature of the right
-    kind that does not verify is ``invalid``, whatever is wrong with it.
+    certificates, and a KeyInfo that names none of a known sender's is refused. A signature of the
+    right kind that does not verify is ``invalid``, whatever is wrong with it; one that only an
+    unregistered certificate could verify, of a sender that has none registered, is ``unverifiable``.
 
     :param package: as parsed or read; its content is not believed.
     :param sender: certificates registered, at ``at``, for the agency that the package names as its sender.
@@ -158,11 +159,16 @@ def _check_value(
     at: datetime,
 ) -> tuple[KnownCertificate, SignedBy]:
     """The registered certificate, good at ``at``, whose key made the signature."""
+    # Only the gateway that handed it over is known: a signature that is not its own is the sender's,
+    # of whom nothing is known here, and proves nothing either way.
+    sender_is_known = any(signed_by is SignedBy.SENDER for _, signed_by in candidates)
     if not candidates:
         raise Finding(Reason.NO_REGISTERED_CERTIFICATE, Standing.UNVERIFIABLE)
     if signature.named_certificates:
         named = set(signature.named_certificates)
         candidates = [c for c in candidates if c[0].der in named]
+        if not candidates and not sender_is_known:
+            raise Finding(Reason.NO_REGISTERED_CERTIFICATE, Standing.UNVERIFIABLE)
         if not candidates:
             raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
     of_rsa = signature.method_name.startswith("RSA")
@@ -181,6 +187,8 @@ def _check_value(
             mismatches.append(mismatch)
             continue
         return certificate, signed_by
+    if not sender_is_known and not signature.named_certificates:
+        raise Finding(Reason.NO_REGISTERED_CERTIFICATE, Standing.UNVERIFIABLE)
     # Of several, a good certificate's mismatch says more than another one's expiry.
     raise [*mismatches, *faults, Finding(Reason.VALUE_MISMATCH)][0]
 

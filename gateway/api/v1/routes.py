@@ -496,11 +496,11 @@ def refuse_delivery(path: DeliveryPath, body: RefuseIn) -> Response:
 @v1.post(
     "/statuses",
     tags=[_TAGS["statuses"]],
-    summary="Report 01…06, 15 or 16 on a received document",
+    summary="Report 01…06, 15, 16 on a received document, or ask for a sent one back (13)",
     responses={"202": ReceiptOut, "200": ReceiptOut},
 )
 def post_status(body: StatusIn) -> Response:
-    """The gateway writes the status package, signs it and sends it to the document's sender."""
+    """The gateway writes the status package, signs it and sends it to the other side."""
     g.caller.must("send")
     if body.reported_at is not None and body.reported_at.tzinfo is None:
         raise RequestError("A time needs its offset, e.g. 2026-01-31T07:00:00+07:00.", path="reported_at")
@@ -510,7 +510,7 @@ def post_status(body: StatusIn) -> Response:
         document_id=body.document,
         code=body.code,
         description=body.description,
-        reporter=AgencyCode(body.agency) if body.agency else None,
+        agency=AgencyCode(body.agency) if body.agency else None,
         reported_at=body.reported_at,
     )
     return _receipt(answer)

@@ -110,7 +110,9 @@ class StatusIn(_In):
     document: str = Field(max_length=100, description="The gateway's id of the document")
     code: StatusCode
     description: str | None = Field(None, max_length=2000, description="Must be given with 02, 13 and 16")
-    agency: str | None = Field(None, max_length=35, description="For which recipient, when the caller serves several")
+    agency: str | None = Field(
+        None, max_length=35, description="Whose copy, when there are several that the caller has to do with"
+    )
     reported_at: datetime | None = Field(None, description="ISO 8601 with offset; absent means now")
 
 

@@ -110,6 +110,28 @@ def test_the_same_bytes_again_are_not_judged_anew(site: Site) -> None:
     assert site.accept(raw).document_id == first.document_id
 
 
+def test_a_repeat_is_not_routed_anew(site: Site) -> None:
+    raw = only_commune()
+    first = site.accept(raw)
+    site.change(COMMUNE, valid_to=date(2020, 1, 1), successors=(PUSHED,), closed_reason="thử")
+    assert site.accept(raw).document_id == first.document_id
+    site.change(COMMUNE, successors=())
+    assert site.accept(raw).document_id == first.document_id
+    assert [d.recipient for d in site.ledger.deliveries(first.document_id)] == [COMMUNE]
+
+
+def test_a_signature_that_only_an_unregistered_certificate_could_verify_proves_nothing_either_way(site: Site) -> None:
+    raw = sign_package(
+        documents.a_package(
+            sender=documents.an_organization(OTHER_PROVINCE), recipients=(documents.an_organization(COMMUNE),)
+        ),
+        pki.stranger(),
+    )
+    document = site.ledger.document(site.accept(raw, caller=ABOVE).document_id)
+    assert document is not None
+    assert document.verdict.standing is Standing.UNVERIFIABLE
+
+
 def test_other_bytes_under_the_same_id_are_a_conflict_and_kept_as_a_refusal(site: Site) -> None:
     first = site.accept(documents.a_package())
     with pytest.raises(DocumentConflict) as caught:

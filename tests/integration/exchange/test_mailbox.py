@@ -27,6 +27,21 @@ def box(site: Site, owner: AgencyCode) -> tuple[LogRow, ...]:
     return mailbox.peek(site.parts, caller=site.known[owner], limit=50, after=None).rows
 
 
+def close_district(site: Site) -> AgencyCode:
+    """A district that was abolished, with one successor."""
+    closed = AgencyCode("000.00.24.H37")
+    site.known[closed] = Agency(
+        code=closed,
+        name="Huyện cũ",
+        level=Level.DISTRICT,
+        parent=PROVINCE,
+        valid_to=date(2025, 7, 1),
+        successors=(COMMUNE,),
+        closed_reason="thử",
+    )
+    return closed
+
+
 def statuses_for(site: Site, owner: AgencyCode) -> list[LogRow]:
     return [r for r in box(site, owner) if r.document.kind is PackageKind.STATUS]
 
@@ -129,16 +144,7 @@ def test_nobody_touches_anothers_mailbox(site: Site) -> None:
 
 
 def test_a_report_in_the_name_of_an_abolished_agency_is_about_its_successors_copy(site: Site) -> None:
-    closed = AgencyCode("000.00.24.H37")
-    site.known[closed] = Agency(
-        code=closed,
-        name="Huyện cũ",
-        level=Level.DISTRICT,
-        parent=PROVINCE,
-        valid_to=date(2025, 7, 1),
-        successors=(COMMUNE,),
-        closed_reason="thử",
-    )
+    closed = close_district(site)
     answer = sent_to(site, closed)
     site.accept(documents.a_status_package(StatusCode.DONE, sender=documents.an_organization(closed)), caller=COMMUNE)
     [copy] = site.ledger.deliveries(answer.document_id)
@@ -188,6 +194,23 @@ def test_who_received_no_copy_reports_nothing(site: Site) -> None:
             )
 
 
+def test_a_sender_asks_for_one_copy_back_without_writing_xml(site: Site, tmp_path: Path) -> None:
+    answer = sent_to(site, COMMUNE, PUSHED)
+    ask = {"document_id": answer.document_id, "code": StatusCode.RECALL_ASKED, "description": "Gửi nhầm"}
+    with pytest.raises(NotPermitted):
+        statuses.report_status(site.parts, caller=site.known[DEPARTMENT], **ask)  # type: ignore[arg-type] # one dict for three calls
+    with pytest.raises(NotPermitted):
+        statuses.report_status(site.parts, caller=site.known[PUSHED], **ask)  # type: ignore[arg-type] # as above
+    statuses.report_status(site.parts, caller=site.known[DEPARTMENT], agency=COMMUNE, **ask)  # type: ignore[arg-type] # as above
+    [request] = [r for r in box(site, COMMUNE) if r.document.kind is PackageKind.STATUS]
+    raw = lookup.open_package(site.parts, request.document.sent_sha256).read()
+    with documents.read(raw, tmp_path) as package:
+        assert (package.envelope.sender.code, package.envelope.responses[0].code) == (DEPARTMENT, COMMUNE)
+    trace = site.ledger.trace(answer.document_id)
+    assert trace is not None
+    assert [(s.code, s.description) for s in trace.statuses] == [(StatusCode.RECALL_ASKED, "Gửi nhầm")]
+
+
 @pytest.mark.parametrize("code", [StatusCode.REFUSED, StatusCode.DISAGREED])
 def test_some_statuses_must_say_why(site: Site, code: StatusCode) -> None:
     answer = sent_to(site, COMMUNE)
@@ -195,6 +218,22 @@ def test_some_statuses_must_say_why(site: Site, code: StatusCode) -> None:
         statuses.report_status(
             site.parts, caller=site.known[COMMUNE], document_id=answer.document_id, code=code, description=" "
         )
+
+
+def test_a_redirected_receiver_reports_under_either_code(site: Site) -> None:
+    closed = close_district(site)
+    answer = sent_to(site, closed)
+    for code, agency in ((StatusCode.REGISTERED, closed), (StatusCode.DONE, COMMUNE)):
+        statuses.report_status(
+            site.parts,
+            caller=site.known[COMMUNE],
+            document_id=answer.document_id,
+            code=code,
+            description=None,
+            agency=agency,
+        )
+    [copy] = site.ledger.deliveries(answer.document_id)
+    assert copy.status is StatusCode.DONE
 
 
 def test_a_push_that_succeeded_is_reported_to_the_sender(site: Site) -> None:
