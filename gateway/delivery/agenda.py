@@ -1,4 +1,4 @@
-"""What one worker has claimed: what waits its turn here, and what is under way. Shared by its threads."""
+"""What one worker has claimed: what waits its turn here, is under way, or is not settled yet. Shared by its threads."""
 
 from __future__ import annotations
 
@@ -41,13 +41,21 @@ class Agenda:
             return self._begin()
 
     def end(self, group: Group, *, then: bool) -> Group | None:
-        """A group is no longer under way; ``then`` begins the next, as ``begin`` does."""
+        """
+        A group is no longer under way; ``then`` begins the next, as ``begin`` does.
+
+        Its leases are kept until ``forget`` says that how it ended is recorded.
+        """
         with self._lock:
             self._running[group.via] -= 1
             if not self._running[group.via]:
                 del self._running[group.via]
-            self._forget(group.claims)
             return self._begin() if then else None
+
+    def forget(self, claims: Iterable[Claim]) -> None:
+        """These are settled, or given up: their leases are no longer kept."""
+        with self._lock:
+            self._forget(claims)
 
     def _begin(self) -> Group | None:
         if self._running.total() >= self._threads:
@@ -85,10 +93,13 @@ class Agenda:
 
     def _forget(self, claims: Iterable[Claim]) -> None:
         for claim in claims:
-            self._held.pop(claim.delivery_id, None)
+            held = self._held.get(claim.delivery_id)
+            # A delivery whose lease was lost may have been claimed again, by this very worker.
+            if held is not None and held.token == claim.token:
+                del self._held[claim.delivery_id]
 
     def held(self) -> list[Claim]:
-        """Everything whose lease is to be kept: waiting and under way."""
+        """Everything whose lease is to be kept: waiting, under way, and not yet settled."""
         with self._lock:
             return list(self._held.values())
 
@@ -105,7 +116,13 @@ class Agenda:
             return self._running.total() >= self._threads
 
     @property
-    def is_empty(self) -> bool:
-        """True when nothing waits here and nothing is under way."""
+    def is_quiet(self) -> bool:
+        """True when nothing waits here and nothing is under way: no further result is to be expected."""
         with self._lock:
             return not self._ready and not self._running
+
+    @property
+    def is_empty(self) -> bool:
+        """True when it is quiet and everything is settled."""
+        with self._lock:
+            return not self._held

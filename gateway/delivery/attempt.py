@@ -14,15 +14,18 @@ import structlog
 
 from gateway import faults
 from gateway.delivery.circuit import Circuit, CircuitPolicy
+from gateway.delivery.results import Ended
 from gateway.delivery.retry import RetryPolicy
 from gateway.delivery.send import Group, Sender, Tried
 from gateway.errors import (
     EndpointMisconfigured,
     GatewayError,
+    LedgerUnavailable,
     PeerAnswerUnusable,
     PeerFailed,
     PeerRefused,
     PeerUnreachable,
+    StorageFull,
 )
 from gateway.ledger.records import (
     Abandoned,
@@ -62,7 +65,9 @@ class Queue(Protocol):
         channels: Sequence[Channel] = (Channel.PUSH, Channel.PEER),
         without: Collection[AgencyCode] = (),
     ) -> list[Claim]: ...
-    def settle(self, claim: Claim, outcome: Outcome, *, now: datetime, reply: Reply | None = None) -> DeliveryState: ...
+    def settle_all(
+        self, items: Sequence[tuple[Claim, Outcome, Reply | None]], *, now: datetime
+    ) -> Sequence[DeliveryState | GatewayError]: ...
     def extend(self, claims: Sequence[Claim], *, now: datetime, lease: timedelta) -> set[str]: ...
     def release(self, claims: Sequence[Claim], *, now: datetime) -> int: ...
     def endpoint(self, via: AgencyCode) -> EndpointState: ...
@@ -116,14 +121,44 @@ class Attempts:
         self._lock = threading.Lock()
         self._noted: dict[AgencyCode, datetime] = {}
 
-    def make(self, group: Group, clock: Clock) -> None:
-        """Make one request, and record how every delivery in it ended."""
+    def make(self, group: Group, clock: Clock) -> list[Ended]:
+        """Make one request, and say how every delivery in it ended; to be recorded by ``settle``."""
         started = time.monotonic()
         faults.point("deliver.before_send")
         tries = self._try(group, clock)
         faults.point("deliver.after_send")
-        for tried, replies in tries:
-            self._conclude(tried, replies, clock(), time.monotonic() - started)
+        return [
+            ended
+            for tried, replies in tries
+            for ended in self._conclude(tried, replies, clock(), time.monotonic() - started)
+        ]
+
+    def settle(self, ended: Sequence[Ended], now: datetime) -> None:
+        """Record how some tries ended, whichever requests they belong to."""
+        for _ in ended:
+            faults.point("deliver.before_settle")
+        results = self._settled(ended, now)
+        for _ in ended:
+            faults.point("deliver.after_settle")
+        for one, result in zip(ended, results, strict=True):
+            # LeaseLost: another worker has it, and sends again what we sent; the receiver knows it by its id.
+            # Otherwise the ledger could not record the try: it is due again when the lease ends.
+            self._report(one.claim, result if isinstance(result, GatewayError) else one.outcome, one.seconds)
+
+    def _settled(self, ended: Sequence[Ended], now: datetime) -> Sequence[DeliveryState | GatewayError]:
+        items = [(one.claim, one.outcome, one.reply) for one in ended]
+        try:
+            return self._queue.settle_all(items, now=now)
+        except (LedgerUnavailable, StorageFull) as e:
+            return [e] * len(ended)
+        except Exception as e:  # noqa: BLE001 # one that cannot be recorded, by a bug or not, must not take the others along
+            if len(ended) > 1:
+                return [result for one in ended for result in self._settled([one], now)]
+            if isinstance(e, GatewayError):
+                return [e]
+            (one,) = ended
+            _log.exception("delivery.fault", delivery=one.claim.delivery_id, document=one.claim.document_id)
+            return [GatewayError("Recording the attempt met a fault of the gateway.")]
 
     def _try(self, group: Group, clock: Clock) -> list[tuple[Tried, _Replies]]:
         try:
@@ -139,21 +174,18 @@ class Attempts:
             return {}
         return {claim.delivery_id: self._arrival_report(claim, now) for claim in tried.group.claims}
 
-    def _conclude(self, tried: Tried, replies: _Replies, now: datetime, seconds: float) -> None:
-        """Settle every delivery of one request, and what it says about the endpoint."""
+    def _conclude(self, tried: Tried, replies: _Replies, now: datetime, seconds: float) -> list[Ended]:
+        """What one request means for every delivery in it; the endpoint's circuit learns of it at once."""
         circuit = self._endpoint_learns(tried, now)
-        for claim in tried.group.claims:
-            outcome = self._outcome(claim, tried.result, circuit, now)
-            try:
-                faults.point("deliver.before_settle")
-                self._queue.settle(claim, outcome, now=now, reply=replies.get(claim.delivery_id))
-                faults.point("deliver.after_settle")
-            except GatewayError as e:
-                # LeaseLost: another worker has it, and sends again what we sent; the receiver knows it by its id.
-                # Otherwise the ledger could not record the try: it is due again when the lease ends.
-                self._report(claim, e, seconds)
-            else:
-                self._report(claim, outcome, seconds)
+        return [
+            Ended(
+                claim=claim,
+                outcome=self._outcome(claim, tried.result, circuit, now),
+                reply=replies.get(claim.delivery_id),
+                seconds=seconds,
+            )
+            for claim in tried.group.claims
+        ]
 
     def _outcome(
         self, claim: Claim, result: Delivered | Forwarded | GatewayError, circuit: Circuit | None, now: datetime

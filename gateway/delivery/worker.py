@@ -1,9 +1,10 @@
 """
 The loop that hands documents over: claim, send, record.
 
-One thread claims and decides what starts; a bounded pool of threads sends. No transaction is open
-while a request is under way. A delivery that is claimed and not settled, whatever happened to the
-process, is due again when its lease ends: sending it twice is harmless, losing it is not possible.
+One thread speaks with the ledger (claims and settles) and decides what starts; a bounded pool of
+threads sends. No transaction is open while a request is under way. A delivery that is claimed and
+not settled, whatever happened to the process, is due again when its lease ends: sending it twice is
+harmless, losing it is not possible.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gateway import faults
 from gateway.delivery.agenda import Agenda
 from gateway.delivery.attempt import ArrivalReport, Attempts, Clock, Meter, Queue, Uncounted
 from gateway.delivery.circuit import CircuitPolicy
+from gateway.delivery.results import Results
 from gateway.delivery.retry import POLICIES, RetryPolicy
 from gateway.delivery.send import Group, Sender, grouped
 from gateway.errors import (
@@ -60,6 +62,10 @@ class Pace:
     shortest_poll: timedelta = timedelta(milliseconds=50)
     """Pause after finding nothing due; doubles up to ``poll``."""
     poll: timedelta = timedelta(seconds=1)
+    settle_within: timedelta = timedelta(milliseconds=50)
+    """How long the result of a try may wait for others to be recorded with; not at all when none is under way."""
+    settle_together: int = 32
+    """Results recorded in one transaction at most."""
 
 
 class Worker:
@@ -102,6 +108,7 @@ class Worker:
         self._news = threading.Event()
         self._woken = False
         self._agenda = Agenda(threads=self._pace.threads, per_endpoint=self._pace.per_endpoint)
+        self._results = Results(within=self._pace.settle_within, most=self._pace.settle_together)
         # What follows belongs to the claiming thread alone.
         self._unfinished: set[AgencyCode] = set()
         self._next_claim = 0.0
@@ -122,10 +129,10 @@ class Worker:
                 self._keep_leases()
                 self._release(self._agenda.take_stale(time.monotonic() - self._pace.fresh.total_seconds()))
                 self._start(pool, self._clock)
-                if self._should_claim() and self._claim_more():
-                    continue
-                self._news.wait(self._time_to_next())
-                self._news.clear()
+                settled = self._settle(self._clock)
+                claimed = self._should_claim() and self._claim_more()
+                if not (settled or claimed):
+                    self._wait(self._time_to_next())
             self._drain()
         _log.info("worker.stopped", worker=self._name)
 
@@ -135,8 +142,8 @@ class Worker:
         with self._pool() as pool:
             while not self._agenda.is_empty:
                 self._start(pool, lambda: now)
-                self._news.wait(self._pace.poll.total_seconds())
-                self._news.clear()
+                if not self._settle(lambda: now):
+                    self._wait(self._pace.poll.total_seconds())
         return len(claims)
 
     def wake(self) -> None:
@@ -152,8 +159,14 @@ class Worker:
         self._release(self._agenda.take_all())
         while not self._agenda.is_empty:
             self._keep_leases()
-            self._news.wait(self._pace.poll.total_seconds())
-            self._news.clear()
+            if not self._settle(self._clock):
+                self._wait(self._pace.poll.total_seconds())
+
+    def _wait(self, seconds: float) -> None:
+        """Until there is news, that time has passed, or results must be settled."""
+        left = self._results.seconds_left
+        self._news.wait(seconds if left is None else min(seconds, left))
+        self._news.clear()
 
     # Claiming
 
@@ -257,9 +270,13 @@ class Worker:
         while group is not None:
             finished = False
             try:
-                self._attempts.make(group, clock)
+                # Before the group ends: once all is quiet here, every result is there to be taken.
+                if self._results.put(self._attempts.make(group, clock)):
+                    self._news.set()
                 finished = True
             finally:
+                if not finished:
+                    self._agenda.forget(group.claims)
                 group = self._agenda.end(group, then=finished)
 
     def _ended(self, future: Future[None]) -> None:
@@ -268,3 +285,18 @@ class Worker:
             # Not settled: the lease ends, and the delivery is due again.
             _log.error("worker.fault", worker=self._name, exc_info=error)
         self._news.set()
+
+    # Settling
+
+    def _settle(self, clock: Clock) -> bool:
+        """Record the results that are due to be recorded; true when there were some."""
+        ended = self._results.take(at_once=self._agenda.is_quiet)
+        if not ended:
+            return False
+        try:
+            self._attempts.settle(ended, clock())
+        except Exception as error:  # noqa: BLE001 # what nobody foresaw costs these deliveries another try, not the worker
+            _log.error("worker.fault", worker=self._name, exc_info=error)
+        finally:
+            self._agenda.forget(one.claim for one in ended)
+        return True

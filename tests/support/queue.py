@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.errors import LeaseLost
+from gateway.errors import GatewayError, LeaseLost
 from gateway.ledger.records import (
     Abandoned,
     Claim,
@@ -52,6 +52,8 @@ class MemoryQueue:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.settled: list[tuple[Claim, Outcome, Reply | None]] = []
+        self.settlements: list[int] = []
+        """How many were settled together, each time."""
         self.claims: list[list[Claim]] = []
         self.extended: Counter[str] = Counter()
         self.circuits: dict[AgencyCode, EndpointState] = {}
@@ -147,16 +149,22 @@ class MemoryQueue:
             self.claims.append(taken)
             return taken
 
-    def settle(self, claim: Claim, outcome: Outcome, *, now: datetime, reply: Reply | None = None) -> DeliveryState:
+    def settle_all(
+        self, items: Sequence[tuple[Claim, Outcome, Reply | None]], *, now: datetime
+    ) -> list[DeliveryState | GatewayError]:
         with self._lock:
-            entry = self.entries[claim.delivery_id]
-            if entry.token != claim.token:
-                raise LeaseLost
-            entry.state, entry.token = _STATES[type(outcome)], None
-            if isinstance(outcome, Failed):
-                entry.due_at = outcome.retry_at
-            self.settled.append((claim, outcome, reply))
-            return entry.state
+            self.settlements.append(len(items))
+            return [self._settle(*item) for item in items]
+
+    def _settle(self, claim: Claim, outcome: Outcome, reply: Reply | None) -> DeliveryState | GatewayError:
+        entry = self.entries[claim.delivery_id]
+        if entry.token != claim.token:
+            return LeaseLost()
+        entry.state, entry.token = _STATES[type(outcome)], None
+        if isinstance(outcome, Failed):
+            entry.due_at = outcome.retry_at
+        self.settled.append((claim, outcome, reply))
+        return entry.state
 
     def extend(self, claims: Sequence[Claim], *, now: datetime, lease: timedelta) -> set[str]:
         with self._lock:

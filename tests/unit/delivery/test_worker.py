@@ -251,7 +251,7 @@ def test_a_lost_lease_is_dropped_and_the_others_are_settled() -> None:
 
 def test_a_ledger_that_cannot_record_does_not_end_the_worker() -> None:
     class Full(MemoryQueue):
-        def settle(self, *args: Any, **kwargs: Any) -> DeliveryState:
+        def settle_all(self, *args: Any, **kwargs: Any) -> list[DeliveryState | GatewayError]:
             raise LedgerUnavailable
 
         def endpoint_succeeded(self, *args: Any, **kwargs: Any) -> None:
@@ -292,6 +292,94 @@ def test_a_ledger_that_is_away_is_asked_again() -> None:
     delivery = queue.add("A")
     with running(a_worker(queue, ScriptedSender())):
         until(lambda: delivery in queue.outcomes())
+
+
+# Settling together
+
+
+@contextmanager
+def one_under_way(queue: MemoryQueue, pace: Pace) -> Iterator[ScriptedSender]:
+    """A worker with one request to SLOW that does not end before the block does."""
+    go = threading.Event()
+    queue.add("SLOW")
+
+    def rule(claim: Claim) -> Result:
+        if claim.via == "SLOW":
+            go.wait(15)
+        return Delivered()
+
+    sender = ScriptedSender(rule)
+    with running(a_worker(queue, sender, pace=pace)):
+        until(lambda: len(sender.sent) == 1)
+        try:
+            yield sender
+        finally:
+            go.set()
+
+
+def test_results_that_come_close_together_are_settled_together() -> None:
+    queue = MemoryQueue()
+    pace = Pace(shortest_poll=timedelta(milliseconds=5), settle_within=timedelta(seconds=60), settle_together=10)
+    with one_under_way(queue, pace):
+        for n in range(25):
+            queue.add(f"B{n}")
+        until(lambda: len(queue.outcomes()) == 20)
+        assert queue.settlements == [10, 10]
+    assert len(queue.outcomes()) == 26
+
+
+def test_a_result_waits_for_others_no_longer_than_a_moment() -> None:
+    queue = MemoryQueue()
+    pace = Pace(shortest_poll=timedelta(milliseconds=5), poll=timedelta(seconds=60))
+    with one_under_way(queue, pace):
+        delivery = queue.add("B")
+        until(lambda: delivery in queue.outcomes())
+
+
+def test_a_result_does_not_wait_when_nothing_else_is_under_way() -> None:
+    queue = MemoryQueue()
+    delivery = queue.add("A")
+    with running(a_worker(queue, ScriptedSender(), pace=Pace(settle_within=timedelta(hours=1)))):
+        until(lambda: delivery in queue.outcomes())
+
+
+def test_the_lease_of_what_waits_to_be_settled_is_kept() -> None:
+    queue = MemoryQueue()
+    pace = Pace(
+        lease=timedelta(milliseconds=30),
+        shortest_poll=timedelta(milliseconds=5),
+        poll=timedelta(milliseconds=5),
+        settle_within=timedelta(hours=1),
+    )
+    with one_under_way(queue, pace) as sender:
+        delivery = queue.add("B")
+        until(lambda: delivery in sender.ids())
+        before = queue.extended[delivery]
+        until(lambda: queue.extended[delivery] >= before + 3)
+        assert delivery not in queue.outcomes()
+    assert queue.outcomes()[delivery] == Delivered()
+
+
+def test_a_result_that_cannot_be_recorded_does_not_take_the_others_along() -> None:
+    class Picky(MemoryQueue):
+        def settle_all(self, items: Any, *, now: Any) -> list[DeliveryState | GatewayError]:
+            if any(claim.via == "BAD" for claim, _, _ in items):
+                raise ZeroDivisionError
+            return super().settle_all(items, now=now)
+
+    queue = Picky()
+    vias = ("A", "BAD", "B")
+    deliveries = {via: queue.add(via) for via in vias}
+    with capture_logs() as lines:
+        a_worker(queue, ScriptedSender(), pace=Pace(threads=1)).run_once(NOON)
+    assert set(queue.outcomes()) == {deliveries["A"], deliveries["B"]}
+    assert state_of(queue, deliveries["BAD"]) is DeliveryState.LEASED
+    reported = {line["delivery"]: line["event"] for line in lines if line["event"] != "delivery.fault"}
+    assert reported == {
+        deliveries["A"]: "delivery.delivered",
+        deliveries["BAD"]: "delivery.not_settled",
+        deliveries["B"]: "delivery.delivered",
+    }
 
 
 # Who goes first, and how many at once
