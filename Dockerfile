@@ -1,4 +1,4 @@
-# The gateway in one image: `docker run -v gateway:/data -p 8080:8080 IMAGE` after `… gateway init /data`.
+# The gateway in one image: `docker run -v gateway:/data -p 8080:8080 IMAGE` after `… gateway init /data/config`.
 # Two stages, so that neither pip's cache nor build tools are in what runs.
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -7,6 +7,7 @@ RUN python -m venv /opt/gateway \
  && /opt/gateway/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY gateway ./gateway
 COPY schemas ./schemas
+COPY config ./config
 RUN /opt/gateway/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
  && /opt/gateway/bin/pip uninstall -y pip hatchling editables reportlab pillow fontpkg fontpkg-noto-sans
 

@@ -52,6 +52,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _name_action(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Every line has an ``action`` for machines; where none is given, the event is one."""
+    event.setdefault("action", event.get("event"))
+    return event
+
+
 def configure_logging(level: str, form: str) -> None:
     """
     One line per event on standard output, nothing else: JSON for machines, text for a person at a terminal.
@@ -66,6 +72,7 @@ def configure_logging(level: str, form: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_action,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *tail,
@@ -110,7 +117,8 @@ def prepare_database(settings: Settings, *, now: datetime) -> None:
 
     :raises LedgerUnavailable, DirectoryInvalid, SettingsInvalid: nothing may start then.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
+    # Packages and the ledger are nobody's but the gateway's.
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = open_engine(settings.ledger_url)
     try:
         prepare(engine)

@@ -9,7 +9,7 @@ import click
 
 from gateway.cli import exits
 from gateway.cli.command import Group, for_programs, option
-from gateway.cli.opened import local_site, opened, utc_now
+from gateway.cli.opened import actor, local_site, opened, utc_now
 from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
 from gateway.directory import (
@@ -21,6 +21,8 @@ from gateway.directory import (
     dump_agencies,
     load_agencies,
 )
+from gateway.ledger.actions import Action
+from gateway.ledger.records import NewEvent
 from gateway.model import Agency, Severity
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -59,7 +61,22 @@ def import_file(shell: Shell, *, file: Path, merge: bool, dry_run: bool) -> None
         shell.say(Text("Tệp dùng được: {n} cơ quan.", "The file is usable: {n} agencies."), n=len(wanted))
         return
     with opened(shell.settings()) as gateway:
-        result = gateway.store.import_agencies(wanted, source=file.name, now=utc_now(), keep_others=merge)
+        now = utc_now()
+        result = gateway.store.import_agencies(wanted, source=file.name, now=now, keep_others=merge)
+        if not result.unchanged:
+            gateway.ledger.record_event(
+                NewEvent(
+                    action=Action.DIRECTORY_CHANGED,
+                    actor=actor(),
+                    data={
+                        "version": result.version,
+                        "added": result.added,
+                        "changed": result.changed,
+                        "removed": result.removed,
+                    },
+                ),
+                now=now,
+            )
     if shell.json:
         shell.result(result)
     shell.say(

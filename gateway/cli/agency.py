@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
 from gateway.delivery.agency import AgencyClient, AgencySettings
 from gateway.errors import GatewayError
-from gateway.model import StatusCode
+from gateway.model import VIETNAM_TIME, StatusCode
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -352,6 +353,11 @@ def status(
     shell.say(Text("Đã báo {code}, mã {id}", "Reported {code}, id {id}"), code=code, id=receipt["id"])
 
 
+def _local(moment: str) -> str:
+    """An ISO 8601 time as people of the country read it."""
+    return f"{datetime.fromisoformat(moment).astimezone(VIETNAM_TIME):%d/%m/%Y %H:%M:%S}"
+
+
 @command(
     "trace",
     Text(
@@ -377,4 +383,4 @@ def trace(shell: Shell, *, document: str, url: str, key_file: Path | None, ca_fi
         click.echo(plain(f"  → {name} ({delivery['via']}): {delivery['state']} {delivery['status'] or ''}"))
     for event in way["events"]:
         facts = " ".join(f"{k}={v}" for k, v in event["data"].items())
-        click.echo(plain(f"  {event['at']}  {event['action']:<26} {event['actor'] or ''} {facts}"))
+        click.echo(plain(f"  {_local(event['at'])}  {event['action']:<26} {event['actor'] or ''} {facts}"))

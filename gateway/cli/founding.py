@@ -136,7 +136,7 @@ def make_keys(settings: Settings, *, at: datetime, ca: SigningKey | None = None)
 def _private_folder(settings: Settings) -> Path:
     """The data folder, with the keys' folder closed to others."""
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         (settings.data / KEYS).mkdir(mode=0o700, exist_ok=True)
     except OSError as e:
         raise SettingsInvalid(f"{settings.data} cannot be made: {e.strerror}.", path="gateway.data") from e

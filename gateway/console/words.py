@@ -376,6 +376,7 @@ EVENTS: Final = MappingProxyType(
         ),
         Action.ENDPOINT_OPENED: Text("Tạm ngừng gửi tới một điểm nhận", "An endpoint is paused"),
         Action.ENDPOINT_CLOSED: Text("Gửi lại tới điểm nhận", "An endpoint works again"),
+        Action.DIRECTORY_CHANGED: Text("Đổi danh bạ cơ quan", "Directory changed"),
         Action.KEY_ADDED: Text("Cấp khóa kết nối", "Key added"),
         Action.KEY_REVOKED: Text("Thu hồi khóa kết nối", "Key revoked"),
         Action.OPERATOR_ADDED: Text("Thêm người vận hành", "Operator added"),

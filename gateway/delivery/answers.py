@@ -37,7 +37,7 @@ def problem_code(answer: Answer) -> str | None:
 
     The only part of an error's body that is kept: its sentences may hold personal data.
 
-    Source: RFC 9457; the member ``code`` and the type ``urn:gateway:error:<code>`` are this gateway's own.
+    Source: RFC 9457; the member ``code`` and the type ``urn:eoffice-gateway:error:<code>`` are this gateway's own.
     """
     if answer.media_type != _PROBLEM or answer.truncated:
         return None
@@ -47,7 +47,7 @@ def problem_code(answer: Answer) -> str | None:
         return None
     if not isinstance(problem, dict):
         return None
-    code = problem.get("code") or str(problem.get("type", "")).removeprefix("urn:gateway:error:")
+    code = problem.get("code") or str(problem.get("type", "")).removeprefix("urn:eoffice-gateway:error:")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 

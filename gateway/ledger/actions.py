@@ -41,6 +41,8 @@ class Action(enum.StrEnum):
     ENDPOINT_OPENED = "endpoint.opened"
     """Its circuit opened: nothing is sent to it until a probe succeeds."""
     ENDPOINT_CLOSED = "endpoint.closed"
+    DIRECTORY_CHANGED = "directory.changed"
+    """Agencies were imported: which version of the directory, and how many changed."""
     KEY_ADDED = "key.added"
     KEY_REVOKED = "key.revoked"
     OPERATOR_ADDED = "operator.added"

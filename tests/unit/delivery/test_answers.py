@@ -72,7 +72,7 @@ def test_a_code_of_ours_decides_before_the_status(status: int, code: str, kind: 
 
 
 def test_a_code_is_read_from_the_type_too() -> None:
-    assert problem_code(an_answer(422, {"type": "urn:gateway:error:recipient.closed"})) == "recipient.closed"
+    assert problem_code(an_answer(422, {"type": "urn:eoffice-gateway:error:recipient.closed"})) == "recipient.closed"
 
 
 @pytest.mark.parametrize(
