@@ -202,10 +202,13 @@ def _accepted_before(parts: Parts, package: Package, sender: AgencyCode) -> Docu
     identity, _ = names_in_package(package.envelope, package.sha256)
     if package.envelope.kind is PackageKind.STATUS:
         identity = f"sha256:{package.sha256}"
-    known = parts.ledger.find_document(
-        sender, identity, business_type=package.envelope.business_type, kind=package.envelope.kind
+    return parts.ledger.accepted_before(
+        sender,
+        identity,
+        business_type=package.envelope.business_type,
+        kind=package.envelope.kind,
+        sha256=package.sha256,
     )
-    return known if known is not None and known.sha256 == package.sha256 else None
 
 
 def _new(

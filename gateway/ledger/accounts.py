@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from gateway.errors import NotFound, StateConflict
 from gateway.ledger.actions import Action
@@ -29,9 +29,12 @@ def add_key(connection: Connection, key: ApiKey, *, actor: str) -> None:
     record(connection, [added])
 
 
+_KEY = select(api_keys).where(api_keys.c.prefix == bindparam("prefix"))
+
+
 def find_key(connection: Connection, prefix: str) -> ApiKey | None:
     """By the part that may be shown."""
-    row = connection.execute(select(api_keys).where(api_keys.c.prefix == prefix)).one_or_none()
+    row = connection.execute(_KEY, {"prefix": prefix}).one_or_none()
     return None if row is None else ApiKey(**row._mapping)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import alembic.command
 import alembic.config
 import alembic.script
+import psycopg
 import psycopg.errors
 import pysqlite3
 from alembic.runtime.migration import MigrationContext
@@ -155,13 +156,35 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def first_row(engine: Engine, question: str, *values: str | int) -> tuple[Any, ...] | None:
+    """
+    The first row that a question to the database yields, or ``None``; errors as in ``writing``.
+
+    Past SQLAlchemy, for the look-ups made for every document and every delivery: what it does around such
+    a statement costs five times the statement.
+
+    :param question: a SELECT with ``?`` for each value.
+    :param values: as they are stored; and the row comes back as it is stored.
+    """
+    if engine.dialect.paramstyle != "qmark":
+        question = question.replace("?", "%s")
+    with (
+        translated(),
+        contextlib.closing(engine.raw_connection()) as connection,
+        contextlib.closing(connection.cursor()) as cursor,
+    ):
+        cursor.execute(question, values)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
     """Turn what the drivers raise into the gateway's own errors; statements that are wrong stay what they are."""
     try:
         yield
-    except (exc.DBAPIError, pysqlite3.dbapi2.Error) as e:
-        # SQLAlchemy does not wrap what happens while a new connection is being set up.
+    except (exc.DBAPIError, pysqlite3.dbapi2.Error, psycopg.Error) as e:
+        # SQLAlchemy does not wrap what happens while a new connection is being set up, nor what goes past it.
         cause = e.orig if isinstance(e, exc.DBAPIError) else e
         lost = isinstance(e, exc.DBAPIError) and e.connection_invalidated
         error = _sqlite_error(cause) if isinstance(cause, pysqlite3.dbapi2.Error) else _postgresql_error(cause, lost)

@@ -112,10 +112,22 @@ class Ledger:
         with reading(self.engine) as connection:
             return reads.find_document(connection, sender, identity, business_type, kind)
 
+    def accepted_before(
+        self, sender: AgencyCode, identity: str, *, business_type: BusinessType, kind: PackageKind, sha256: str
+    ) -> DocumentRow | None:
+        """
+        The document accepted from a sender under an identity with these very bytes, or ``None``.
+
+        Asked for every package; costs next to nothing as long as the answer is ``None``.
+        """
+        known = reads.accepted_before(
+            self.engine, sender, identity, business_type=business_type, kind=kind, sha256=sha256
+        )
+        return None if known is None else self.document(known)
+
     def payload(self, sha256: str) -> bytes | None:
         """The bytes of a package kept in the ledger; ``None`` when it is in the payload store, or unknown."""
-        with reading(self.engine) as connection:
-            return reads.payload(connection, sha256)
+        return reads.payload(self.engine, sha256)
 
     def may_see(self, document_id: str, agency: AgencyCode) -> bool:
         """Whether this agency sent it, handed it over, or is recipient or endpoint of one of its deliveries."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, bindparam, func, or_, select, text, union
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Subquery, and_, func, or_, select, text, union
 
 from gateway.errors import RequestError
+from gateway.ledger.engine import first_row
 from gateway.ledger.filters import (
     bounded,
     decode_cursor,
@@ -20,7 +21,7 @@ from gateway.ledger.filters import (
     ways,
     within_times,
 )
-from gateway.ledger.identity import stored
+from gateway.ledger.identity import revision_of, stored
 from gateway.ledger.records import (
     AttemptRow,
     Backlog,
@@ -42,7 +43,6 @@ from gateway.ledger.tables import (
     document_targets,
     documents,
     events,
-    payloads,
     refusals,
     statuses,
 )
@@ -99,13 +99,28 @@ def find_document(
     return None if row is None else DocumentRow(**row._mapping)
 
 
-_PAYLOAD = select(payloads.c.content).where(payloads.c.sha256 == bindparam("sha256"))
+def accepted_before(
+    engine: Engine, sender: AgencyCode, identity: str, *, business_type: BusinessType, kind: PackageKind, sha256: str
+) -> str | None:
+    """The document (gateway's id) that was accepted under this identity with these very bytes."""
+    revision = revision_of(business_type, sha256)
+    row = first_row(engine, _BY_IDENTITY, sender, stored(identity), business_type.value, revision, kind.value)
+    return row[0] if row is not None and row[1] == sha256 else None
 
 
-def payload(connection: Connection, sha256: str) -> bytes | None:
+_BY_IDENTITY = (
+    "SELECT id, sha256 FROM documents"
+    " WHERE sender = ? AND identity = ? AND business_type = ? AND revision = ? AND kind = ?"
+)
+
+
+def payload(engine: Engine, sha256: str) -> bytes | None:
     """The bytes of a package kept in the ledger."""
-    content: bytes | None = connection.scalar(_PAYLOAD, {"sha256": sha256})
-    return content
+    row = first_row(engine, _PAYLOAD, sha256)
+    return None if row is None else row[0]
+
+
+_PAYLOAD = "SELECT content FROM payloads WHERE sha256 = ?"
 
 
 def may_see(connection: Connection, document_id: str, agency: AgencyCode) -> bool:

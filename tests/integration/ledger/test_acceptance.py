@@ -1,10 +1,12 @@
 """Acceptance: once, whole, and whoever comes second gets the first receipt."""
 
+import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -141,6 +143,37 @@ def test_a_document_is_found_by_its_identity_and_its_alias(ledger: Ledger) -> No
     assert found.id == update.id
     assert ledger.find_document(OTHER, document.identity) is None
     assert ledger.find_document(SENDER, document.identity, kind=PackageKind.STATUS) is None
+
+
+def test_a_package_accepted_before_is_known_by_its_bytes(ledger: Ledger) -> None:
+    document = a_document()
+    update, again = (
+        a_document(
+            identity=document.identity,
+            business_type=BusinessType.UPDATE,
+            payload=body,
+            revision=hashlib.sha256(body).hexdigest(),
+        )
+        for body in (b"2", b"3")
+    )
+    for made in (document, update, again):
+        ledger.accept(made, [])
+        found = ledger.accepted_before(
+            SENDER, made.identity, business_type=made.business_type, kind=made.kind, sha256=made.sha256
+        )
+        assert found is not None
+        assert (found.id, found.receipt) == (made.id, made.receipt)
+    unknown: list[dict[str, Any]] = [
+        {"sha256": "0" * 64},
+        {"sha256": update.sha256},
+        {"business_type": BusinessType.UPDATE},
+        {"kind": PackageKind.STATUS},
+    ]
+    asked: dict[str, Any] = {"business_type": document.business_type, "kind": document.kind, "sha256": document.sha256}
+    for changed in unknown:
+        assert ledger.accepted_before(SENDER, document.identity, **(asked | changed)) is None
+    assert ledger.accepted_before(OTHER, document.identity, **asked) is None
+    assert ledger.accepted_before(SENDER, "another", **asked) is None
 
 
 def test_an_identity_of_any_length_is_kept_and_found(ledger: Ledger) -> None:
