@@ -422,6 +422,7 @@ def a_rack(folder: Path, engine: str, ledger_url: str | None, *, seed: int, leas
             console={"enabled": False},
             log={"level": "warning"},
             delivery={
+                "wait_factor": 0.001,  # a try that a kill cut short counts, and makes the next wait longer
                 "lease_seconds": lease_seconds,
                 "mailbox_lease_seconds": lease_seconds,
                 "read_timeout_seconds": 20,
