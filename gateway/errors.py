@@ -205,6 +205,19 @@ class EvidenceInvalid(DocumentError):
     vi = "Biên nhận hoặc niêm phong không đúng với nội dung đã ký."
 
 
+class SenderClosed(SenderNotAllowed):
+    """The sending agency no longer exists; its successors send in their own names."""
+
+    code = "sender.closed"
+    vi = "Cơ quan gửi đã ngừng hoạt động; cơ quan kế thừa gửi bằng mã định danh của mình."
+
+    def __init__(self, *, choices: Sequence[str] = ()) -> None:
+        self.choices = tuple(choices)
+        """Codes of the successors."""
+        named = f" ({', '.join(choices)})" if choices else ""
+        super().__init__(f"{self.en()}{named}", path="MessageHeader.From.OrganId")
+
+
 # Routing
 
 

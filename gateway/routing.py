@@ -7,6 +7,7 @@ the sender corrects the package once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -139,9 +140,16 @@ def _route_one(
 
 
 def _may_be_known_above(code: AgencyCode, directory: Directory) -> bool:
-    """Whether a code that is unknown here is the gateway above's to judge."""
+    """
+    Whether a code that is unknown here is the gateway above's to judge.
+
+    Only what could be a code at all: a name in its place (``Sở Tài chính``) would be tried in vain for days.
+    """
     above = directory.local.default_route is not None
-    return above and 0 < len(code) <= AgencyCode.LONGEST and not directory.local.covers(code)
+    return above and _CODE.fullmatch(code) is not None and not directory.local.covers(code)
+
+
+_CODE = re.compile(rf"[A-Za-z0-9._-]{{1,{AgencyCode.LONGEST}}}")
 
 
 def _closed_sentence(as_written: AgencyCode, agency: Agency, choices: Sequence[Agency]) -> str:

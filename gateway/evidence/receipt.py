@@ -45,6 +45,8 @@ class ReceiptFacts:
     """Aware UTC."""
     standing: Standing
     """The verdict on the package's signature."""
+    same_as: str | None = None
+    """SHA-256 of the package that is kept, when this one says the same in other bytes; else ``None``."""
 
     def as_json(self) -> dict[str, Any]:
         """The facts as they stand in a receipt; times as RFC 3339 in UTC."""
@@ -58,6 +60,7 @@ class ReceiptFacts:
             "size": self.size,
             "accepted_at": self.accepted_at.astimezone(UTC).isoformat(),
             "standing": str(self.standing),
+            **({"same_as": self.same_as} if self.same_as else {}),
         }
 
     @classmethod
@@ -81,6 +84,7 @@ class ReceiptFacts:
                 size=int(facts["size"]),
                 accepted_at=accepted_at.astimezone(UTC),
                 standing=Standing(facts["standing"]),
+                same_as=None if facts.get("same_as") is None else str(facts["same_as"]),
             )
         except (KeyError, TypeError, ValueError) as e:
             raise EvidenceInvalid("The receipt lacks a member, or one is not of the kind that it should be.") from e

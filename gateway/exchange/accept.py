@@ -15,13 +15,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from cryptography import x509
 
 from gateway import faults
-from gateway.directory import Directory, certificate_of, registered_certificates
+from gateway.directory import Directory, certificate_of, closed_at, registered_certificates
 from gateway.edxml import Package, SignatureForm, read_unverified
 from gateway.edxml.complete import complete
-from gateway.errors import DocumentError, IncompleteUpload, InvalidPackage, SenderNotAllowed, UnknownSender
+from gateway.errors import (
+    DocumentError,
+    IncompleteUpload,
+    InvalidPackage,
+    RoutingError,
+    SenderClosed,
+    SenderNotAllowed,
+    UnknownSender,
+)
 from gateway.evidence.receipt import ReceiptFacts, make_receipt
 from gateway.exchange.identity import names_in_package, names_in_reference, targets_of
 from gateway.exchange.parts import Parts
@@ -46,6 +55,8 @@ from gateway.routing import Route, route
 from gateway.signing.policy import SignaturePolicy
 from gateway.signing.sign import sign_package
 from gateway.signing.verify import verify
+
+_log = structlog.get_logger()
 
 _LARGEST_COMPLETED = 8 * 1024 * 1024
 """Bytes. A larger unsigned package is forwarded as it came: the seal speaks for it, and nothing large is held."""
@@ -116,12 +127,20 @@ def _accept(
     faults.point("accept.after_verify")
     recipients = recipient_codes(envelope)
     missing = _not_yet_routed(parts, known, recipients, only, directory) if known else only
-    routes = () if missing == [] else route(recipients, directory, at=now, only=missing, came_from=caller.code)
+    routes: tuple[Route, ...] = ()
+    if missing != []:
+        try:
+            routes = route(recipients, directory, at=now, only=missing, came_from=caller.code)
+        except RoutingError as error:
+            if envelope.kind is PackageKind.DOCUMENT:
+                raise
+            # What the receiver did is true, and belongs on the record, though its asker is gone.
+            _log.warning("no way back", action="status.no_way_back", sha256=upload.sha256, code=error.code)
 
     document = (
         _again(known, upload, caller, now)
         if known
-        else _new(parts, upload, package, verdict, routes, sender=sender, caller=caller, now=now)
+        else _new(parts, upload, package, verdict, routes, sender=sender, caller=caller, made_here=made_here, now=now)
     )
     deliveries = [_delivery(r, envelope, directory, now) for r in routes]
     status = new_status(envelope, directory, sender.code, now) if envelope.status else None
@@ -137,11 +156,12 @@ def _accept(
 
 def _receipt_for_other_bytes(parts: Parts, first: dict[str, Any], upload: Upload) -> dict[str, Any]:
     """
-    The receipt for a status that was reported before in other bytes.
+    The receipt for a status that was reported before, word for word, in other bytes.
 
-    Who hands a package over believes only a receipt for the bytes that it sent; otherwise it is the first one.
+    Who hands a package over believes only a receipt for the bytes that it sent; this one says as well
+    which bytes are kept.
     """
-    facts = replace(ReceiptFacts.from_json(first), sha256=upload.sha256, size=upload.size)
+    facts = replace(ReceiptFacts.from_json(first), sha256=upload.sha256, size=upload.size, same_as=first["sha256"])
     return make_receipt(facts, parts.key).as_json()
 
 
@@ -164,6 +184,9 @@ def _sender(directory: Directory, envelope: Envelope, caller: Agency, now: datet
         raise SenderNotAllowed(path="MessageHeader.From.OrganId")
     known = directory.find(code, at=now)
     if known is not None:
+        if envelope.kind is PackageKind.DOCUMENT and closed_at(known, now):
+            # Its reports on what it received before are welcome; new documents are its successors' to send.
+            raise SenderClosed(choices=[a.code for a in directory.heirs(known, at=now)])
         return known
     normal = AgencyCode.normal(code)
     # Only the level cannot be known from here, and nothing depends on it.
@@ -220,13 +243,14 @@ def _new(
     *,
     sender: Agency,
     caller: Agency,
+    made_here: bool,
     now: datetime,
 ) -> NewDocument:
     envelope = package.envelope
     is_status = envelope.kind is PackageKind.STATUS
     identity, alias = names_in_package(envelope, package.sha256)
     document_id = new_id()
-    completed = _completed(parts, upload, package, verdict, now)
+    completed = _completed(parts, upload, package, verdict, made_here=made_here, now=now)
     receipt, seal = prove(
         parts,
         document_id=document_id,
@@ -326,10 +350,16 @@ def _stored(parts: Parts, upload: Upload) -> bytes | None:
     return None
 
 
-def _completed(parts: Parts, upload: Upload, package: Package, verdict: Verdict, now: datetime) -> Upload | None:
-    """The package with this gateway's hop and signature, when design D1 lets it be completed; else ``None``."""
+def _completed(
+    parts: Parts, upload: Upload, package: Package, verdict: Verdict, *, made_here: bool, now: datetime
+) -> Upload | None:
+    """
+    The package with this gateway's hop and signature, when design D1 lets it be completed; else ``None``.
+
+    What the gateway itself has written it signs, whatever the operator wants for packages of others.
+    """
     if (
-        not parts.rules.complete_unsigned
+        not (parts.rules.complete_unsigned or made_here)
         or verdict.standing is not Standing.UNSIGNED
         or package.signature_form is not SignatureForm.NONE
         or not package.namespace_well_formed
@@ -372,7 +402,6 @@ def new_status(envelope: Envelope, directory: Directory, reporter: AgencyCode, n
     receiver = _primary(directory, response.code, now) if response.code else reporter
     # A recall is reported by the document's own sender, about the copy of the receiver that it asks.
     recall = report.code is StatusCode.RECALL_ASKED
-    copies = _copies_of(directory, reporter, now)
     return NewStatus(
         id=new_id(),
         code=report.code,
@@ -382,23 +411,9 @@ def new_status(envelope: Envelope, directory: Directory, reporter: AgencyCode, n
         about_sender=reporter if recall else receiver,
         about_identity=identity,
         about_alias=alias,
-        copy_of=(receiver,) if recall else copies,
+        # Nobody else's: a unit does not answer for its superior, nor an heir for its fellow heir.
+        copy_of=(receiver if recall else reporter,),
     )
-
-
-def _copies_of(directory: Directory, reporter: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
-    """
-    Whose copy a reporter may speak of, nearest first: its own, those of its heirs, those of its ancestors.
-
-    Its heirs', because a package for an abolished agency was redirected to its successor, and the
-    answer names the agency that the package named.
-    """
-    own = directory.get(reporter)
-    if own is None:
-        return (reporter,)
-    itself, *above = directory.lineage(own)
-    heirs = directory.heirs(own, at=now)
-    return tuple(dict.fromkeys(agency.code for agency in (itself, *heirs, *above)))
 
 
 def _primary(directory: Directory, code: AgencyCode, at: datetime) -> AgencyCode:

@@ -125,8 +125,8 @@ class NewStatus:
     about_alias: str | None = None
     """The second name that ``ResponseFor`` allows (number and date, or a random DocumentId)."""
     copy_of: tuple[AgencyCode, ...]
-    """Whose copy is reported on, nearest first: the reporter and its ancestors; for code 13 the receiver
-    that is asked."""
+    """Whose copy is reported on, as primary codes: the reporter; for code 13 the receiver that is asked. A copy
+    that was redirected from one of them counts as well."""
 
 
 @dataclass(frozen=True, kw_only=True)

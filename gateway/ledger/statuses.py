@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, text, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, text, union, update
 
 from gateway.ledger import settling
 from gateway.ledger.actions import Action
@@ -27,9 +28,19 @@ def find_report(connection: Connection, status: NewStatus) -> str | None:
             statuses.c.about_identity == stored(status.about_identity),
             statuses.c.code == status.code,
             statuses.c.reported_at == status.reported_at,
+            statuses.c.particulars == _particulars(status),
         )
     )
     return found
+
+
+def _particulars(status: NewStatus) -> str:
+    """
+    What tells two reports of one second apart: whose copy, and the words.
+
+    A sender asks several receivers at once for their copies; a corrected reason is not a repetition.
+    """
+    return hashlib.sha256("\0".join([*status.copy_of, status.description or ""]).encode()).hexdigest()
 
 
 def report(connection: Connection, status: NewStatus, *, package: str, received_at: datetime) -> StatusEffect:
@@ -51,6 +62,7 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
         "about_identity": stored(status.about_identity),
         "about_alias": stored(status.about_alias) if status.about_alias else None,
         "copy_of": tuple(status.copy_of),
+        "particulars": _particulars(status),
         "effect": effect,
     }
     connection.execute(insert(statuses), values)
@@ -72,15 +84,18 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
     return effect
 
 
+# Two names at most, so that the statement is the same each time; one search for each column, so that each has its index.
+_NAMES = [bindparam("identity"), bindparam("alias")]
+_WAITING = select(statuses.c.id).where(text(PARKED), statuses.c.about_sender == bindparam("sender"))
 _PARKED = (
     select(statuses)
     .where(
-        text(PARKED),
-        statuses.c.about_sender == bindparam("sender"),
-        or_(
-            statuses.c.about_identity.in_(bindparam("names", expanding=True)),
-            statuses.c.about_alias.in_(bindparam("names", expanding=True)),
-        ),
+        statuses.c.id.in_(
+            union(
+                _WAITING.where(statuses.c.about_identity.in_(_NAMES)),
+                _WAITING.where(statuses.c.about_alias.in_(_NAMES)),
+            )
+        )
     )
     .order_by(statuses.c.received_at, statuses.c.id)
 )
@@ -88,8 +103,8 @@ _PARKED = (
 
 def apply_parked(connection: Connection, document: NewDocument) -> None:
     """Let the statuses that came before this document take effect, in the order in which they came."""
-    names = stored_all((document.identity, document.alias))
-    waiting = connection.execute(_PARKED, {"sender": document.sender, "names": names}).all()
+    names = {"identity": stored(document.identity), "alias": stored(document.alias) if document.alias else None}
+    waiting = connection.execute(_PARKED, {"sender": document.sender, **names}).all()
     at = document.received_at
     for row in waiting:
         about = stored_all((row.about_identity, row.about_alias))
@@ -136,14 +151,18 @@ def _locate(
         return None, None
     copies = connection.execute(
         select(deliveries)
-        .where(deliveries.c.document.in_(ids), deliveries.c.recipient.in_(list(copy_of)))
+        .where(
+            deliveries.c.document.in_(ids),
+            # An answer names the agency that the package named, also when its copy went to the successor.
+            or_(deliveries.c.recipient.in_(list(copy_of)), deliveries.c.redirected_from.in_(list(copy_of))),
+        )
         .order_by(deliveries.c.id)
         .with_for_update()
     ).all()
     if not copies:
         return ids[0], None
     order = {code: i for i, code in enumerate(copy_of)}
-    delivery = min(copies, key=lambda d: (order[d.recipient], ids.index(d.document)))
+    delivery = min(copies, key=lambda d: (order.get(d.recipient, len(order)), ids.index(d.document)))
     return delivery.document, delivery
 
 

@@ -223,7 +223,10 @@ statuses = Table(
     Column("about_alias", Text),
     Column("copy_of", Json(tuple[str, ...]), nullable=False),
     Column("effect", Coded(StatusEffect), nullable=False),
-    UniqueConstraint("reporter", "about_sender", "about_identity", "code", "reported_at", name="uq_statuses_report"),
+    Column("particulars", Text, nullable=False),
+    UniqueConstraint(
+        "reporter", "about_sender", "about_identity", "code", "reported_at", "particulars", name="uq_statuses_report"
+    ),
     Index(None, "document"),
     Index(None, "package"),
     Index(

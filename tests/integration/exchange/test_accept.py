@@ -14,6 +14,7 @@ from gateway.errors import (
     InvalidPackage,
     MalformedPackage,
     RecipientNotInPackage,
+    SenderClosed,
     SenderNotAllowed,
     SignatureRejected,
     UnknownRecipient,
@@ -26,12 +27,15 @@ from gateway.exchange.accept import accept
 from gateway.exchange.upload import Upload
 from gateway.ledger import Ledger
 from gateway.model import (
+    Agency,
     AgencyCode,
     Business,
     BusinessType,
     Channel,
+    DeliveryState,
     DocumentId,
     Lane,
+    Level,
     OtherInfo,
     SignedBy,
     Standing,
@@ -39,7 +43,7 @@ from gateway.model import (
 )
 from gateway.signing.sign import sign_package
 from tests.support import documents, pki
-from tests.support.exchange import ABOVE, COMMUNE, DEPARTMENT, OTHER_PROVINCE, PUSHED, Site, a_site
+from tests.support.exchange import ABOVE, COMMUNE, DEPARTMENT, OTHER_PROVINCE, PROVINCE, PUSHED, Site, a_site
 
 
 def only_commune(**changes: object) -> bytes:
@@ -331,3 +335,87 @@ def test_a_status_reported_again_in_other_bytes_gets_a_receipt_for_those_bytes(s
     again = site.accept(raw, caller=ABOVE)
     assert (again.duplicate, again.document_id) == (True, first.document_id)
     assert again.receipt["sha256"] == hashlib.sha256(raw).hexdigest()
+    assert check_receipt(again.receipt["jws"], site.parts.key.certificate).same_as == first.receipt["sha256"]
+
+
+def refuses(site: Site, reporter: AgencyCode, caller: AgencyCode) -> None:
+    """A 02 on the letter, handed over by a system that may speak for the reporter."""
+    raw = documents.a_status_package(StatusCode.REFUSED, sender=documents.an_organization(reporter))
+    site.accept(raw, caller=caller)
+
+
+def test_a_unit_cannot_refuse_for_its_superior(site: Site) -> None:
+    answer = site.accept(documents.a_package(recipients=(documents.an_organization(PROVINCE),)))
+    refuses(site, COMMUNE, COMMUNE)
+    assert [d.state for d in site.ledger.deliveries(answer.document_id)] == [DeliveryState.WAITING]
+
+
+def test_an_heir_cannot_refuse_for_its_fellow_heir(site: Site) -> None:
+    divided = AgencyCode("000.00.24.H37")
+    site.known[divided] = Agency(
+        code=divided,
+        name="Huyện cũ",
+        level=Level.DISTRICT,
+        parent=PROVINCE,
+        valid_to=date(2025, 7, 1),
+        successors=(COMMUNE, PUSHED),
+        closed_reason="thử",
+    )
+    answer = site.accept(documents.a_package(recipients=(documents.an_organization(PUSHED),)))
+    refuses(site, divided, COMMUNE)
+    assert [d.state for d in site.ledger.deliveries(answer.document_id)] == [DeliveryState.WAITING]
+
+
+def test_two_receivers_are_asked_in_one_second_and_each_gets_its_own_request(site: Site) -> None:
+    site.accept(documents.a_package(recipients=(documents.an_organization(COMMUNE), documents.an_organization(PUSHED))))
+    answers = []
+    for asked in (COMMUNE, PUSHED):
+        response = dataclasses.replace(documents.a_status().responses[0], code=asked)
+        raw = documents.a_status_package(
+            StatusCode.RECALL_ASKED, sender=documents.an_organization(DEPARTMENT), responses=(response,)
+        )
+        answers.append(site.accept(raw))
+    assert [a.duplicate for a in answers] == [False, False]
+    recipients = [[d.recipient for d in site.ledger.deliveries(a.document_id)] for a in answers]
+    assert recipients == [[COMMUNE], [PUSHED]]
+
+
+def test_a_corrected_reason_is_a_report_of_its_own(site: Site) -> None:
+    site.accept(documents.a_package())
+    first = site.accept(documents.a_status_package(StatusCode.REFUSED), caller=ABOVE)
+    corrected = dataclasses.replace(documents.a_status(StatusCode.REFUSED).status, description="Lý do khác")  # type: ignore[type-var] # a status has one
+    second = site.accept(documents.a_status_package(StatusCode.REFUSED, status=corrected), caller=ABOVE)
+    assert not second.duplicate
+    assert second.document_id != first.document_id
+
+
+def test_a_report_is_recorded_though_its_asker_is_gone(site: Site) -> None:
+    answer = site.accept(documents.a_package())
+    site.change(DEPARTMENT, valid_to=date(2020, 1, 1), closed_reason="thử")
+    report = site.accept(documents.a_status_package(StatusCode.DONE), caller=ABOVE)
+    assert site.ledger.deliveries(report.document_id) == []
+    copies = {d.recipient: d.status for d in site.ledger.deliveries(answer.document_id)}
+    assert copies[OTHER_PROVINCE] is StatusCode.DONE
+
+
+def test_a_closed_agency_sends_nothing_new(site: Site) -> None:
+    site.change(DEPARTMENT, valid_to=date(2020, 1, 1), successors=(PUSHED,), closed_reason="thử")
+    for caller in (DEPARTMENT, PUSHED):
+        with pytest.raises(SenderClosed) as caught:
+            site.accept(documents.a_package(), caller=caller)
+        assert caught.value.choices == (PUSHED,)
+
+
+@pytest.mark.parametrize("code", ["Sở Tài chính", "H99.1,H99.2", "H99 1"])
+def test_what_cannot_be_a_code_is_not_sent_up(site: Site, code: str) -> None:
+    with pytest.raises(UnknownRecipient):
+        site.accept(documents.a_package(recipients=(documents.an_organization(code),)))
+
+
+def test_a_repeated_second_update_answers_its_own_receipt(site: Site) -> None:
+    site.accept(only_commune())
+    updates = [only_commune(subject=s, business=Business(type=BusinessType.UPDATE, reason="r")) for s in ("một", "hai")]
+    answers = [site.accept(raw) for raw in updates]
+    site.change(DEPARTMENT, accepts=frozenset({Standing.VALID}))
+    again = site.accept(updates[1])
+    assert (again.duplicate, again.document_id) == (True, answers[1].document_id)

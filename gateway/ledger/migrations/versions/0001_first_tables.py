@@ -231,6 +231,7 @@ def upgrade() -> None:
         sa.Column("about_sender", sa.Text(), nullable=False),
         sa.Column("about_identity", sa.Text(), nullable=False),
         sa.Column("about_alias", sa.Text(), nullable=True),
+        sa.Column("particulars", sa.Text(), nullable=False),
         sa.Column("copy_of", sa.Text(), nullable=False),
         sa.Column("effect", sa.String(32), nullable=False),
         sa.ForeignKeyConstraint(["delivery"], ["deliveries.id"], name=op.f("fk_statuses_delivery")),
@@ -238,7 +239,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["package"], ["documents.id"], name=op.f("fk_statuses_package")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_statuses")),
         sa.UniqueConstraint(
-            "reporter", "about_sender", "about_identity", "code", "reported_at", name="uq_statuses_report"
+            "reporter",
+            "about_sender",
+            "about_identity",
+            "code",
+            "reported_at",
+            "particulars",
+            name="uq_statuses_report",
         ),
     )
     op.create_index(op.f("ix_statuses_document"), "statuses", ["document"])
