@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import BinaryIO
 
 from gateway.errors import NotFound
 from gateway.exchange.parts import Parts
-from gateway.ledger.records import DocumentRow, Trace
-from gateway.model import Agency
+from gateway.ledger.actions import Action
+from gateway.ledger.records import DeliveryRow, DocumentRow, Trace
+from gateway.model import Agency, DeliveryState
 
 
 def visible_document(parts: Parts, document_id: str, *, caller: Agency) -> DocumentRow:
     """
-    One document that the caller sent, handed over or receives.
+    One document that the caller sent, handed over or receives; a copy taken back, or held up behind an
+    earlier one, is not its receiver's to see.
 
     :raises NotFound: there is none, or it is not the caller's to see; the two are not told apart.
     """
@@ -23,13 +26,51 @@ def visible_document(parts: Parts, document_id: str, *, caller: Agency) -> Docum
     return document
 
 
+def visible_deliveries(parts: Parts, document: DocumentRow, *, caller: Agency) -> list[DeliveryRow]:
+    """The copies of a visible document that are the caller's to see: all for its sender, their own for others."""
+    copies = parts.ledger.deliveries(document.id)
+    if _sees_the_whole(parts, document, caller):
+        return copies
+    return [d for d in copies if _receives(d, caller)]
+
+
 def visible_trace(parts: Parts, document_id: str, *, caller: Agency) -> Trace:
-    """The way of one document; errors as ``visible_document``."""
-    visible_document(parts, document_id, caller=caller)
+    """
+    The way of one document: the whole for its sender, for a receiver what concerns its own copy.
+
+    :raises NotFound: as ``visible_document``.
+    """
+    document = visible_document(parts, document_id, caller=caller)
     trace = parts.ledger.trace(document_id)
     if trace is None:
         raise NotFound
-    return trace
+    return trace if _sees_the_whole(parts, document, caller) else _of_receiver(parts, trace, caller)
+
+
+def _sees_the_whole(parts: Parts, document: DocumentRow, caller: Agency) -> bool:
+    """Whether the caller sent the document, handed it over, or speaks for its sender."""
+    if caller.code in (document.sender, document.received_from):
+        return True
+    return parts.directory().speaks_for(caller, document.sender, at=parts.clock())
+
+
+def _receives(copy: DeliveryRow, caller: Agency) -> bool:
+    to_be_seen = copy.state is not DeliveryState.WITHDRAWN and not copy.blocked
+    return to_be_seen and caller.code in (copy.recipient, copy.via)
+
+
+def _of_receiver(parts: Parts, trace: Trace, caller: Agency) -> Trace:
+    copies = tuple(d for d in trace.deliveries if _receives(d, caller))
+    own = {d.id for d in copies}
+    return replace(
+        trace,
+        deliveries=copies,
+        attempts=tuple(a for a in trace.attempts if a.delivery in own),
+        # A status package is read by who receives it, whosever copy it reports on.
+        statuses=tuple(s for s in trace.statuses if s.delivery in own or s.package == trace.document.id),
+        events=tuple(e for e in trace.events if e.delivery in own or e.action is Action.DOCUMENT_ACCEPTED),
+        operations=tuple(o for o in trace.operations if parts.ledger.may_see(o.id, caller.code)),
+    )
 
 
 def open_package(parts: Parts, sha256: str, *, start: int = 0) -> BinaryIO:

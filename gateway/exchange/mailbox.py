@@ -9,7 +9,7 @@ from gateway.errors import NotFound, ReasonRequired
 from gateway.exchange.parts import Parts
 from gateway.exchange.statuses import ARRIVED, own_report
 from gateway.ledger.records import Lock, LogRow, Page, Reply, Settled
-from gateway.model import Agency, Channel, StatusCode
+from gateway.model import Agency, Channel, DeliveryState, StatusCode
 
 
 def peek(parts: Parts, *, caller: Agency, limit: int, after: str | None) -> Page[LogRow]:
@@ -54,12 +54,14 @@ def refuse(parts: Parts, delivery_id: str, token: str, *, reason: str, caller: A
 
 def delivery_of(parts: Parts, delivery_id: str, caller: Agency) -> LogRow:
     """
-    One delivery of the caller's mailbox.
+    One delivery of the caller's mailbox, collected ones included.
 
-    :raises NotFound: there is none of that id, or it is another's.
+    :raises NotFound: there is none of that id, it is another's, was taken back, or waits behind an earlier one.
     """
     row = parts.ledger.log_row(delivery_id)
     if row is None or row.delivery.via != caller.code or row.delivery.channel is not Channel.MAILBOX:
+        raise NotFound
+    if row.delivery.blocked or row.delivery.state is DeliveryState.WITHDRAWN:
         raise NotFound
     return row
 

@@ -16,7 +16,7 @@ from gateway.errors import RequestError
 from gateway.ledger.identity import stored
 from gateway.ledger.records import Filter
 from gateway.ledger.tables import deliveries, documents
-from gateway.model import AgencyCode, fold
+from gateway.model import AgencyCode, DeliveryState, fold
 
 MOST_ROWS = 200
 """Of one page."""
@@ -68,15 +68,23 @@ def _concerning(agency: AgencyCode) -> list[Way]:
     ]
 
 
+_TO_BE_SEEN = and_(deliveries.c.state != DeliveryState.WITHDRAWN, deliveries.c.blockers == 0)
+"""Of a copy by its receiver: neither taken back, nor held up behind an earlier one."""
+
+
 def _visible(agency: AgencyCode) -> list[Way]:
     # Mostly the sender hands over and the recipient is the endpoint itself; the indexes hold the exceptions only.
     return [
-        *_concerning(agency),
+        Way(documents.c.sender == agency, on_delivery=False),
         Way(
             and_(documents.c.received_from == agency, documents.c.received_from != documents.c.sender),
             on_delivery=False,
         ),
-        Way(and_(deliveries.c.via == agency, deliveries.c.via != deliveries.c.recipient), on_delivery=True),
+        Way(and_(deliveries.c.recipient == agency, _TO_BE_SEEN), on_delivery=True),
+        Way(
+            and_(deliveries.c.via == agency, deliveries.c.via != deliveries.c.recipient, _TO_BE_SEEN),
+            on_delivery=True,
+        ),
     ]
 
 
@@ -98,6 +106,9 @@ def document_conditions(filters: Filter) -> list[Condition]:
     if filters.kind is not None:
         conditions.append(documents.c.kind == filters.kind)
     if of_one := _of_delivery(filters):
+        if filters.visible_to is not None:
+            # What became of the copies of others is not told by asking for it either.
+            of_one.append(or_(_brought(filters.visible_to), _received(filters.visible_to)))
         conditions.append(_some_delivery(*of_one))
     if filters.agency is not None and filters.visible_to is not None:
         conditions.append(visible_to(filters.visible_to))
@@ -108,8 +119,15 @@ def document_conditions(filters: Filter) -> list[Condition]:
 
 def visible_to(agency: AgencyCode) -> Condition:
     """Whether a document is this agency's to see, as one condition."""
-    mine = or_(deliveries.c.recipient == agency, deliveries.c.via == agency)
-    return or_(documents.c.sender == agency, documents.c.received_from == agency, _some_delivery(mine))
+    return or_(_brought(agency), _some_delivery(_received(agency)))
+
+
+def _brought(agency: AgencyCode) -> Condition:
+    return or_(documents.c.sender == agency, documents.c.received_from == agency)
+
+
+def _received(agency: AgencyCode) -> Condition:
+    return and_(or_(deliveries.c.recipient == agency, deliveries.c.via == agency), _TO_BE_SEEN)
 
 
 def _some_delivery(*conditions: Condition) -> Condition:

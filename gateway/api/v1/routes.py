@@ -319,7 +319,7 @@ def get_document(path: DocumentPath) -> Response:
     return _answer(
         DocumentDetailOut(
             **DocumentOut.of(row).model_dump(),
-            deliveries=[DeliveryOut.of(d) for d in parts.ledger.deliveries(row.id)],
+            deliveries=[DeliveryOut.of(d) for d in lookup.visible_deliveries(parts, row, caller=g.caller.agency)],
             attachments=[AttachmentOut.of(a) for a in row.attachments],
             warnings=[ViolationOut.of(w) for w in row.warnings],
         )

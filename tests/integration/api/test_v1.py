@@ -213,6 +213,16 @@ def test_a_document_of_others_is_not_there(site: Site, client: FlaskClient, call
     assert (response.status_code, code_of(response)) == (404, "request.not_found")
 
 
+def test_a_recipient_is_not_told_of_the_copies_of_others(site: Site, client: FlaskClient) -> None:
+    both = documents.a_package(recipients=(documents.an_organization(COMMUNE), documents.an_organization(PUSHED)))
+    posted = post(client, both, site.key(DEPARTMENT)).get_json()
+    for agency, copies in ((COMMUNE, {COMMUNE}), (DEPARTMENT, {COMMUNE, PUSHED})):
+        key = site.key(agency)
+        for call in ("", "/trace"):
+            shown = client.get(f"/api/v1/documents/{posted['id']}{call}", headers=key).get_json()
+            assert {d["recipient"] for d in shown["deliveries"]} == copies
+
+
 def test_the_list_finds_words_without_accents(site: Site, client: FlaskClient) -> None:
     key = site.key(DEPARTMENT)
     post(client, to_commune(subject="Đề án chuyển đổi số"), key)
