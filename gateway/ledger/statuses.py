@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, text, un
 
 from gateway.ledger import settling
 from gateway.ledger.actions import Action
+from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut
 from gateway.ledger.identity import stored, stored_all
 from gateway.ledger.records import NewDocument, NewStatus, StatusEffect
 from gateway.ledger.statements import event, record
@@ -54,7 +55,7 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
         "document": document,
         "delivery": delivery.id if delivery else None,
         "code": status.code,
-        "description": status.description,
+        "description": cut(status.description, LONGEST_DESCRIPTION),
         "reported_at": status.reported_at,
         "received_at": received_at,
         "reporter": status.reporter,
@@ -84,7 +85,7 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
     return effect
 
 
-# Two names at most, so that the statement is the same each time; one search for each column, so that each has its index.
+# Two names at most, so that the statement is the same each time; one search per column, so that each has its index.
 _NAMES = [bindparam("identity"), bindparam("alias")]
 _WAITING = select(statuses.c.id).where(text(PARKED), statuses.c.about_sender == bindparam("sender"))
 _PARKED = (
