@@ -11,6 +11,14 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, text, union
 
 from gateway.ledger import statuses
 from gateway.ledger.actions import Action
+from gateway.ledger.bounds import (
+    LONGEST_DOCUMENT_ID,
+    LONGEST_NAME,
+    LONGEST_NUMBER,
+    LONGEST_SUBJECT,
+    cut,
+    cut_attachments,
+)
 from gateway.ledger.identity import stored, stored_all
 from gateway.ledger.records import Accepted, Duplicate, NewDelivery, NewDocument, NewEvent, NewStatus, Reply
 from gateway.ledger.statements import event, lock_names, record
@@ -170,17 +178,17 @@ def _document_values(document: NewDocument) -> dict[str, Any]:
         "lane": document.lane,
         "received_from": document.received_from,
         "sender_as_written": document.sender_as_written,
-        "sender_name": document.sender_name,
-        "document_id": document.document_id,
-        "number": document.number,
-        "notation": document.notation,
+        "sender_name": cut(document.sender_name, LONGEST_NAME),
+        "document_id": cut(document.document_id, LONGEST_DOCUMENT_ID),
+        "number": cut(document.number, LONGEST_NUMBER),
+        "notation": cut(document.notation, LONGEST_NUMBER),
         "issued_on": document.issued_on,
-        "type_name": document.type_name,
-        "subject": document.subject,
-        "targets": document.targets,
+        "type_name": cut(document.type_name, LONGEST_NAME),
+        "subject": cut(document.subject, LONGEST_SUBJECT),
+        "targets": tuple(stored_all(document.targets)),
         "verdict": document.verdict,
         "warnings": document.warnings,
-        "attachments": document.attachments,
+        "attachments": cut_attachments(document.attachments),
         "receipt": document.receipt,
         "seal": document.seal,
     }
@@ -188,7 +196,7 @@ def _document_values(document: NewDocument) -> dict[str, Any]:
 
 def folded(*texts: str | None) -> str:
     """What is searched in: the texts without accents and case, one per line, bounded."""
-    return fold("\n".join(dict.fromkeys(t for t in texts if t)))[:_SEARCHED]
+    return fold("\n".join(dict.fromkeys(t[:_SEARCHED] for t in texts if t)))[:_SEARCHED]
 
 
 _SEARCHED = 4_000
@@ -317,7 +325,7 @@ def _delivery_values(delivery: NewDelivery, blockers: int) -> dict[str, Any]:
         "attempts": 0,
         "attempts_before": 0,
         "as_written": delivery.as_written,
-        "recipient_name": delivery.recipient_name,
+        "recipient_name": cut(delivery.recipient_name, LONGEST_NAME),
         "redirected_from": delivery.redirected_from,
         "folded": folded(delivery.recipient, delivery.as_written, delivery.recipient_name),
     }

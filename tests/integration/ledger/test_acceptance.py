@@ -15,7 +15,7 @@ from gateway.errors import DocumentConflict
 from gateway.ledger import Action, Ledger, open_engine
 from gateway.ledger.records import Accepted, Duplicate, NewEvent, new_id
 from gateway.ledger.tables import deliveries, documents, payloads
-from gateway.model import AgencyCode, BusinessType, DeliveryState, Lane, PackageKind, StatusCode
+from gateway.model import AgencyCode, Attachment, BusinessType, DeliveryState, Lane, PackageKind, StatusCode
 from tests.support.ledger import (
     GATEWAY,
     NOON,
@@ -289,3 +289,48 @@ def test_a_reply_is_a_status_document_of_its_own(ledger: Ledger) -> None:
     (row,) = ledger.deliveries(package.id)
     assert row.recipient == SENDER
     assert AgencyCode(row.sender) == RECEIVER
+
+
+def test_what_is_kept_for_reading_is_bounded_and_the_package_is_whole(ledger: Ledger) -> None:
+    long = "ă" * 900_000
+    columns = ("subject", "sender_name", "document_id", "number", "notation", "type_name")
+    attachment = Attachment(
+        content_id="1", name=long, size=1, sha256="0" * 64, media_type="application/pdf", description=long
+    )
+    document = a_document(
+        **dict.fromkeys(columns, long), payload=long.encode(), targets=(long,), attachments=(attachment,)
+    )
+    ledger.accept(document, [a_delivery(recipient_name=long)])
+    kept = ledger.document(document.id)
+    assert kept is not None
+    lengths = {name: len(getattr(kept, name)) for name in columns}
+    assert lengths == {
+        "subject": 2_000, "sender_name": 500, "document_id": 1_000, "number": 500, "notation": 500, "type_name": 500,
+    }  # fmt: skip
+    assert (len(kept.attachments[0].name), len(kept.attachments[0].description or "")) == (500, 2_000)
+    assert kept.attachments[0].content_id == "1"
+    assert sum(map(len, kept.targets)) < 200
+    [copy] = ledger.deliveries(document.id)
+    assert len(copy.recipient_name or "") == 500
+    assert ledger.payload(document.sha256) == document.payload
+
+
+def test_identities_that_differ_far_behind_are_not_the_same(ledger: Ledger) -> None:
+    long = "x" * 900_000
+    first, second = (a_document(identity=f"{long}{n}", alias=None, document_id=f"{long}{n}") for n in (1, 2))
+    assert all(isinstance(ledger.accept(d, [a_delivery()]), Accepted) for d in (first, second))
+    found = ledger.find_document(SENDER, second.identity)
+    assert found is not None
+    assert found.id == second.id
+    report(ledger, a_status(second))
+    [copy] = ledger.deliveries(second.id)
+    assert copy.status is StatusCode.ARRIVED
+
+
+def test_the_words_of_a_status_are_bounded(ledger: Ledger) -> None:
+    document = a_document()
+    ledger.accept(document, [a_delivery()])
+    report(ledger, a_status(document, StatusCode.REFUSED, description="ă" * 900_000))
+    trace = ledger.trace(document.id)
+    assert trace is not None
+    assert [len(s.description or "") for s in trace.statuses] == [2_000]
