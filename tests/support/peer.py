@@ -70,7 +70,8 @@ def fails(status: int, *, code: str | None = None, retry_after: str | None = Non
     headers = [("Retry-After", retry_after)] if retry_after is not None else []
     if code is None:
         return Reply(status, tuple(headers), b"", stores=False)
-    problem = {"type": f"urn:eoffice-gateway:error:{code}", "status": status, "code": code, "detail": "Ông Nguyễn Văn A"}
+    kind = f"urn:eoffice-gateway:error:{code}"
+    problem = {"type": kind, "status": status, "code": code, "detail": "Ông Nguyễn Văn A"}
     headers.append(("Content-Type", "application/problem+json"))
     return Reply(status, tuple(headers), json.dumps(problem).encode(), stores=False)
 
