@@ -8,8 +8,11 @@ two ways is refused here (RFC 9112 §6, §7), and nothing is held that the appli
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import socket
+import time
 from typing import Any, BinaryIO
 
 from cheroot.server import HTTPRequest
@@ -21,8 +24,12 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _LONGEST_LINE = 8 * 1024
 _LONGEST_TRAILERS = 64 * 1024
 _MOST_HEADERS = 200
-_DISCARDED = 32 * 1024 * 1024
-"""Bytes of a body that nobody wanted which are read and thrown away, so that the answer is not lost in a reset."""
+_DISCARDED = 4 * 1024 * 1024
+"""Bytes of a body that nobody wanted which are thrown away after the answer, so that it is not lost in a reset."""
+_WAIT = 1.0
+"""Seconds that this may take in all: meanwhile the thread serves nobody else."""
+_WAIT_STRANGER = 0.1
+"""The same, for a request without a valid key."""
 _PIECE = 64 * 1024
 
 _ONCE = frozenset(
@@ -152,6 +159,8 @@ class StrictRequest(HTTPRequest):
 
     header_reader = HeaderReader()
     _chunks: ChunkedBody | None = None
+    _is_cut = False
+    """The answer was given before the body had been read."""
 
     def read_request_headers(self) -> bool:
         """As cheroot's, after which the framing has one meaning."""
@@ -166,10 +175,15 @@ class StrictRequest(HTTPRequest):
         return True
 
     def respond(self) -> None:
-        """As cheroot's, over our own reader of chunks."""
-        if not self.chunked_read:
+        """As cheroot's, over our own reader of chunks; afterwards the rest of a body that nobody wanted is let go."""
+        if self.chunked_read:
+            self._respond_to_chunks()
+        else:
             super().respond()
-            return
+        if self._is_cut:
+            self._let_go()
+
+    def _respond_to_chunks(self) -> None:
         self._chunks = ChunkedBody(self.conn.rfile)
         self.rfile = io.BufferedReader(self._chunks, _PIECE)
         self.server.gateway(self).respond()
@@ -179,21 +193,42 @@ class StrictRequest(HTTPRequest):
             self.conn.wfile.write(b"0\r\n\r\n")
 
     def send_headers(self) -> None:
-        """What of the body nobody has read is thrown away up to a bound; beyond it the connection ends."""
+        """The answer goes out at once: an application that left some of the body unread has the connection ended."""
         if any(name.lower() == b"connection" and value.lower() == b"close" for name, value in self.outheaders):
             self.close_connection = True
-        if not self._discard():
+        self._is_cut = self._is_unread()
+        if self._is_cut:
             self.close_connection = True
         super().send_headers()
 
-    def _discard(self) -> bool:
-        """Whether the next byte on the connection belongs to the next request."""
-        seen = 0
-        try:
-            while seen < _DISCARDED and (piece := self.rfile.read(_PIECE)):
-                seen += len(piece)
-        except (OSError, ValueError):
-            return False
+    def _is_unread(self) -> bool:
+        """Whether the next byte on the connection still belongs to this request."""
         if self._chunks is not None:
-            return self._chunks.is_read
-        return not getattr(self.rfile, "remaining", 0)
+            return not self._chunks.is_read
+        return bool(getattr(self.rfile, "remaining", 0))
+
+    def _let_go(self) -> None:
+        """
+        Say that nothing more comes from here, and throw away for a moment what the client still sends.
+
+        Closed with bytes unread, the connection would be reset, and the answer lost with it. Whoever has no key
+        is not waited for at all: it would hold the thread that others wait for.
+        """
+        connection = self.conn.socket
+        status: Any = self.status  # bytes, though cheroot's stubs say text
+        deadline = time.monotonic() + (_WAIT_STRANGER if status.startswith(b"401") else _WAIT)
+        left = self._most_to_discard()
+        with contextlib.suppress(OSError):  # also TimeoutError: the time is over, or the client has gone
+            connection.shutdown(socket.SHUT_WR)
+            while left > 0 and (wait := deadline - time.monotonic()) > 0:
+                connection.settimeout(wait)
+                piece = connection.recv(_PIECE)
+                if not piece:
+                    return
+                left -= len(piece)
+
+    def _most_to_discard(self) -> int:
+        if self._chunks is not None:
+            return _DISCARDED
+        buffered = len(self.conn.rfile.peek()) if self.conn.rfile.has_data() else 0
+        return min(_DISCARDED, int(getattr(self.rfile, "remaining", 0)) - buffered)

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
+from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
@@ -48,10 +49,44 @@ class _WatchedRequest(StrictRequest):
         super().respond()
 
 
+class _Meter:
+    """Bytes that have passed one socket, in either direction."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+class _MeteredSocket(socket.SocketIO):
+    """Counts each piece as it passes: the buffers above tell only of whole ones, of 256 KB and more."""
+
+    def __init__(self, connection: socket.socket, mode: Literal["r", "w"], meter: _Meter) -> None:
+        super().__init__(connection, mode)
+        self._meter = meter
+
+    def readinto(self, buffer: Any) -> int | None:
+        """As its base."""
+        count = super().readinto(buffer)
+        self._meter.bytes += count or 0
+        return count
+
+    def write(self, data: Any) -> int | None:
+        """As its base."""
+        count = super().write(data)
+        self._meter.bytes += count or 0
+        return count
+
+
 class _WatchedConnection(HTTPConnection):
     """A connection whose present request is known to the watch."""
 
     RequestHandlerClass = _WatchedRequest
+
+    def __init__(self, server: Any, connection: Any, makefile: Any = MakeFile) -> None:
+        super().__init__(server, connection, makefile)
+        self._meter = _Meter()
+        # Cheroot's own buffers stay; only what they draw from and write to is ours.
+        self.rfile._raw = _MeteredSocket(connection, "r", self._meter)
+        self.wfile._raw = _MeteredSocket(connection, "w", self._meter)
 
     def communicate(self) -> Any:
         """Serve one request, watched."""
@@ -65,8 +100,8 @@ class _WatchedConnection(HTTPConnection):
 
     @property
     def moved_bytes(self) -> int:
-        """Bytes read and written since it was opened."""
-        return int(self.rfile.bytes_read) + int(self.wfile.bytes_written)
+        """Bytes read and written since it was opened, up to this moment."""
+        return self._meter.bytes
 
 
 @dataclass
@@ -111,6 +146,11 @@ class Watch:
             if turn is not None:
                 turn.header_read = True
                 turn.window_began, turn.window_bytes = time.monotonic(), connection.moved_bytes
+
+    def moved(self) -> list[int]:
+        """Of each request under way, the bytes that its connection has read and written."""
+        with self._lock:
+            return [turn.connection.moved_bytes for turn in self._turns.values()]
 
     def look(self, now: float) -> int:
         """End what is too slow at that monotonic moment; how many that were."""
