@@ -17,6 +17,12 @@ def names_in_package(envelope: Envelope, sha256: str) -> tuple[str, str | None]:
     return identity, alias
 
 
+def number_in_package(envelope: Envelope) -> str | None:
+    """Number, notation and date of a package as one name; ``None`` when a part is missing."""
+    number = envelope.number
+    return _by_number(number.text, envelope.issued_on) if number.number and number.notation else None
+
+
 def names_in_reference(response: ResponseFor) -> tuple[str, str | None]:
     """The names that a ``ResponseFor`` gives its document, the better one first; empty when it gives none."""
     by_id = response.document_id.key if response.document_id else None

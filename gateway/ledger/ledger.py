@@ -42,6 +42,7 @@ from gateway.ledger.records import (
     RefusalRow,
     Reply,
     Settled,
+    StatusRow,
     Trace,
 )
 from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, PackageKind
@@ -124,6 +125,20 @@ class Ledger:
             self.engine, sender, identity, business_type=business_type, kind=kind, sha256=sha256
         )
         return None if known is None else self.document(known)
+
+    def numbered(self, sender: AgencyCode, number: str, *, other_than: str) -> str | None:
+        """
+        A new document (gateway's id) of a sender that has this number under another identity, or ``None``.
+
+        :param number: number, notation and date as one name, e.g. ``~2026/11/22,07/QĐ``.
+        :param other_than: the identity that may have it.
+        """
+        return reads.numbered(self.engine, sender, number, other_than=other_than)
+
+    def last_report(self, document_id: str, delivery_id: str, reporter: AgencyCode) -> StatusRow | None:
+        """The latest status that one agency reported on one copy of a document."""
+        with reading(self.engine) as connection:
+            return reads.last_report(connection, document_id, delivery_id, reporter)
 
     def payload(self, sha256: str) -> bytes | None:
         """The bytes of a package kept in the ledger; ``None`` when it is in the payload store, or unknown."""

@@ -114,6 +114,22 @@ _BY_IDENTITY = (
 )
 
 
+def numbered(engine: Engine, sender: AgencyCode, number: str, *, other_than: str) -> str | None:
+    """A new document (gateway's id) of a sender that has this number under another identity."""
+    own = (stored(other_than), BusinessType.NEW.value, PackageKind.DOCUMENT.value)
+    row = first_row(engine, _NUMBERED, sender, stored(number), *own, sender, stored(number), *own)
+    return None if row is None else row[0]
+
+
+# Two searches, so that each goes by its own index.
+_NUMBERED = (
+    "SELECT id FROM documents WHERE sender = ? AND alias = ? AND identity <> ? AND business_type = ? AND kind = ?"
+    " UNION ALL"
+    " SELECT id FROM documents WHERE sender = ? AND identity = ? AND identity <> ? AND business_type = ? AND kind = ?"
+    " LIMIT 1"
+)
+
+
 def payload(engine: Engine, sha256: str) -> bytes | None:
     """The bytes of a package kept in the ledger."""
     row = first_row(engine, _PAYLOAD, sha256)
@@ -203,6 +219,22 @@ def _operations(connection: Connection, on: DocumentSummary) -> tuple[DocumentSu
     if on.kind is not PackageKind.DOCUMENT:
         return ()
     return tuple(_summary_row(row) for row in connection.execute(statement))
+
+
+def last_report(connection: Connection, document_id: str, delivery_id: str, reporter: AgencyCode) -> StatusRow | None:
+    """The latest status that one agency reported on one delivery."""
+    statement = (
+        select(*_STATUS)
+        .where(
+            statuses.c.document == document_id,
+            statuses.c.delivery == delivery_id,
+            statuses.c.reporter == reporter,
+        )
+        .order_by(statuses.c.received_at.desc(), statuses.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else StatusRow(**row._mapping)
 
 
 def read_events(connection: Connection, *, after: int, limit: int) -> list[EventRow]:

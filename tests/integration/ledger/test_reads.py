@@ -8,7 +8,7 @@ import pytest
 from gateway.errors import RequestError
 from gateway.ledger import Ledger
 from gateway.ledger.records import Abandoned, Delivered, Failed, Filter, Page
-from gateway.model import AgencyCode, Channel, DeliveryState, PackageKind
+from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, PackageKind, StatusCode
 from tests.support.ledger import (
     NOON,
     OTHER,
@@ -231,3 +231,36 @@ def test_the_trace_tells_the_whole_way(ledger: Ledger) -> None:
         "delivery.delivered",
         "status.received",
     ]
+
+
+def test_the_last_report_of_a_reporter_on_one_copy_is_found(ledger: Ledger) -> None:
+    document = a_document()
+    mine, others = a_delivery(), a_delivery(OTHER)
+    ledger.accept(document, [mine, others])
+    assert ledger.last_report(document.id, mine.id, RECEIVER) is None
+    report(ledger, a_status(document, StatusCode.ARRIVED), received_at=at(1))
+    report(ledger, a_status(document, StatusCode.DONE, reporter=OTHER, copy_of=(OTHER,)), received_at=at(3))
+    report(ledger, a_status(document, StatusCode.PROCESSING, reported_at=at(-9)), received_at=at(2))
+    last = ledger.last_report(document.id, mine.id, RECEIVER)
+    assert last is not None
+    assert (last.code, last.received_at) == (StatusCode.PROCESSING, at(2))
+    assert ledger.last_report(document.id, others.id, RECEIVER) is None
+    assert ledger.last_report(document.id, mine.id, OTHER) is None
+
+
+@pytest.mark.parametrize("first", [{}, {"identity": "~2026/11/22,07/x", "alias": None}])
+def test_the_number_of_another_document_of_the_same_sender_is_known(ledger: Ledger, first: dict[str, Any]) -> None:
+    number = "~2026/11/22,07/x"
+    document = a_document(**({"identity": "one", "alias": number} | first))
+    assert ledger.numbered(SENDER, number, other_than="two") is None
+    ledger.accept(document, [a_delivery()])
+    assert ledger.numbered(SENDER, number, other_than="two") == document.id
+    assert ledger.numbered(SENDER, number, other_than=document.identity) is None
+    assert ledger.numbered(OTHER, number, other_than="two") is None
+    assert ledger.numbered(SENDER, "~2026/11/22,08/x", other_than="two") is None
+
+
+def test_an_update_under_the_number_of_a_document_is_not_another_document(ledger: Ledger) -> None:
+    update = a_document(identity="one", alias="~n", business_type=BusinessType.UPDATE, revision="r")
+    ledger.accept(update, [a_delivery()])
+    assert ledger.numbered(SENDER, "~n", other_than="two") is None
