@@ -14,7 +14,7 @@ from gateway.ledger.actions import Action
 from gateway.ledger.records import Lock, Reply, Settled
 from gateway.ledger.statements import event, record
 from gateway.ledger.states import DeliveryEvent, next_state
-from gateway.ledger.tables import deliveries
+from gateway.ledger.tables import attempts, deliveries
 from gateway.model import AgencyCode, Channel, DeliveryState
 
 
@@ -117,8 +117,8 @@ def _settle(
     if delivery.token is None or not secrets.compare_digest(delivery.token.encode(), token.encode()):
         raise LeaseLost
     wanted = next_state(DeliveryState.LEASED, happening)
-    if delivery.state is wanted:
-        return Settled(delivery_id=delivery_id, state=wanted, at=delivery.settled_at, repeated=True)
+    if (first := _settled_so(connection, delivery, wanted)) is not None:
+        return Settled(delivery_id=delivery_id, state=wanted, at=first, repeated=True)
     code = None if reason is None else _REFUSED_BY_RECEIVER
     # The token stays, so that the same request can be answered again.
     kept = {"token": token, "error_code": code}
@@ -130,6 +130,20 @@ def _settle(
     settling.record_attempts(connection, [tried])
     acceptance.accept_reply(connection, reply)
     return Settled(delivery_id=delivery_id, state=state, at=now, repeated=False)
+
+
+def _settled_so(connection: Connection, delivery: Row[Any], wanted: DeliveryState) -> datetime | None:
+    """When this very try ended so, whatever the receiver reported since; ``None`` when it did not."""
+    if delivery.state.is_open:
+        return None
+    ended: datetime | None = connection.scalar(
+        select(attempts.c.ended_at).where(
+            attempts.c.delivery == delivery.id,
+            attempts.c.number == delivery.attempts,
+            attempts.c.outcome == wanted.value,
+        )
+    )
+    return ended
 
 
 def _in_mailbox(connection: Connection, delivery_id: str, via: AgencyCode) -> Row[Any]:

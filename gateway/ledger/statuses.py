@@ -184,7 +184,9 @@ def _effect(
         happening = DeliveryEvent.REPORT_REFUSAL if effect is StatusEffect.REFUSED else DeliveryEvent.REPORT_ARRIVAL
         # A status often says what is known already; only a change of state is a transition.
         if (delivery.state, happening) in TRANSITIONS:
-            step = settling.Move(delivery=delivery, happening=happening, data={"by_status": code.value})
+            # Who collected it before may still repeat the acknowledgement.
+            kept = {} if delivery.state.is_open else {"token": delivery.token}
+            step = settling.Move(delivery=delivery, happening=happening, changes=kept, data={"by_status": code.value})
             settling.move(connection, step, now=now)
     return effect
 

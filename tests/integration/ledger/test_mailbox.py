@@ -169,3 +169,32 @@ def test_a_refusal_by_status_package_takes_it_out_of_the_mailbox(ledger: Ledger)
     assert ledger.inbox(RECEIVER).rows == ()
     (row,) = ledger.deliveries(document.id)
     assert row.state is DeliveryState.REFUSED
+
+
+def test_an_acknowledgement_is_answered_again_after_the_receiver_reported_a_refusal(ledger: Ledger) -> None:
+    document = a_document()
+    delivery = a_delivery(channel=Channel.MAILBOX)
+    ledger.accept(document, [delivery])
+    lock = ledger.lock(delivery.id, RECEIVER, now=NOON, lease=LEASE)
+    first = ledger.acknowledge(delivery.id, RECEIVER, lock.token, now=at(1))
+    report(ledger, a_status(document, StatusCode.REFUSED), received_at=at(2))
+    again = ledger.acknowledge(delivery.id, RECEIVER, lock.token, now=at(3))
+    assert (again.repeated, again.state, again.at) == (True, first.state, first.at)
+    (row,) = ledger.deliveries(document.id)
+    assert row.state is DeliveryState.REFUSED
+    with pytest.raises(TransitionForbidden):
+        ledger.refuse(delivery.id, RECEIVER, lock.token, reason="x", now=at(3))
+    # A replay is another hand-over: it needs another lock.
+    ledger.replay([delivery.id], reason="x", actor="o", now=at(4))
+    with pytest.raises(LeaseLost):
+        ledger.acknowledge(delivery.id, RECEIVER, lock.token, now=at(5))
+
+
+def test_a_refusal_reported_while_locked_ends_the_lock(ledger: Ledger) -> None:
+    document = a_document()
+    delivery = a_delivery(channel=Channel.MAILBOX)
+    ledger.accept(document, [delivery])
+    lock = ledger.lock(delivery.id, RECEIVER, now=NOON, lease=LEASE)
+    report(ledger, a_status(document, StatusCode.REFUSED))
+    with pytest.raises(LeaseLost):
+        ledger.acknowledge(delivery.id, RECEIVER, lock.token, now=at(1))
