@@ -32,7 +32,7 @@ from gateway.errors import (
     UnknownSender,
 )
 from gateway.evidence.receipt import ReceiptFacts, make_receipt
-from gateway.exchange.identity import names_in_package, names_in_reference, targets_of
+from gateway.exchange.identity import names_in_package, names_in_reference, number_in_package, targets_of
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
 from gateway.exchange.upload import Upload, spooled, unwritten, upload_of
@@ -287,7 +287,11 @@ def _new(
         subject=envelope.subject,
         lane=envelope.lane,
         verdict=verdict,
-        warnings=(*package.warnings, *_warnings_of_time(envelope, now)),
+        warnings=(
+            *package.warnings,
+            *_warnings_of_time(envelope, now),
+            *_shared_number(parts, envelope, sender, identity),
+        ),
         attachments=package.attachments,
         received_at=now,
         received_from=caller.code,
@@ -431,6 +435,26 @@ def _warnings_of_time(envelope: Envelope, now: datetime) -> list[Violation]:
             severity=Severity.WARNING,
             vi="Ngày ban hành ở tương lai so với lúc tiếp nhận.",
             en="The date of issue lies in the future of the moment of receipt.",
+        )
+    ]
+
+
+def _shared_number(parts: Parts, envelope: Envelope, sender: Agency, identity: str) -> list[Violation]:
+    """A number that this sender gave to another document too: an alert, not a refusal (NĐ 30/2020, Annex VI)."""
+    number = number_in_package(envelope)
+    if (
+        number is None
+        or envelope.kind is PackageKind.STATUS
+        or envelope.business_type is not BusinessType.NEW
+        or parts.ledger.numbered(sender.code, number, other_than=identity) is None
+    ):
+        return []
+    return [
+        Violation(
+            code="M.MessageHeader.Code",
+            severity=Severity.WARNING,
+            vi="Cơ quan gửi đã dùng số, ký hiệu và ngày này cho một văn bản khác.",
+            en="The sender has given this number, notation and date to another document.",
         )
     ]
 

@@ -7,6 +7,7 @@ They are packages like any other, signed by the gateway, and travel the same way
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -195,12 +196,35 @@ def report_status(
         copy = _the_copy(mine, directory, agency, now)
         reporter = Organization(code=copy.as_written, name=copy.recipient_name)
         response = response_for(document)
+    speaker = directory.find(reporter.code, at=now)
+    known = _said_before(
+        parts,
+        copy,
+        reporter=speaker.code if speaker else AgencyCode.normal(reporter.code),
+        code=code,
+        description=description,
+    )
+    if reported_at is None and known is not None:
+        return known
     envelope = Envelope(
         sender=reporter,
         responses=(response,),
         status=StatusReport(code=code, description=description, reported_at=reported_at or now),
     )
     return accept(parts, upload_of(write_status(envelope)), caller=caller, made_here=True)
+
+
+def _said_before(
+    parts: Parts, copy: DeliveryRow, *, reporter: AgencyCode, code: StatusCode, description: str | None
+) -> Answer | None:
+    """The answer to a report that repeats the reporter's last word on this copy: a retry, whose answer was lost."""
+    last = parts.ledger.last_report(copy.document, copy.id, reporter)
+    if last is None or (last.code, last.description) != (code, description):
+        return None
+    package = parts.ledger.document(last.package)
+    if package is None:
+        raise NotFound
+    return Answer(document_id=package.id, receipt=json.loads(package.receipt), duplicate=True)
 
 
 def _the_copy(

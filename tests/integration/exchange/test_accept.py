@@ -419,3 +419,11 @@ def test_a_repeated_second_update_answers_its_own_receipt(site: Site) -> None:
     site.change(DEPARTMENT, accepts=frozenset({Standing.VALID}))
     again = site.accept(updates[1])
     assert (again.duplicate, again.document_id) == (True, answers[1].document_id)
+
+
+def test_one_number_on_two_documents_is_an_alert(site: Site) -> None:
+    site.accept(only_commune())
+    answer = site.accept(only_commune(document_id=DocumentId("000.00.14.H37,2026/03/05,07/SA-VP-2")))
+    document = site.ledger.document(answer.document_id)
+    assert document is not None
+    assert "M.MessageHeader.Code" in [w.code for w in document.warnings]
