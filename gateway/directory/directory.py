@@ -80,6 +80,7 @@ class Directory:
         self._holder: dict[str, Agency] = {}
         self._holders: dict[str, tuple[Agency, ...]] = {}
         self._children: dict[str, list[Agency]] = {}
+        self._replaced: dict[str, list[Agency]] = {}
         self._index()
         self._names: NameIndex | None = None
         self._names_lock = threading.Lock()
@@ -98,6 +99,11 @@ class Directory:
                 parent = self.get(agency.parent)
                 key = agency.parent if parent is None else parent.code
                 self._children.setdefault(key, []).append(agency)
+        for agency in self._agencies:
+            if agency.valid_to is not None and len(agency.successors) == 1:
+                heir = self.get(agency.successors[0])
+                if heir is not None:
+                    self._replaced.setdefault(heir.code, []).append(agency)
 
     def __len__(self) -> int:
         return len(self._agencies)
@@ -209,6 +215,17 @@ class Directory:
             seen.add(heir.code)
             step = heir
         return step
+
+    def predecessors(self, agency: Agency, *, at: datetime) -> tuple[Agency, ...]:
+        """The closed agencies whose place an agency takes: those whose ``successor`` it is, also in steps."""
+        found: dict[str, Agency] = {}
+        steps = [] if closed_at(agency, at) else [agency]
+        while steps:
+            for former in self._replaced.get(steps.pop().code, ()):
+                if closed_at(former, at) and former.code not in found:
+                    found[former.code] = former
+                    steps.append(former)
+        return tuple(found.values())
 
     # Reaching
 

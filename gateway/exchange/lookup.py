@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -10,7 +11,12 @@ from gateway.errors import NotFound
 from gateway.exchange.parts import Parts
 from gateway.ledger.actions import Action
 from gateway.ledger.records import DeliveryRow, DocumentRow, Trace
-from gateway.model import Agency, DeliveryState
+from gateway.model import Agency, AgencyCode, DeliveryState
+
+
+def formerly(parts: Parts, caller: Agency) -> tuple[AgencyCode, ...]:
+    """The closed agencies whose place the caller has taken; what was theirs to collect is its own."""
+    return tuple(agency.code for agency in parts.directory().predecessors(caller, at=parts.clock()))
 
 
 def visible_document(parts: Parts, document_id: str, *, caller: Agency) -> DocumentRow:
@@ -21,7 +27,7 @@ def visible_document(parts: Parts, document_id: str, *, caller: Agency) -> Docum
     :raises NotFound: there is none, or it is not the caller's to see; the two are not told apart.
     """
     document = parts.ledger.document(document_id)
-    if document is None or not parts.ledger.may_see(document_id, caller.code):
+    if document is None or not _may_see(parts, document_id, caller):
         raise NotFound
     return document
 
@@ -31,7 +37,8 @@ def visible_deliveries(parts: Parts, document: DocumentRow, *, caller: Agency) -
     copies = parts.ledger.deliveries(document.id)
     if _sees_the_whole(parts, document, caller):
         return copies
-    return [d for d in copies if _receives(d, caller)]
+    own = (caller.code, *formerly(parts, caller))
+    return [d for d in copies if _receives(d, own)]
 
 
 def visible_trace(parts: Parts, document_id: str, *, caller: Agency) -> Trace:
@@ -54,13 +61,18 @@ def _sees_the_whole(parts: Parts, document: DocumentRow, caller: Agency) -> bool
     return parts.directory().speaks_for(caller, document.sender, at=parts.clock())
 
 
-def _receives(copy: DeliveryRow, caller: Agency) -> bool:
+def _may_see(parts: Parts, document_id: str, caller: Agency) -> bool:
+    return any(parts.ledger.may_see(document_id, code) for code in (caller.code, *formerly(parts, caller)))
+
+
+def _receives(copy: DeliveryRow, agencies: Collection[AgencyCode]) -> bool:
     to_be_seen = copy.state is not DeliveryState.WITHDRAWN and not copy.blocked
-    return to_be_seen and caller.code in (copy.recipient, copy.via)
+    return to_be_seen and (copy.recipient in agencies or copy.via in agencies)
 
 
 def _of_receiver(parts: Parts, trace: Trace, caller: Agency) -> Trace:
-    copies = tuple(d for d in trace.deliveries if _receives(d, caller))
+    agencies = (caller.code, *formerly(parts, caller))
+    copies = tuple(d for d in trace.deliveries if _receives(d, agencies))
     own = {d.id for d in copies}
     return replace(
         trace,
@@ -69,7 +81,7 @@ def _of_receiver(parts: Parts, trace: Trace, caller: Agency) -> Trace:
         # A status package is read by who receives it, whosever copy it reports on.
         statuses=tuple(s for s in trace.statuses if s.delivery in own or s.package == trace.document.id),
         events=tuple(e for e in trace.events if e.delivery in own or e.action is Action.DOCUMENT_ACCEPTED),
-        operations=tuple(o for o in trace.operations if parts.ledger.may_see(o.id, caller.code)),
+        operations=tuple(o for o in trace.operations if _may_see(parts, o.id, caller)),
     )
 
 

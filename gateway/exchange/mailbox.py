@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gateway import faults
 from gateway.errors import NotFound, ReasonRequired
+from gateway.exchange.lookup import formerly
 from gateway.exchange.parts import Parts
 from gateway.exchange.statuses import ARRIVED, own_report
 from gateway.ledger.records import Lock, LogRow, Page, Reply, Settled
@@ -14,12 +15,12 @@ from gateway.model import Agency, Channel, DeliveryState, StatusCode
 
 def peek(parts: Parts, *, caller: Agency, limit: int, after: str | None) -> Page[LogRow]:
     """What is to be collected by the caller; most urgent first."""
-    return parts.ledger.inbox(caller.code, limit=limit, after=after)
+    return parts.ledger.inbox(caller.code, formerly=formerly(parts, caller), limit=limit, after=after)
 
 
 def lock(parts: Parts, delivery_id: str, *, caller: Agency, lease: timedelta) -> Lock:
     """Reserve one delivery; errors as ``Ledger.lock``."""
-    return parts.ledger.lock(delivery_id, caller.code, now=parts.clock(), lease=lease)
+    return parts.ledger.lock(delivery_id, caller.code, formerly=formerly(parts, caller), now=parts.clock(), lease=lease)
 
 
 def acknowledge(parts: Parts, delivery_id: str, token: str, *, caller: Agency) -> Settled:
@@ -30,7 +31,9 @@ def acknowledge(parts: Parts, delivery_id: str, token: str, *, caller: Agency) -
     """
     reply = _report(parts, delivery_id, caller, StatusCode.ARRIVED, ARRIVED)
     faults.point("mailbox.before_acknowledge")
-    settled = parts.ledger.acknowledge(delivery_id, caller.code, token, now=parts.clock(), reply=reply)
+    settled = parts.ledger.acknowledge(
+        delivery_id, caller.code, token, formerly=formerly(parts, caller), now=parts.clock(), reply=reply
+    )
     faults.point("mailbox.after_acknowledge")
     parts.wake()
     return settled
@@ -46,7 +49,13 @@ def refuse(parts: Parts, delivery_id: str, token: str, *, reason: str, caller: A
         raise ReasonRequired(path="reason")
     reply = _report(parts, delivery_id, caller, StatusCode.REFUSED, reason.strip())
     settled = parts.ledger.refuse(
-        delivery_id, caller.code, token, reason=reason.strip(), now=parts.clock(), reply=reply
+        delivery_id,
+        caller.code,
+        token,
+        reason=reason.strip(),
+        formerly=formerly(parts, caller),
+        now=parts.clock(),
+        reply=reply,
     )
     parts.wake()
     return settled
@@ -59,7 +68,9 @@ def delivery_of(parts: Parts, delivery_id: str, caller: Agency) -> LogRow:
     :raises NotFound: there is none of that id, it is another's, was taken back, or waits behind an earlier one.
     """
     row = parts.ledger.log_row(delivery_id)
-    if row is None or row.delivery.via != caller.code or row.delivery.channel is not Channel.MAILBOX:
+    if row is None or row.delivery.channel is not Channel.MAILBOX:
+        raise NotFound
+    if row.delivery.via not in (caller.code, *formerly(parts, caller)):
         raise NotFound
     if row.delivery.blocked or row.delivery.state is DeliveryState.WITHDRAWN:
         raise NotFound

@@ -247,12 +247,29 @@ class Ledger:
 
     # The mailbox
 
-    def inbox(self, via: AgencyCode, *, limit: int = 50, after: str | None = None) -> Page[LogRow]:
+    # ``formerly``: closed agencies whose place the owner of the mailbox has taken; what is left in theirs is its own.
+
+    def inbox(
+        self,
+        via: AgencyCode,
+        *,
+        formerly: Collection[AgencyCode] = (),
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[LogRow]:
         """What is to be collected through this endpoint, highest lane first, then oldest; locked ones included."""
         with reading(self.engine) as connection:
-            return reads.inbox(connection, via, limit=limit, after=after)
+            return reads.inbox(connection, via, formerly=formerly, limit=limit, after=after)
 
-    def lock(self, delivery_id: str, via: AgencyCode, *, now: datetime, lease: timedelta) -> Lock:
+    def lock(
+        self,
+        delivery_id: str,
+        via: AgencyCode,
+        *,
+        formerly: Collection[AgencyCode] = (),
+        now: datetime,
+        lease: timedelta,
+    ) -> Lock:
         """
         Reserve one delivery for its receiver.
 
@@ -261,10 +278,17 @@ class Ledger:
         :raises TransitionForbidden: it was settled before.
         """
         with writing(self.engine) as connection:
-            return mailbox.lock(connection, delivery_id, via, now=now, lease=lease)
+            return mailbox.lock(connection, delivery_id, (via, *formerly), now=now, lease=lease)
 
     def acknowledge(
-        self, delivery_id: str, via: AgencyCode, token: str, *, now: datetime, reply: Reply | None = None
+        self,
+        delivery_id: str,
+        via: AgencyCode,
+        token: str,
+        *,
+        formerly: Collection[AgencyCode] = (),
+        now: datetime,
+        reply: Reply | None = None,
     ) -> Settled:
         """
         The receiver has it. The same request again returns the same answer, marked as repeated.
@@ -276,10 +300,18 @@ class Ledger:
         :raises TransitionForbidden: it was refused under this token.
         """
         with writing(self.engine) as connection:
-            return mailbox.acknowledge(connection, delivery_id, via, token, now=now, reply=reply)
+            return mailbox.acknowledge(connection, delivery_id, (via, *formerly), token, now=now, reply=reply)
 
     def refuse(
-        self, delivery_id: str, via: AgencyCode, token: str, *, reason: str, now: datetime, reply: Reply | None = None
+        self,
+        delivery_id: str,
+        via: AgencyCode,
+        token: str,
+        *,
+        reason: str,
+        formerly: Collection[AgencyCode] = (),
+        now: datetime,
+        reply: Reply | None = None,
     ) -> Settled:
         """
         The receiver does not take it; as ``acknowledge``.
@@ -288,7 +320,7 @@ class Ledger:
         :raises ReasonRequired: the reason is blank.
         """
         with writing(self.engine) as connection:
-            return mailbox.refuse(connection, delivery_id, via, token, reason=reason, now=now, reply=reply)
+            return mailbox.refuse(connection, delivery_id, (via, *formerly), token, reason=reason, now=now, reply=reply)
 
     # Operators
 

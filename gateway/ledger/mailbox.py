@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,13 @@ from gateway.ledger.states import DeliveryEvent, next_state
 from gateway.ledger.tables import attempts, deliveries
 from gateway.model import AgencyCode, Channel, DeliveryState
 
+Owners = Sequence[AgencyCode]
+"""Who asks, and then the closed agencies whose mailboxes have become its own."""
 
-def lock(connection: Connection, delivery_id: str, via: AgencyCode, *, now: datetime, lease: timedelta) -> Lock:
+
+def lock(connection: Connection, delivery_id: str, owners: Owners, *, now: datetime, lease: timedelta) -> Lock:
     """As ``Ledger.lock``, inside a transaction."""
-    delivery = _in_mailbox(connection, delivery_id, via)
+    delivery = _in_mailbox(connection, delivery_id, owners)
     state = delivery.state
     if state is DeliveryState.LEASED:
         if delivery.due_at > now:
@@ -35,7 +39,7 @@ def lock(connection: Connection, delivery_id: str, via: AgencyCode, *, now: date
             state=next_state(state, DeliveryEvent.TAKE),
             due_at=made.until,
             token=made.token,
-            worker=via,
+            worker=owners[0],
             taken_at=now,
             attempts=deliveries.c.attempts + 1,
             changed_at=now,
@@ -46,7 +50,7 @@ def lock(connection: Connection, delivery_id: str, via: AgencyCode, *, now: date
         Action.MAILBOX_LOCKED,
         document=delivery.document,
         delivery=delivery_id,
-        actor=via,
+        actor=owners[0],
         until=made.until.isoformat(),
     )
     record(connection, [locked])
@@ -54,13 +58,13 @@ def lock(connection: Connection, delivery_id: str, via: AgencyCode, *, now: date
 
 
 def acknowledge(
-    connection: Connection, delivery_id: str, via: AgencyCode, token: str, *, now: datetime, reply: Reply | None
+    connection: Connection, delivery_id: str, owners: Owners, token: str, *, now: datetime, reply: Reply | None
 ) -> Settled:
     """As ``Ledger.acknowledge``, inside a transaction."""
     return _settle(
         connection,
         delivery_id,
-        via,
+        owners,
         token,
         happening=DeliveryEvent.DELIVER,
         action=Action.MAILBOX_ACKNOWLEDGED,
@@ -73,7 +77,7 @@ def acknowledge(
 def refuse(
     connection: Connection,
     delivery_id: str,
-    via: AgencyCode,
+    owners: Owners,
     token: str,
     *,
     reason: str,
@@ -86,7 +90,7 @@ def refuse(
     return _settle(
         connection,
         delivery_id,
-        via,
+        owners,
         token,
         happening=DeliveryEvent.REFUSE,
         action=Action.MAILBOX_REFUSED,
@@ -103,7 +107,7 @@ _REFUSED_BY_RECEIVER = "mailbox.refused"
 def _settle(
     connection: Connection,
     delivery_id: str,
-    via: AgencyCode,
+    owners: Owners,
     token: str,
     *,
     happening: DeliveryEvent,
@@ -113,7 +117,7 @@ def _settle(
     reason: str | None,
 ) -> Settled:
     acceptance.lock_replies(connection, [reply])
-    delivery = _in_mailbox(connection, delivery_id, via)
+    delivery = _in_mailbox(connection, delivery_id, owners)
     if delivery.token is None or not secrets.compare_digest(delivery.token.encode(), token.encode()):
         raise LeaseLost
     wanted = next_state(DeliveryState.LEASED, happening)
@@ -123,7 +127,7 @@ def _settle(
     # The token stays, so that the same request can be answered again.
     kept = {"token": token, "error_code": code}
     step = settling.Move(
-        delivery=delivery, happening=happening, action=action, actor=via, changes=kept, data={"code": code}
+        delivery=delivery, happening=happening, action=action, actor=owners[0], changes=kept, data={"code": code}
     )
     state = settling.move(connection, step, now=now)
     tried = settling.attempt(delivery, now=now, outcome=state.value, code=code, detail=reason)
@@ -146,13 +150,13 @@ def _settled_so(connection: Connection, delivery: Row[Any], wanted: DeliveryStat
     return ended
 
 
-def _in_mailbox(connection: Connection, delivery_id: str, via: AgencyCode) -> Row[Any]:
+def _in_mailbox(connection: Connection, delivery_id: str, owners: Owners) -> Row[Any]:
     """The delivery, locked against others; only if it is this agency's to see now."""
     delivery = connection.execute(
         select(deliveries)
         .where(
             deliveries.c.id == delivery_id,
-            deliveries.c.via == via,
+            deliveries.c.via.in_(owners),
             deliveries.c.channel == Channel.MAILBOX,
             deliveries.c.blockers == 0,
         )

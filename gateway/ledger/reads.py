@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -312,9 +312,13 @@ def _merged(connection: Connection, branches: Sequence[Subquery], limit: int) ->
     return [row[0] for row in rows[:limit]], encode_cursor(last_at.isoformat(), last_id)
 
 
-def inbox(connection: Connection, via: AgencyCode, *, limit: int, after: str | None) -> Page[LogRow]:
-    """What is to be collected through an endpoint."""
-    statement = _LOG.where(text(IN_MAILBOX), deliveries.c.via == via)
+def inbox(
+    connection: Connection, via: AgencyCode, *, formerly: Collection[AgencyCode], limit: int, after: str | None
+) -> Page[LogRow]:
+    """What is to be collected through an endpoint, and through those whose place it took."""
+    # Only equality lets the index give the order.
+    owner = deliveries.c.via.in_((via, *formerly)) if formerly else deliveries.c.via == via
+    statement = _LOG.where(text(IN_MAILBOX), owner)
     if after is not None:
         lane, last = decode_cursor(after, int, str)
         if lane not in set(Lane):

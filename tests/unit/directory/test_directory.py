@@ -166,6 +166,20 @@ def test_one_successor_takes_the_place_through_a_chain() -> None:
     assert directory.successor(c, at=NOW) is c
 
 
+def test_those_whose_place_an_agency_takes_are_those_whose_successor_it_is() -> None:
+    a = an_agency("H37.1", valid_to=date(2020, 1, 1), successors=("H37.2",))
+    b = an_agency("H37.2", valid_to=JULY, successors=("H37.33",))
+    c = an_agency("H37.3", "H37.33")
+    divided = an_agency("H37.4", valid_to=JULY, successors=("H37.3", "H37.5"))
+    to_close = an_agency("H37.6", valid_to=date(2999, 1, 1), successors=("H37.3",))
+    directory = a_directory([a, b, c, divided, to_close, an_agency("H37.5")])
+    assert directory.predecessors(c, at=NOW) == (b, a)
+    assert directory.predecessors(b, at=BEFORE_JULY) == (a,)
+    assert directory.predecessors(c, at=BEFORE_JULY) == directory.predecessors(b, at=NOW) == ()
+    for agency in directory.agencies():
+        assert all(directory.successor(p, at=NOW) is agency for p in directory.predecessors(agency, at=NOW))
+
+
 def test_several_successors_are_no_successor_but_choices(directory: Directory) -> None:
     assert directory.successor(DISTRICT, at=NOW) is None
     assert directory.heirs(DISTRICT, at=NOW) == (COMMUNE, OTHER_COMMUNE)
@@ -185,6 +199,8 @@ def test_circles_do_not_hang() -> None:
     a = an_agency("H37.1", parent="H37.2", valid_to=JULY, successors=("H37.2",))
     b = an_agency("H37.2", parent="H37.1", valid_to=JULY, successors=("H37.1",))
     directory = a_directory([a, b])
+    assert directory.predecessors(a, at=NOW) == ()
+    assert directory.predecessors(a, at=BEFORE_JULY) == ()
     assert directory.successor(a, at=NOW) is None
     assert directory.heirs(a, at=NOW) == ()
     assert directory.endpoint_holder(a, at=NOW) is None
