@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+import limits
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.errors import SettingsInvalid
@@ -22,6 +23,15 @@ from gateway.model import AgencyCode, Standing
 
 Code = Annotated[AgencyCode, BeforeValidator(AgencyCode.normal)]
 """An agency code, normalised while the settings are read."""
+
+
+def _rate(text: str) -> str:
+    limits.parse(text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
+"""How often, in the notation of the ``limits`` library: ``10 per minute``."""
 
 
 class _Section(BaseModel):
@@ -34,7 +44,7 @@ class GatewaySection(_Section):
     code: Code
     """Agency code that the gateway acts under: its hops, seals and receipts name it."""
     name: str
-    first_levels: frozenset[str]
+    first_levels: frozenset[Code]
     """First-level parts of its own agencies (``H37``); several after a merger of provinces. Below a province:
     the codes at the top of its own branch, in both generations (``H37.21``, ``000.21.24.H37``)."""
     default_route: Code | None = None
@@ -51,9 +61,9 @@ class WebSection(_Section):
     port: int = Field(default=8080, ge=0, le=65535)
     threads: int = Field(default=8, ge=1, le=256)
     body_limit_bytes: int = Field(default=300 * 1024 * 1024, ge=1024)
-    rate_limit: str = "1200 per minute"
+    rate_limit: Rate = "1200 per minute"
     """Per credential, in the notation of the ``limits`` library; counted by each process alone."""
-    login_rate_limit: str = "10 per minute"
+    login_rate_limit: Rate = "10 per minute"
     """Console log-in tries, per address."""
     proxies: int = Field(default=0, ge=0)
     """Trusted reverse proxies in front; only then are forwarded addresses believed."""

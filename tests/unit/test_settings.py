@@ -35,7 +35,10 @@ def add(path: Path, text: str) -> Path:
 
 
 def test_codes_are_normalised_while_they_are_read(written: Path) -> None:
-    assert load_settings(written).gateway.code == AgencyCode("H37")
+    written.write_text(LEAST.replace('["H37"]', '["h37", " 21.24.h37"]'), encoding="utf-8")
+    gateway = load_settings(written).gateway
+    assert gateway.code == AgencyCode("H37")
+    assert gateway.first_levels == {AgencyCode("H37"), AgencyCode("000.21.24.H37")}
 
 
 def test_paths_are_relative_to_the_file(written: Path) -> None:
@@ -63,6 +66,8 @@ def test_the_environment_wins_over_the_file(written: Path, monkeypatch: pytest.M
         ("[signing]\naccepts = ['invalid']\n", "signing.accepts"),
         ("[payloads]\nstore = 's3'\n", "payloads.s3_bucket"),
         ("[web]\ntls_key = 'k.pem'\n", "web.tls_certificate"),
+        ("[web]\nrate_limit = 'fast'\n", "web.rate_limit"),
+        ("[web]\nlogin_rate_limit = ''\n", "web.login_rate_limit"),
     ],
 )
 def test_what_cannot_be_right_is_named(written: Path, text: str, key: str) -> None:
