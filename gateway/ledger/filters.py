@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, or_, select, true
@@ -212,7 +212,10 @@ def moment_cursor(cursor: str) -> tuple[datetime, str]:
         raise RequestError("The cursor is not one that this gateway gave.", path="cursor") from e
     if moment.tzinfo is None:
         raise RequestError("The cursor is not one that this gateway gave.", path="cursor")
-    return moment, row_id
+    try:
+        return moment.astimezone(UTC), row_id
+    except OverflowError as e:  # at the ends of the calendar
+        raise RequestError("The cursor is not one that this gateway gave.", path="cursor") from e
 
 
 def bounded(limit: int) -> int:
