@@ -29,6 +29,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 PUBLIC_ENDPOINTS = frozenset({"healthz", "readyz", "metrics", "docs", "openapi_json"})
 """Endpoints of this module that need no credential; the test about authentication reads this list."""
 
+_LARGE_BODIES = frozenset({"v1.post_document"})
+_SMALL_BODY_BYTES = 64 * 1024
+"""Words in JSON, a form of the console: of these nobody has more to say, and they are read into memory."""
+
 SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
     "key": {"type": "http", "scheme": "bearer", "description": "The key of an agency's system"}
 }
@@ -92,6 +96,8 @@ def _observe(app: Flask, registry: CollectorRegistry) -> None:
         asked = request.headers.get("X-Request-ID", "")
         g.request_id = asked if _REQUEST_ID.fullmatch(asked) else new_id()
         g.began = time.perf_counter()
+        if request.endpoint not in _LARGE_BODIES:
+            request.max_content_length = _SMALL_BODY_BYTES
 
     @app.after_request
     def end(response: Response) -> Response:

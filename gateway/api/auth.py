@@ -39,12 +39,12 @@ class Caller:
     key_id: str
     scopes: frozenset[str]
 
-    def must(self, scope: str) -> None:
+    def must(self, *scopes: str) -> None:
         """
-        :raises NotPermitted: the key has not that scope.
+        :raises NotPermitted: the key has none of those scopes.
         """
-        if scope not in self.scopes:
-            raise NotPermitted(f"This key does not have the scope {scope!r}.")
+        if self.scopes.isdisjoint(scopes):
+            raise NotPermitted(f"This key does not have the scope {' or '.join(map(repr, scopes))}.")
 
 
 @dataclass(frozen=True, kw_only=True)

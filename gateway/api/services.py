@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cryptography import x509
 
 from gateway.api.auth import Doorkeeper
 from gateway.exchange.parts import Parts
@@ -15,3 +18,10 @@ class Services:
     parts: Parts
     doorkeeper: Doorkeeper
     mailbox_lease_seconds: int
+    certificates: Mapping[str, x509.Certificate] = field(default_factory=dict)
+    """The gateway's former certificates, by SHA-256 of the DER in lower-case hex; the present one need not be here."""
+
+    def certificate(self, sha256: str) -> x509.Certificate | None:
+        """The certificate of the gateway that is meant, present or former; ``None`` when it is not at hand."""
+        present = self.parts.key
+        return present.certificate if sha256 == present.certificate_sha256 else self.certificates.get(sha256)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import jwt
 from cryptography.hazmat.primitives.serialization import Encoding
-from flask import Response, current_app, g, json, request, stream_with_context
+from flask import Response, current_app, g, json, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway.api.services import Services
 from gateway.api.v1.shapes import (
@@ -48,15 +52,27 @@ from gateway.api.v1.shapes import (
     VerdictOut,
     ViolationOut,
 )
-from gateway.errors import DigestMismatch, NotFound, RequestError, SenderNotAllowed, UnsupportedMedia
+from gateway.errors import (
+    BodyTooLarge,
+    DigestMismatch,
+    DocumentError,
+    IncompleteUpload,
+    NotFound,
+    RequestError,
+    SenderNotAllowed,
+    UnsupportedMedia,
+)
 from gateway.exchange import compose, lookup, mailbox, statuses
 from gateway.exchange.accept import Answer, accept
-from gateway.exchange.upload import receive, unwritten
-from gateway.ledger.records import DocumentRow, Filter
+from gateway.exchange.upload import Upload, receive, unwritten
+from gateway.ledger.records import DocumentRow, Filter, NewRefusal
 from gateway.model import Agency, AgencyCode, Reference, normal_key
 
 _XML_TYPES = frozenset({"application/xml", "text/xml", "application/octet-stream"})
 _CHUNK = 256 * 1024
+_LARGEST_METADATA = 1024 * 1024
+_LOST = "\N{REPLACEMENT CHARACTER}"
+"""What the form parser, as others before it, puts where bytes were not UTF-8; a document is not made of that."""
 
 _TAGS = {
     "documents": Tag(name="documents", description="Post packages, and see where they are"),
@@ -81,6 +97,25 @@ _PROBLEMS: dict[Any, Any] = {
     }.items()
 }
 
+_SCOPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "post_document": ("send",),
+        "list_documents": ("read",),
+        "get_document": ("read",),
+        "get_package": ("read",),
+        "get_trace": ("read",),
+        "get_evidence": ("read",),
+        "peek_inbox": ("receive",),
+        "lock_delivery": ("receive",),
+        "fetch_package": ("receive",),
+        "acknowledge_delivery": ("receive",),
+        "refuse_delivery": ("receive",),
+        "post_status": ("receive", "send"),
+        "find_agencies": ("read",),
+    }
+)
+"""What a key must be good for, one of them, to make each call; asked before anything of the body is read."""
+
 v1 = APIBlueprint(
     "v1",
     __name__,
@@ -101,15 +136,25 @@ def _answer(model: BaseModel, status: int = 200, headers: dict[str, str] | None 
 
 @v1.before_request
 def _admit() -> None:
-    """Nobody passes without a key; the scope is for each call to ask for."""
+    """Nobody passes without a key, nor with one for something else; only then is a body in JSON looked at."""
     g.caller = _services().doorkeeper.admit(request.headers.get("Authorization"), address=request.remote_addr or "?")
+    g.caller.must(*_SCOPES[(request.endpoint or "").removeprefix("v1.")])
     if request.method == "POST" and request.endpoint != "v1.post_document":
-        if not request.is_json:
-            raise UnsupportedMedia("This call takes application/json.")
-        try:
-            json.loads(request.get_data(cache=True) or b"null")
-        except ValueError as e:
-            raise RequestError("The body is not JSON.") from e
+        _read_json()
+
+
+def _read_json() -> None:
+    """Read the body once; Flask keeps what it parsed for the call itself. The app bounds its length."""
+    if not request.is_json:
+        raise UnsupportedMedia("This call takes application/json.")
+    body = request.get_data(cache=True)
+    g.body_read = True
+    if not body:
+        return
+    try:
+        request.get_json()
+    except RecursionError as e:
+        raise RequestError("The body is nested too deeply.") from e
 
 
 # Documents
@@ -147,7 +192,6 @@ def _admit() -> None:
 )
 def post_document() -> Response:
     """Accept a package, raw or described."""
-    g.caller.must("send")
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedMedia(f"Send the package as it is, not encoded as {coding}.")
@@ -158,16 +202,55 @@ def post_document() -> Response:
         raise UnsupportedMedia(f"Send application/xml or multipart/form-data, not {kind or 'nothing'}.")
     services = _services()
     rules = services.parts.rules
-    with receive(
-        request.stream,
-        expected=request.content_length,
-        limit_bytes=rules.body_limit_bytes,
-        inline_bytes=rules.inline_bytes,
-        spool=services.parts.spool,
-    ) as upload:
+    with _refusals_kept():
+        upload = receive(
+            request.stream,
+            expected=request.content_length,
+            limit_bytes=rules.body_limit_bytes,
+            inline_bytes=rules.inline_bytes,
+            spool=services.parts.spool,
+        )
+    with upload:
         g.body_read = True
-        _check_digest(upload.sha256)
+        with _refusals_kept(upload):
+            _check_digest(upload.sha256)
         return _receipt(accept(services.parts, upload, caller=g.caller.agency, only=_asked_recipients()))
+
+
+@contextmanager
+def _refusals_kept(upload: Upload | None = None) -> Iterator[None]:
+    """
+    What is turned away before ``accept`` sees it leaves a trace too (design D12); ``accept`` keeps its own.
+
+    :param upload: the package, when it has been read to its end.
+    """
+    try:
+        yield
+    except IncompleteUpload:
+        raise
+    except RequestEntityTooLarge as error:
+        too_large = BodyTooLarge()
+        _keep_refusal(too_large, upload)
+        raise too_large from error
+    except (DocumentError, BodyTooLarge) as error:
+        _keep_refusal(error, upload)
+        raise
+
+
+def _keep_refusal(error: DocumentError | BodyTooLarge, upload: Upload | None) -> None:
+    parts = _services().parts
+    parts.ledger.record_refusal(
+        NewRefusal(
+            at=parts.clock(),
+            credential_agency=g.caller.agency.code,
+            code=error.code,
+            path=error.path,
+            detail=error.detail,
+            sha256=upload.sha256 if upload else None,
+            size=upload.size if upload else request.content_length or 0,
+            payload=upload.source if upload and isinstance(upload.source, bytes) else None,
+        )
+    )
 
 
 def _check_digest(sha256: str) -> None:
@@ -202,30 +285,42 @@ def _receipt(answer: Answer) -> Response:
 
 def _composed() -> Answer:
     services = _services()
-    metadata = _metadata()
     caller: Agency = g.caller.agency
-    sender = caller
-    if metadata.sender is not None:
-        now = services.parts.clock()
-        found = services.parts.directory().find(metadata.sender, at=now)
-        if found is None or not services.parts.directory().speaks_for(caller, metadata.sender, at=now):
-            raise SenderNotAllowed(path="metadata.sender")
-        sender = found
+    with _refusals_kept():
+        metadata = _metadata()
+        sender = _sender_of(metadata, caller)
     with _files(services.parts.spool) as (references, contents):
         envelope = metadata.envelope(sender, tuple(references))
         return compose.compose(services.parts, envelope, contents, caller=caller)
 
 
+def _sender_of(metadata: MetadataIn, caller: Agency) -> Agency:
+    if metadata.sender is None:
+        return caller
+    parts = _services().parts
+    now, directory = parts.clock(), parts.directory()
+    found = directory.find(metadata.sender, at=now)
+    if found is None or not directory.speaks_for(caller, metadata.sender, at=now):
+        raise SenderNotAllowed(path="metadata.sender")
+    return found
+
+
 def _metadata() -> MetadataIn:
     text = request.form.get("metadata")
     if text is None and "metadata" in request.files:
-        text = request.files["metadata"].read(1024 * 1024).decode("utf-8", "replace")
+        try:
+            text = request.files["metadata"].read(_LARGEST_METADATA).decode("utf-8")
+        except UnicodeDecodeError as e:
+            raise RequestError("The part `metadata` is not UTF-8.", path="metadata") from e
     if text is None:
         raise RequestError("The part `metadata` is missing.", path="metadata")
     try:
-        return MetadataIn.model_validate_json(text)
+        metadata = MetadataIn.model_validate_json(text)
     except ValidationError as e:
         raise invalid(e, "metadata") from e
+    if _LOST in metadata.model_dump_json():
+        raise RequestError("The part `metadata` is not UTF-8, or has lost characters before.", path="metadata")
+    return metadata
 
 
 @contextmanager
@@ -237,6 +332,8 @@ def _files(spool: Path) -> Iterator[tuple[list[Reference], dict[str, Path | byte
     with ExitStack() as stack:
         folder = _own_folder(stack, spool)
         for number, file in enumerate(posted, 1):
+            if _LOST in (file.filename or ""):
+                raise RequestError("The name of a file is not UTF-8.", path=f"files.{number}")
             path = folder / str(number)
             try:
                 file.save(path)
@@ -266,7 +363,6 @@ def _own_folder(stack: ExitStack, spool: Path) -> Path:
 )
 def list_documents(query: DocumentsQuery) -> Response:
     """What the caller sent, handed over or receives."""
-    g.caller.must("read")
     services = _services()
     now = services.parts.clock()
 
@@ -276,10 +372,6 @@ def list_documents(query: DocumentsQuery) -> Response:
         agency = services.parts.directory().find(text, at=now)
         return agency.code if agency else AgencyCode.normal(text)
 
-    for name in ("since", "until"):
-        moment = getattr(query, name)
-        if moment is not None and moment.tzinfo is None:
-            raise RequestError("A time needs its offset, e.g. 2026-01-31T07:00:00+07:00.", path=name)
     page = services.parts.ledger.documents(
         Filter(
             visible_to=g.caller.agency.code,
@@ -304,7 +396,7 @@ def list_documents(query: DocumentsQuery) -> Response:
 def _link_next(answer: Response, cursor: str | None) -> None:
     if cursor is not None:
         args = {**request.args.to_dict(), "cursor": cursor}
-        query = "&".join(f"{k}={v}" for k, v in args.items())
+        query = urllib.parse.urlencode(args)
         answer.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
 
 
@@ -313,7 +405,6 @@ def _link_next(answer: Response, cursor: str | None) -> None:
 )
 def get_document(path: DocumentPath) -> Response:
     """Its facts, copies, files and warnings."""
-    g.caller.must("read")
     parts = _services().parts
     row = lookup.visible_document(parts, path.document, caller=g.caller.agency)
     return _answer(
@@ -335,7 +426,6 @@ def get_document(path: DocumentPath) -> Response:
 )
 def get_package(path: DocumentPath) -> Response:
     """Its bytes."""
-    g.caller.must("read")
     parts = _services().parts
     row = lookup.visible_document(parts, path.document, caller=g.caller.agency)
     return _package(row)
@@ -358,14 +448,17 @@ def _package(row: DocumentRow) -> Response:
         start, end = bounds
         status = 206
 
+    # Opened before anything is said: a package that is not there must not begin as a 200.
+    reader = lookup.open_package(parts, row.sent_sha256, start=start)
+
     def chunks() -> Iterator[bytes]:
         left = end - start
-        with lookup.open_package(parts, row.sent_sha256, start=start) as reader:
-            while left and (chunk := reader.read(min(_CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
+        while left and (chunk := reader.read(min(_CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
 
-    answer = Response(stream_with_context(chunks()), status, content_type="application/xml")
+    answer = Response(chunks(), status, content_type="application/xml")
+    answer.call_on_close(reader.close)  # also when the client has gone, or asked for the head only
     answer.headers["Content-Length"] = str(end - start)
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["ETag"] = f'"{row.sent_sha256}"'
@@ -378,7 +471,6 @@ def _package(row: DocumentRow) -> Response:
 @v1.get("/documents/<document>/trace", tags=[_TAGS["documents"]], summary="Its way so far", responses={"200": TraceOut})
 def get_trace(path: DocumentPath) -> Response:
     """Every step, try and status."""
-    g.caller.must("read")
     trace = lookup.visible_trace(_services().parts, path.document, caller=g.caller.agency)
     return _answer(
         TraceOut(
@@ -398,15 +490,20 @@ def get_trace(path: DocumentPath) -> Response:
     responses={"200": EvidenceOut},
 )
 def get_evidence(path: DocumentPath) -> Response:
-    """Receipt, seal, verdict and statuses, with the certificate that signed the first two."""
-    g.caller.must("read")
+    """
+    Receipt, seal, verdict and statuses, with the certificate that signed the first two.
+
+    The receipt's ``jws`` names it in ``kid`` by its SHA-256; ``null`` when the gateway does not have it any more.
+    """
     parts = _services().parts
     trace = lookup.visible_trace(parts, path.document, caller=g.caller.agency)
+    receipt = ReceiptOut(**json.loads(trace.document.receipt))
+    signer = _services().certificate(jwt.get_unverified_header(receipt.jws)["kid"])
     return _answer(
         EvidenceOut(
-            receipt=ReceiptOut(**json.loads(trace.document.receipt)),
+            receipt=receipt,
             seal=trace.document.seal.decode("utf-8"),
-            certificate=parts.key.certificate.public_bytes(Encoding.PEM).decode("ascii"),
+            certificate=signer.public_bytes(Encoding.PEM).decode("ascii") if signer else None,
             verdict=VerdictOut.of(trace.document.verdict),
             statuses=[StatusOut.of(s) for s in trace.statuses],
         )
@@ -419,7 +516,6 @@ def get_evidence(path: DocumentPath) -> Response:
 @v1.get("/inbox", tags=[_TAGS["inbox"]], summary="Peek: what is to be collected", responses={"200": InboxOut})
 def peek_inbox(query: InboxQuery) -> Response:
     """Most urgent first; looking changes nothing."""
-    g.caller.must("receive")
     page = mailbox.peek(_services().parts, caller=g.caller.agency, limit=query.limit, after=query.cursor)
     answer = _answer(InboxOut(items=[InboxItemOut.of(r) for r in page.rows], next=page.next))
     _link_next(answer, page.next)
@@ -435,7 +531,6 @@ def peek_inbox(query: InboxQuery) -> Response:
 )
 def lock_delivery(path: DeliveryPath) -> Response:
     """Reserve one delivery."""
-    g.caller.must("receive")
     services = _services()
     lock = mailbox.lock(
         services.parts, path.delivery, caller=g.caller.agency, lease=timedelta(seconds=services.mailbox_lease_seconds)
@@ -451,7 +546,6 @@ def lock_delivery(path: DeliveryPath) -> Response:
 )
 def fetch_package(path: DeliveryPath) -> Response:
     """The bytes; with `Range`, so that a dropped link resumes."""
-    g.caller.must("receive")
     parts = _services().parts
     row = mailbox.delivery_of(parts, path.delivery, g.caller.agency)
     document = parts.ledger.document(row.document.id)
@@ -468,7 +562,6 @@ def fetch_package(path: DeliveryPath) -> Response:
 )
 def acknowledge_delivery(path: DeliveryPath, body: AckIn) -> Response:
     """Done; the sender gets status 01. Repeating it is harmless."""
-    g.caller.must("receive")
     settled = mailbox.acknowledge(_services().parts, path.delivery, body.token, caller=g.caller.agency)
     return _answer(
         SettledOut(delivery=settled.delivery_id, state=settled.state, at=settled.at, repeated=settled.repeated)
@@ -483,7 +576,6 @@ def acknowledge_delivery(path: DeliveryPath, body: AckIn) -> Response:
 )
 def refuse_delivery(path: DeliveryPath, body: RefuseIn) -> Response:
     """Not taken; the sender gets status 02 with the reason."""
-    g.caller.must("receive")
     settled = mailbox.refuse(_services().parts, path.delivery, body.token, reason=body.reason, caller=g.caller.agency)
     return _answer(
         SettledOut(delivery=settled.delivery_id, state=settled.state, at=settled.at, repeated=settled.repeated)
@@ -501,9 +593,6 @@ def refuse_delivery(path: DeliveryPath, body: RefuseIn) -> Response:
 )
 def post_status(body: StatusIn) -> Response:
     """The gateway writes the status package, signs it and sends it to the other side."""
-    g.caller.must("send")
-    if body.reported_at is not None and body.reported_at.tzinfo is None:
-        raise RequestError("A time needs its offset, e.g. 2026-01-31T07:00:00+07:00.", path="reported_at")
     answer = statuses.report_status(
         _services().parts,
         caller=g.caller.agency,
@@ -519,7 +608,6 @@ def post_status(body: StatusIn) -> Response:
 @v1.get("/agencies", tags=[_TAGS["agencies"]], summary="Find agencies", responses={"200": AgenciesOut})
 def find_agencies(query: AgenciesQuery) -> Response:
     """By name or code, accents ignored; those that exist today."""
-    g.caller.must("read")
     parts = _services().parts
     found = parts.directory().search(query.q, query.limit, at=parts.clock())
     return _answer(AgenciesOut(agencies=[AgencyOut.of(a) for a in found]))

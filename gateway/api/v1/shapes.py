@@ -7,9 +7,9 @@ Times are ISO 8601 with offset, in UTC; dates ``yyyy-MM-dd``; codes as in the di
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.ledger.records import AttemptRow, DeliveryRow, DocumentSummary, EventRow, LogRow, StatusRow
 from gateway.model import (
@@ -32,6 +32,18 @@ from gateway.model import (
     Verdict,
     Violation,
 )
+
+
+def _usable(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("A time needs its offset, e.g. 2026-01-31T07:00:00+07:00.")
+    if not 1900 <= moment.year <= 2200:
+        raise ValueError("The year is not between 1900 and 2200.")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_usable)]
+"""A time with its offset, far enough from the ends of the calendar to be told in any other."""
 
 
 class _In(BaseModel):
@@ -69,8 +81,8 @@ class DocumentsQuery(_Query):
     recipient: str | None = None
     state: DeliveryState | None = Field(None, description="Some delivery is in this state")
     kind: PackageKind | None = None
-    since: datetime | None = Field(None, description="Accepted at or after; ISO 8601 with offset")
-    until: datetime | None = Field(None, description="Accepted before; ISO 8601 with offset")
+    since: Moment | None = Field(None, description="Accepted at or after; ISO 8601 with offset")
+    until: Moment | None = Field(None, description="Accepted before; ISO 8601 with offset")
     q: str | None = Field(None, max_length=200, description="Words; accents and case ignored")
     document_id: str | None = Field(None, max_length=500, description="DocumentId as the sender gave it")
     limit: int = Field(50, ge=1, le=200)
@@ -113,7 +125,7 @@ class StatusIn(_In):
     agency: str | None = Field(
         None, max_length=35, description="Whose copy, when there are several that the caller has to do with"
     )
-    reported_at: datetime | None = Field(None, description="ISO 8601 with offset; absent means now")
+    reported_at: Moment | None = Field(None, description="ISO 8601 with offset; absent means now")
 
 
 class NumberIn(_In):
@@ -415,11 +427,16 @@ class TraceOut(_Out):
 
 
 class EvidenceOut(_Out):
-    """What proves the acceptance: the signed receipt, the signed seal (XML), and whose certificate signed them."""
+    """
+    What proves the acceptance: the signed receipt, the signed seal (XML), and the certificate that signed them.
+
+    The receipt's ``jws`` names the certificate in ``kid`` by its SHA-256; it is ``null`` when the gateway has had
+    another since and does not have this one at hand.
+    """
 
     receipt: ReceiptOut
     seal: str
-    certificate: str
+    certificate: str | None
     verdict: VerdictOut
     statuses: list[StatusOut]
 
