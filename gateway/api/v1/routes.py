@@ -71,6 +71,8 @@ from gateway.model import Agency, AgencyCode, Reference, normal_key
 _XML_TYPES = frozenset({"application/xml", "text/xml", "application/octet-stream"})
 _CHUNK = 256 * 1024
 _LARGEST_METADATA = 1024 * 1024
+_LARGEST_SIZE = 2**63 - 1
+"""What the ledger can write down; a request may announce more."""
 _LOST = "\N{REPLACEMENT CHARACTER}"
 """What the form parser, as others before it, puts where bytes were not UTF-8; a document is not made of that."""
 
@@ -247,7 +249,7 @@ def _keep_refusal(error: DocumentError | BodyTooLarge, upload: Upload | None) ->
             path=error.path,
             detail=error.detail,
             sha256=upload.sha256 if upload else None,
-            size=upload.size if upload else request.content_length or 0,
+            size=upload.size if upload else min(request.content_length or 0, _LARGEST_SIZE),
             payload=upload.source if upload and isinstance(upload.source, bytes) else None,
         )
     )
