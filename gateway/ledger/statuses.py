@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, text, union, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, insert, or_, select, text, union, update
 
 from gateway.ledger import settling
 from gateway.ledger.actions import Action
@@ -86,7 +86,7 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
 
 
 # Two names at most, so that the statement is the same each time; one search per column, so that each has its index.
-_NAMES = [bindparam("identity"), bindparam("alias")]
+_NAMES: list[BindParameter[str]] = [bindparam("identity"), bindparam("alias")]
 _WAITING = select(statuses.c.id).where(text(PARKED), statuses.c.about_sender == bindparam("sender"))
 _PARKED = (
     select(statuses)
