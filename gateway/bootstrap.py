@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import structlog
+from cryptography import x509
 from prometheus_client import CollectorRegistry
 
 from gateway import __version__, console
@@ -40,7 +41,7 @@ from gateway.metrics import DeliveryMeter
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
-from gateway.signing.keys import SigningKey, load_certificates, load_key
+from gateway.signing.keys import SigningKey, fingerprint, load_certificates, load_key
 from gateway.signing.trust import TrustAnchors
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
@@ -230,6 +231,12 @@ def _anchors(settings: Settings) -> TrustAnchors:
     return TrustAnchors([c for path in settings.signing.anchors for c in load_certificates(settings.beside(path))])
 
 
+def _former_certificates(settings: Settings) -> dict[str, x509.Certificate]:
+    """The gateway's earlier certificates, kept for receipts and seals that their keys have signed."""
+    files = sorted((settings.data / "keys" / "former").glob("*.pem"))
+    return {fingerprint(c): c for path in files for c in load_certificates(path)}
+
+
 def _payload_store(settings: Settings) -> PayloadStore:
     section = settings.payloads
     if section.store == "files":
@@ -269,6 +276,7 @@ def make_app(gateway: Gateway) -> api.App:
             rate_limit=settings.web.rate_limit,
         ),
         mailbox_lease_seconds=settings.delivery.mailbox_lease_seconds,
+        certificates=_former_certificates(settings),
     )
     api.install(app, services, ready=lambda: not_ready(gateway), registry=gateway.metrics)
     if settings.console.enabled:

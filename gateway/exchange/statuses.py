@@ -17,6 +17,7 @@ import structlog
 from gateway.directory import Directory
 from gateway.edxml import write_status
 from gateway.errors import NotFound, NotPermitted, ReasonRequired, RoutingError
+from gateway.exchange import lookup
 from gateway.exchange.accept import Answer, accept, new_status
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
@@ -178,9 +179,7 @@ def report_status(
     if code.needs_reason and not (description and description.strip()):
         raise ReasonRequired(path="description")
     now = parts.clock()
-    document = parts.ledger.document(document_id)
-    if document is None or not parts.ledger.may_see(document_id, caller.code):
-        raise NotFound
+    document = lookup.visible_document(parts, document_id, caller=caller)
     if document.kind is PackageKind.STATUS:
         raise NotPermitted("A status is not reported on.")
     directory = parts.directory()
@@ -219,7 +218,7 @@ def _said_before(
 ) -> Answer | None:
     """The answer to a report that repeats the reporter's last word on this copy: a retry, whose answer was lost."""
     last = parts.ledger.last_report(copy.document, copy.id, reporter)
-    if last is None or (last.code, last.description) != (code, description):
+    if last is None or (last.code, last.description or None) != (code, (description or "").strip() or None):
         return None
     package = parts.ledger.document(last.package)
     if package is None:

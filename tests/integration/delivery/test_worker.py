@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.worker import Pace
+from gateway.ledger import Ledger
 from gateway.ledger.records import Claim, Reply
 from gateway.model import AgencyCode, DeliveryState, Lane
 from tests.support.deliveries import CIRCUITS, KEY, NOON, PATIENT, QUICK, SECRET, SendingSite
@@ -348,7 +350,9 @@ def test_two_workers_on_one_ledger_send_each_document_once(site: SendingSite, re
     assert set(receiver.effects.values()) == {1}
 
 
-def test_told_to_stop_it_leaves_nothing_leased(site: SendingSite, receiver: Receiver) -> None:
+def test_told_to_stop_it_leaves_nothing_leased(ledger: Ledger, receiver: Receiver) -> None:
+    patient = HttpClient(HttpSettings(read_timeout=timedelta(seconds=60)))
+    site = SendingSite(ledger, patient)
     release = threading.Event()
     site.push_to("000.00.15.H37", receiver.url)
     receiver.default = Says(until=release)
@@ -363,5 +367,6 @@ def test_told_to_stop_it_leaves_nothing_leased(site: SendingSite, receiver: Rece
     release.set()
     thread.join(30)
     states = Counter(site.delivery(d).state for d in documents)
+    patient.close()
     assert states == {DeliveryState.DELIVERED: 2, DeliveryState.WAITING: 8}
     assert all(site.delivery(d).attempts == 0 for d in documents if site.delivery(d).state is DeliveryState.WAITING)

@@ -181,6 +181,18 @@ def test_a_receiver_that_must_sign_may_still_report_in_json(site: Site) -> None:
     assert [d.status for d in site.ledger.deliveries(answer.document_id)] == [StatusCode.DONE]
 
 
+def test_a_report_in_json_that_is_repeated_is_one_report(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    report = {"caller": site.known[COMMUNE], "document_id": answer.document_id, "description": None}
+    answers = []
+    for code in (StatusCode.REGISTERED, StatusCode.REGISTERED, StatusCode.DONE):
+        answers.append(statuses.report_status(site.parts, code=code, **report))  # type: ignore[arg-type] # one dict for three calls
+        site.clock.forward(seconds=30)
+    assert [a.duplicate for a in answers] == [False, True, False]
+    assert answers[1].receipt == answers[0].receipt
+    assert len(statuses_for(site, DEPARTMENT)) == 2
+
+
 def test_who_received_no_copy_reports_nothing(site: Site) -> None:
     answer = sent_to(site, COMMUNE)
     for stranger, error in ((PUSHED, NotFound), (DEPARTMENT, NotPermitted)):

@@ -137,4 +137,4 @@ def test_a_plain_tag_cannot_hold_too_many_attributes() -> None:
 def test_nothing_holds_the_glance_up(unit: bytes) -> None:
     before = time.process_time()
     assert glance(unit * (LIMITS.stream_above // len(unit))) is None
-    assert time.process_time() - before < 1  # seconds of CPU; the slowest takes a hundredth of that
+    assert time.process_time() - before < 10  # seconds of CPU; the slowest takes a thousandth of that

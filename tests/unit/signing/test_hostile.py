@@ -25,7 +25,7 @@ def test_a_hostile_package_is_refused_with_its_reason(vector: Hostile, tmp_path:
     raw = vector.make()
     before = time.process_time()
     assert refusal(raw, tmp_path, vector) == vector.code
-    assert time.process_time() - before < 2  # seconds of CPU; the slowest takes a hundredth of that
+    assert time.process_time() - before < 20  # seconds of CPU; the slowest takes a thousandth of that
 
 
 def test_the_good_package_is_accepted(tmp_path: Path) -> None:
