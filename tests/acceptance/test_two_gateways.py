@@ -267,7 +267,8 @@ def test_nonsense_from_above_is_survived(pair: Pair) -> None:
             pair.lower.start()
             pair.post(1)
             until(lambda: not stand_in.script, "the nonsense was not heard", log=pair.lower.log_tail)
-            assert pair.all_are(DeliveryState.WAITING) or pair.states()[DeliveryState.LEASED] == 1
+            # One look: between two, the worker may have taken it or put it back.
+            assert set(+pair.states()) <= {DeliveryState.WAITING, DeliveryState.LEASED}
             assert not stand_in.effects
         pair.upper.start()
         until(lambda: pair.all_are(DeliveryState.FORWARDED), "it did not go up", log=pair.lower.log_tail)
