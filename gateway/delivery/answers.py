@@ -19,6 +19,7 @@ from gateway.errors import (
     NotPermitted,
     PeerFailed,
     PeerRefused,
+    SenderClosed,
     SenderNotAllowed,
     every_error,
 )
@@ -72,6 +73,9 @@ def failure(answer: Answer, *, now: datetime) -> DeliveryError:
 
 
 def _by_code(kind: type[GatewayError]) -> type[DeliveryError] | None:
+    if issubclass(kind, SenderClosed):
+        # Of this document alone, and for good: nothing is wrong with the endpoint.
+        return PeerRefused
     if issubclass(kind, SenderNotAllowed | NotAuthenticated | NotPermitted | NotFound):
         # The other side has not been told that we speak for this sender, or who we are; or this is not its address.
         return EndpointMisconfigured

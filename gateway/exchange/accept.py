@@ -26,6 +26,7 @@ from gateway.errors import (
     DocumentError,
     IncompleteUpload,
     InvalidPackage,
+    RecipientNotInPackage,
     RoutingError,
     SenderClosed,
     SenderNotAllowed,
@@ -123,6 +124,9 @@ def _accept(
     envelope = package.envelope
     sender = _sender(directory, envelope, caller, now)
     known = _accepted_before(parts, package, sender.code)
+    if known is None and envelope.kind is PackageKind.DOCUMENT and closed_at(sender, now):
+        # Its reports on what it received before are welcome; new documents are its successors' to send.
+        raise SenderClosed(choices=[a.code for a in directory.heirs(sender, at=now)])
     verdict = known.verdict if known else _judge(parts, package, sender, caller, made_here=made_here, now=now)
     faults.point("accept.after_verify")
     recipients = recipient_codes(envelope)
@@ -132,7 +136,7 @@ def _accept(
         try:
             routes = route(recipients, directory, at=now, only=missing, came_from=caller.code)
         except RoutingError as error:
-            if envelope.kind is PackageKind.DOCUMENT:
+            if envelope.kind is PackageKind.DOCUMENT or isinstance(error, RecipientNotInPackage):
                 raise
             # What the receiver did is true, and belongs on the record, though its asker is gone.
             _log.warning("no way back", action="status.no_way_back", sha256=upload.sha256, code=error.code)
@@ -184,9 +188,6 @@ def _sender(directory: Directory, envelope: Envelope, caller: Agency, now: datet
         raise SenderNotAllowed(path="MessageHeader.From.OrganId")
     known = directory.find(code, at=now)
     if known is not None:
-        if envelope.kind is PackageKind.DOCUMENT and closed_at(known, now):
-            # Its reports on what it received before are welcome; new documents are its successors' to send.
-            raise SenderClosed(choices=[a.code for a in directory.heirs(known, at=now)])
         return known
     normal = AgencyCode.normal(code)
     # Only the level cannot be known from here, and nothing depends on it.
@@ -318,7 +319,9 @@ def _not_yet_routed(
         agency = directory.get(code)
         return agency.code if agency else AgencyCode.normal(code)
 
-    covered = {key(d.as_written) for d in parts.ledger.deliveries(known.id)}
+    covered: set[AgencyCode] = set()
+    for delivery in parts.ledger.deliveries(known.id):
+        covered |= {key(delivery.as_written), delivery.recipient, delivery.redirected_from or delivery.recipient}
     return [code for code in (recipients if only is None else only) if key(code) not in covered]
 
 
@@ -330,6 +333,7 @@ def _again(known: DocumentRow, upload: Upload, caller: Agency, now: datetime) ->
         sender=known.sender,
         sender_as_written=known.sender_as_written,
         identity=known.identity,
+        alias=known.alias,
         business_type=known.business_type,
         revision="" if known.business_type is BusinessType.NEW else known.sha256,
         targets=known.targets,

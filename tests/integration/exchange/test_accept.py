@@ -427,3 +427,10 @@ def test_one_number_on_two_documents_is_an_alert(site: Site) -> None:
     document = site.ledger.document(answer.document_id)
     assert document is not None
     assert "M.MessageHeader.Code" in [w.code for w in document.warnings]
+
+
+def test_a_repeat_after_the_sender_closed_answers_the_first_receipt(site: Site) -> None:
+    raw = only_commune()
+    first = site.accept(raw)
+    site.change(DEPARTMENT, valid_to=date(2020, 1, 1), successors=(PUSHED,), closed_reason="thử")
+    assert site.accept(raw).document_id == first.document_id

@@ -57,6 +57,7 @@ def test_the_status_decides_without_a_code(status: int, kind: type[DeliveryError
     [
         (403, "signature.rejected", PeerRefused),
         (403, "sender.not_allowed", EndpointMisconfigured),
+        (403, "sender.closed", PeerRefused),
         (403, "request.not_permitted", EndpointMisconfigured),
         (404, "recipient.unknown", PeerRefused),
         (422, "request.not_found", EndpointMisconfigured),
