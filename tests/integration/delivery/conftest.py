@@ -21,7 +21,7 @@ from tests.support.deliveries import SendingSite
 from tests.support.peer import Receiver, a_receiver
 
 QUICK = HttpSettings(
-    connect_timeout=timedelta(seconds=2), read_timeout=timedelta(milliseconds=600), answer_limit_bytes=4096
+    connect_timeout=timedelta(seconds=2), read_timeout=timedelta(seconds=3), answer_limit_bytes=4096
 )
 
 
