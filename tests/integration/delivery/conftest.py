@@ -20,9 +20,7 @@ from tests.support.databases import (  # noqa: F401 # fixtures
 from tests.support.deliveries import SendingSite
 from tests.support.peer import Receiver, a_receiver
 
-QUICK = HttpSettings(
-    connect_timeout=timedelta(seconds=2), read_timeout=timedelta(seconds=3), answer_limit_bytes=4096
-)
+QUICK = HttpSettings(connect_timeout=timedelta(seconds=2), read_timeout=timedelta(seconds=3), answer_limit_bytes=4096)
 
 
 @pytest.fixture
