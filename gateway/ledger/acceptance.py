@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, text, union
+from sqlalchemy import Connection, Row, bindparam, select, union
 
 from gateway.ledger import statuses
 from gateway.ledger.actions import Action
@@ -21,9 +21,10 @@ from gateway.ledger.bounds import (
 )
 from gateway.ledger.identity import stored, stored_all
 from gateway.ledger.records import Accepted, Duplicate, NewDelivery, NewDocument, NewEvent, NewStatus, Reply
+from gateway.ledger.rows import Insert
 from gateway.ledger.statements import event, lock_names, record
 from gateway.ledger.states import HOLDS_BACK
-from gateway.ledger.tables import deliveries, delivery_blocks, document_targets, documents
+from gateway.ledger.tables import deliveries, delivery_blocks, document_targets, documents, payloads
 from gateway.model import BusinessType, DeliveryState, PackageKind, fold
 
 
@@ -47,10 +48,9 @@ def accept(
     lock_names(connection, names_touched(document, status))
     if status is not None and (known := statuses.find_report(connection, status)) is not None:
         return _repeated(connection, document, _document(connection, known), new_deliveries)
-    existing = connection.execute(_EXISTING, _identity_values(document)).one_or_none()
-    if existing is not None:
+    if not _INSERT_DOCUMENT.one(connection, _document_values(document)):
+        existing = connection.execute(_EXISTING, _identity_values(document)).one()
         return _known(connection, document, existing, new_deliveries)
-    connection.execute(_INSERT_DOCUMENT, _document_values(document))
     _insert_payloads(connection, document)
     _insert_targets(connection, document)
     rows = [event(document.received_at, Action.DOCUMENT_ACCEPTED, document=document.id, **_facts(document))]
@@ -87,18 +87,15 @@ def lock_replies(connection: Connection, replies: Iterable[Reply | None]) -> Non
 
 _FIRST = (documents.c.id, documents.c.sha256, documents.c.receipt, documents.c.received_at)
 
-# Nobody else inserts between this question and the insertion: SQLite has one writer, and on
-# PostgreSQL the names are locked. The unique constraint stands behind both.
+# The unique constraint decides whether a document is known; asked for is only what is.
 _IDENTITY = ("sender", "identity", "business_type", "revision", "kind")
 _EXISTING = select(*_FIRST).where(*(documents.c[name] == bindparam(name) for name in _IDENTITY))
 
-_INSERT_DOCUMENT = insert(documents)
-_INSERT_DELIVERY = insert(deliveries)
-
-# As text, because SQLAlchemy compiles its own "on conflict" anew each time, which costs more than the insertion.
-_INSERT_PAYLOAD = text(
-    "INSERT INTO payloads (sha256, size, content) VALUES (:sha256, :size, :content) ON CONFLICT (sha256) DO NOTHING"
-)
+_INSERT_DOCUMENT = Insert(documents, or_nothing_if=_IDENTITY)
+_INSERT_PAYLOAD = Insert(payloads, or_nothing_if=("sha256",))
+_INSERT_TARGET = Insert(document_targets)
+_INSERT_DELIVERY = Insert(deliveries)
+_INSERT_BLOCK = Insert(delivery_blocks)
 
 
 def _identity_values(document: NewDocument) -> dict[str, Any]:
@@ -220,14 +217,12 @@ def _insert_payloads(connection: Connection, document: NewDocument) -> None:
     if document.forward_sha256 is not None:
         packages.append((document.forward_sha256, document.forward_size or 0, document.forward_payload))
     for sha256, size, content in packages:
-        connection.execute(_INSERT_PAYLOAD, {"sha256": sha256, "size": size, "content": content})
+        _INSERT_PAYLOAD.one(connection, {"sha256": sha256, "size": size, "content": content})
 
 
 def _insert_targets(connection: Connection, document: NewDocument) -> None:
-    names = stored_all(document.targets)
-    if names:
-        rows = [{"document": document.id, "target": name, "sender": document.sender} for name in names]
-        connection.execute(insert(document_targets), rows)
+    for name in stored_all(document.targets):
+        _INSERT_TARGET.one(connection, {"document": document.id, "target": name, "sender": document.sender})
 
 
 def _insert_deliveries(
@@ -243,12 +238,11 @@ def _insert_deliveries(
     ahead = _ahead(connection, document_id, document, [d.recipient for d in new_deliveries])
     shared = {"document": document_id, "accepted_at": accepted_at, **_of_document(document)}
     rows = [shared | _delivery_values(d, len(ahead.get(d.recipient, ()))) for d in new_deliveries]
-    connection.execute(_INSERT_DELIVERY, rows)
-    blocks = [
-        {"delivery": d.id, "blocked_by": blocker} for d in new_deliveries for blocker in ahead.get(d.recipient, ())
-    ]
-    if blocks:
-        connection.execute(insert(delivery_blocks), blocks)
+    _INSERT_DELIVERY.all(connection, rows)
+    _INSERT_BLOCK.all(
+        connection,
+        [{"delivery": d.id, "blocked_by": blocker} for d in new_deliveries for blocker in ahead.get(d.recipient, ())],
+    )
     return [
         event(
             document.received_at,

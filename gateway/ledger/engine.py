@@ -22,6 +22,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_
 from sqlalchemy.pool import Pool
 
 from gateway.errors import GatewayError, LedgerOutdated, LedgerUnavailable, RequestError, SettingsInvalid, StorageFull
+from gateway.ledger.rows import spelled
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -166,14 +167,12 @@ def first_row(engine: Engine, question: str, *values: str | int) -> tuple[Any, .
     :param question: a SELECT with ``?`` for each value.
     :param values: as they are stored; and the row comes back as it is stored.
     """
-    if engine.dialect.paramstyle != "qmark":
-        question = question.replace("?", "%s")
     with (
         translated(),
         contextlib.closing(engine.raw_connection()) as connection,
         contextlib.closing(connection.cursor()) as cursor,
     ):
-        cursor.execute(question, values)
+        cursor.execute(spelled(question, engine.dialect), values)
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
 

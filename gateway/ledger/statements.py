@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, insert, text
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.ledger.actions import Action
+from gateway.ledger.rows import Insert
 from gateway.ledger.tables import events
 
 T = TypeVar("T")
@@ -77,10 +78,9 @@ def event(
     }
 
 
-_APPEND = insert(events)
+_APPEND = Insert(events)
 
 
 def record(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append to the event log; the only way in which it changes."""
-    if rows:
-        connection.execute(_APPEND, [dict(row) for row in rows])
+    _APPEND.all(connection, rows)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, insert, or_, select, text, union, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, or_, select, text, union, update
 
 from gateway.ledger import settling
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut
 from gateway.ledger.identity import stored, stored_all
 from gateway.ledger.records import NewDocument, NewStatus, StatusEffect
+from gateway.ledger.rows import Insert, Question
 from gateway.ledger.statements import event, record
 from gateway.ledger.states import TRANSITIONS, DeliveryEvent, judge_status
 from gateway.ledger.tables import PARKED, deliveries, documents, statuses
@@ -22,17 +23,24 @@ from gateway.model import DeliveryState, PackageKind, StatusCode
 
 def find_report(connection: Connection, status: NewStatus) -> str | None:
     """The package (gateway's id) that reported this very status before."""
-    found: str | None = connection.scalar(
-        select(statuses.c.package).where(
-            statuses.c.reporter == status.reporter,
-            statuses.c.about_sender == status.about_sender,
-            statuses.c.about_identity == stored(status.about_identity),
-            statuses.c.code == status.code,
-            statuses.c.reported_at == status.reported_at,
-            statuses.c.particulars == _particulars(status),
-        )
+    found = _REPORTED.first(
+        connection,
+        status.reporter,
+        status.about_sender,
+        stored(status.about_identity),
+        status.code,
+        status.reported_at,
+        _particulars(status),
     )
-    return found
+    return None if found is None else found[0]
+
+
+_REPORTED = Question(
+    "SELECT package FROM statuses WHERE reporter = ? AND about_sender = ? AND about_identity = ?"
+    " AND code = ? AND reported_at = ? AND particulars = ?",
+    *(statuses.c[name] for name in ("reporter", "about_sender", "about_identity", "code", "reported_at")),
+    statuses.c.particulars,
+)
 
 
 def _particulars(status: NewStatus) -> str:
@@ -42,6 +50,9 @@ def _particulars(status: NewStatus) -> str:
     A sender asks several receivers at once for their copies; a corrected reason is not a repetition.
     """
     return hashlib.sha256("\0".join([*status.copy_of, status.description or ""]).encode()).hexdigest()
+
+
+_INSERT = Insert(statuses)
 
 
 def report(connection: Connection, status: NewStatus, *, package: str, received_at: datetime) -> StatusEffect:
@@ -66,7 +77,7 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
         "particulars": _particulars(status),
         "effect": effect,
     }
-    connection.execute(insert(statuses), values)
+    _INSERT.one(connection, values)
     action = {
         StatusEffect.PARKED: Action.STATUS_PARKED,
         StatusEffect.CONTRADICTORY: Action.STATUS_CONTRADICTORY,
@@ -102,9 +113,22 @@ _PARKED = (
 )
 
 
+# Asked for every document, and almost always there is none.
+_ABOUT = (statuses.c.about_sender, statuses.c.about_identity, statuses.c.about_identity)
+_SOME_PARKED = Question(
+    f"SELECT 1 FROM statuses WHERE {PARKED} AND about_sender = ? AND about_identity IN (?, ?)"  # noqa: S608 # a constant
+    f" UNION ALL SELECT 1 FROM statuses WHERE {PARKED} AND about_sender = ? AND about_alias IN (?, ?) LIMIT 1",
+    *_ABOUT,
+    *_ABOUT,
+)
+
+
 def apply_parked(connection: Connection, document: NewDocument) -> None:
     """Let the statuses that came before this document take effect, in the order in which they came."""
     names = {"identity": stored(document.identity), "alias": stored(document.alias) if document.alias else None}
+    asked = (document.sender, names["identity"], names["alias"])
+    if _SOME_PARKED.first(connection, *asked, *asked) is None:
+        return
     waiting = connection.execute(_PARKED, {"sender": document.sender, **names}).all()
     at = document.received_at
     for row in waiting:
