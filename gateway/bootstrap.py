@@ -165,6 +165,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
             complete_unsigned=settings.signing.complete_unsigned,
             inline_bytes=settings.payloads.inline_bytes,
             body_limit_bytes=settings.web.body_limit_bytes,
+            closed_sender_grace=timedelta(days=settings.gateway.closed_sender_grace_days),
         ),
         spool=scratch.path,
         clock=clock,

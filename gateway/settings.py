@@ -49,6 +49,9 @@ class GatewaySection(_Section):
     the codes at the top of its own branch, in both generations (``H37.21``, ``000.21.24.H37``)."""
     default_route: Code | None = None
     """Agency code of the gateway above; absent on the national level."""
+    closed_sender_grace_days: int = Field(default=14, ge=0, le=90)
+    """For so long after its sender closed a document is still taken from another gateway, when its trace says that
+    it was sent before: as long as a gateway tries to deliver. Never from the sender itself."""
     agencies: Path = Path("agencies.toml")
     data: Path = Path("../var")
     """Folder of ledger, payloads, spool and keys; must survive restarts."""

@@ -22,6 +22,8 @@ first_levels = {first_levels}
 {default_route}
 # Read once, when the database is new; afterwards `gateway agencies import` puts changes in force.
 agencies = "agencies.toml"
+# For so many days after its sender closed, a document that was sent before is still taken from another gateway.
+# closed_sender_grace_days = 14
 # Ledger, payloads, spool and keys; must survive restarts, and be backed up (`gateway db backup`).
 data = "../var"
 

@@ -123,14 +123,18 @@ class Directory:
         :return: the agency that existed then; failing that, the last one that had the code and is
             closed (its successors are for routing to judge). ``None`` when nobody had the code yet.
         """
+        day = vietnam_day(at)
+        founded = [a for a in self.holders(code) if a.valid_from is None or a.valid_from <= day]
+        return max(founded, key=lambda a: a.valid_to or date.max, default=None)
+
+    def holders(self, code: str) -> tuple[Agency, ...]:
+        """Every agency that ever had a code, or will have it; nearly always one or none."""
         key = AgencyCode.normal(code)
         several = self._holders.get(key)
-        if several is None:
-            only = self._holder.get(key)
-            several = () if only is None else (only,)
-        day = vietnam_day(at)
-        founded = [a for a in several if a.valid_from is None or a.valid_from <= day]
-        return max(founded, key=lambda a: a.valid_to or date.max, default=None)
+        if several is not None:
+            return several
+        only = self._holder.get(key)
+        return () if only is None else (only,)
 
     def agencies(self) -> tuple[Agency, ...]:
         """All agencies in the order of their primary codes."""

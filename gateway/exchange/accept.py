@@ -33,22 +33,23 @@ from gateway.errors import (
     UnknownSender,
 )
 from gateway.evidence.receipt import ReceiptFacts, make_receipt
-from gateway.exchange.identity import names_in_package, names_in_reference, number_in_package, targets_of
+from gateway.exchange.identity import names_in_package, number_in_package, targets_of
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
+from gateway.exchange.reported import new_status
 from gateway.exchange.upload import Upload, spooled, unwritten, upload_of
-from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewRefusal, NewStatus, new_id
+from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewRefusal, new_id
 from gateway.model import (
     VIETNAM_TIME,
     Agency,
     AgencyCode,
     BusinessType,
+    Channel,
     Envelope,
     Hop,
     PackageKind,
     Severity,
     Standing,
-    StatusCode,
     Verdict,
     Violation,
 )
@@ -124,7 +125,11 @@ def _accept(
     envelope = package.envelope
     sender = _sender(directory, envelope, caller, now)
     known = _accepted_before(parts, package, sender.code)
-    if known is None and envelope.kind is PackageKind.DOCUMENT and closed_at(sender, now):
+    if (
+        known is None
+        and envelope.kind is PackageKind.DOCUMENT
+        and closed_at(sender, _sent_at(parts, envelope, sender, caller, now))
+    ):
         # Its reports on what it received before are welcome; new documents are its successors' to send.
         raise SenderClosed(choices=[a.code for a in directory.heirs(sender, at=now)])
     verdict = known.verdict if known else _judge(parts, package, sender, caller, made_here=made_here, now=now)
@@ -147,7 +152,11 @@ def _accept(
         else _new(parts, upload, package, verdict, routes, sender=sender, caller=caller, made_here=made_here, now=now)
     )
     deliveries = [_delivery(r, envelope, directory, now) for r in routes]
-    status = new_status(envelope, directory, sender.code, now) if envelope.status else None
+    status = (
+        new_status(parts, envelope, directory, reporter=sender.code, caller=caller, now=now)
+        if envelope.status
+        else None
+    )
     faults.point("accept.before_commit")
     result = parts.ledger.accept(document, deliveries, status)
     faults.point("accept.after_commit")
@@ -192,6 +201,21 @@ def _sender(directory: Directory, envelope: Envelope, caller: Agency, now: datet
     normal = AgencyCode.normal(code)
     # Only the level cannot be known from here, and nothing depends on it.
     return Agency(code=normal, name=envelope.sender.name or normal, level=caller.level)
+
+
+def _sent_at(parts: Parts, envelope: Envelope, sender: Agency, caller: Agency, now: datetime) -> datetime:
+    """
+    The moment at which the sender must have existed.
+
+    Now, for a sender that hands its documents over itself. What another gateway accepted, that one cannot take
+    back: then it is the time of the package's last hop, which whoever wrote last into the package stated
+    (that gateway, or the sender that signed it), and not longer ago than this deployment bears with.
+    """
+    by_gateway = caller.code != sender.code and caller.endpoint is not None and caller.endpoint.channel is Channel.PEER
+    hops = [hop.at for hop in envelope.trace if hop.at is not None]
+    if not by_gateway or not hops:
+        return now
+    return max(min(max(hops), now), now - parts.rules.closed_sender_grace)
 
 
 def _judge(
@@ -315,14 +339,22 @@ def _not_yet_routed(
     and a repeat must neither be refused for that nor bring the successor a second copy.
     """
 
-    def key(code: AgencyCode) -> AgencyCode:
-        agency = directory.get(code)
-        return agency.code if agency else AgencyCode.normal(code)
+    then = known.received_at
+
+    def meant(code: AgencyCode) -> set[AgencyCode]:
+        agency = directory.find(code, at=then)
+        return {AgencyCode.normal(code)} if agency is None else {AgencyCode.normal(code), agency.code}
+
+    def served_by(code: AgencyCode) -> set[AgencyCode]:
+        """Also the successor's copy, which went to it then, perhaps in the name of another predecessor."""
+        agency = directory.find(code, at=then)
+        heir = None if agency is None else directory.successor(agency, at=then)
+        return meant(code) if heir is None else meant(code) | {heir.code}
 
     covered: set[AgencyCode] = set()
     for delivery in parts.ledger.deliveries(known.id):
-        covered |= {key(delivery.as_written), delivery.recipient, delivery.redirected_from or delivery.recipient}
-    return [code for code in (recipients if only is None else only) if key(code) not in covered]
+        covered |= {*meant(delivery.as_written), delivery.recipient, delivery.redirected_from or delivery.recipient}
+    return [code for code in (recipients if only is None else only) if covered.isdisjoint(served_by(code))]
 
 
 def _again(known: DocumentRow, upload: Upload, caller: Agency, now: datetime) -> NewDocument:
@@ -399,34 +431,6 @@ def _delivery(way: Route, envelope: Envelope, directory: Directory, now: datetim
         due_at=now,
         redirected_from=way.redirected_from,
     )
-
-
-def new_status(envelope: Envelope, directory: Directory, reporter: AgencyCode, now: datetime) -> NewStatus:
-    """What a status package reports, with its agencies as the directory knows them."""
-    report = envelope.status
-    assert report is not None
-    response = envelope.responses[0]
-    identity, alias = names_in_reference(response)
-    receiver = _primary(directory, response.code, now) if response.code else reporter
-    # A recall is reported by the document's own sender, about the copy of the receiver that it asks.
-    recall = report.code is StatusCode.RECALL_ASKED
-    return NewStatus(
-        id=new_id(),
-        code=report.code,
-        description=report.description,
-        reported_at=report.reported_at,
-        reporter=reporter,
-        about_sender=reporter if recall else receiver,
-        about_identity=identity,
-        about_alias=alias,
-        # Nobody else's: a unit does not answer for its superior, nor an heir for its fellow heir.
-        copy_of=(receiver if recall else reporter,),
-    )
-
-
-def _primary(directory: Directory, code: AgencyCode, at: datetime) -> AgencyCode:
-    agency = directory.find(code, at=at)
-    return agency.code if agency else AgencyCode.normal(code)
 
 
 def _warnings_of_time(envelope: Envelope, now: datetime) -> list[Violation]:

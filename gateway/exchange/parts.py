@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.directory import Directory, LocalSite
@@ -29,6 +29,8 @@ class Rules:
     inline_bytes: int
     """Packages up to this size live in the ledger (design D4)."""
     body_limit_bytes: int
+    closed_sender_grace: timedelta
+    """How long after its sender closed a document is still taken from another gateway."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,11 +18,11 @@ from gateway.directory import Directory
 from gateway.edxml import write_status
 from gateway.errors import NotFound, NotPermitted, ReasonRequired, RoutingError
 from gateway.exchange import lookup
-from gateway.exchange.accept import Answer, accept, new_status
+from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
 from gateway.exchange.upload import upload_of
-from gateway.ledger.records import Claim, DeliveryRow, DocumentRow, NewDelivery, NewDocument, Reply, new_id
+from gateway.ledger.records import Claim, DeliveryRow, DocumentRow, NewDelivery, NewDocument, NewStatus, Reply, new_id
 from gateway.model import (
     Agency,
     AgencyCode,
@@ -128,7 +128,19 @@ def own_report(
         )
         for w in ways
     )
-    return Reply(document=package, deliveries=deliveries, status=new_status(envelope, directory, reporter, now))
+    status = NewStatus(
+        id=new_id(),
+        code=code,
+        description=description,
+        reported_at=now,
+        reporter=reporter,
+        # Not by the code that the sender wrote: it may mean another agency by now.
+        about_sender=document.sender,
+        about_identity=document.identity,
+        about_alias=document.alias,
+        copy_of=(delivery.recipient,),
+    )
+    return Reply(document=package, deliveries=deliveries, status=status)
 
 
 def response_for(document: DocumentRow) -> ResponseFor:
@@ -216,9 +228,15 @@ def report_status(
 def _said_before(
     parts: Parts, copy: DeliveryRow, *, reporter: AgencyCode, code: StatusCode, description: str | None
 ) -> Answer | None:
-    """The answer to a report that repeats the reporter's last word on this copy: a retry, whose answer was lost."""
-    last = parts.ledger.last_report(copy.document, copy.id, reporter)
-    if last is None or (last.code, last.description or None) != (code, (description or "").strip() or None):
+    """
+    The answer to a report that repeats the last one on this copy: a retry, whose answer was lost.
+
+    Once anything has happened since (another's report, a replay), the same words are news.
+    """
+    last = parts.ledger.last_report(copy.document, copy.id)
+    if last is None or (last.reporter, last.code) != (reporter, code):
+        return None
+    if (last.description or None) != ((description or "").strip() or None):
         return None
     package = parts.ledger.document(last.package)
     if package is None:

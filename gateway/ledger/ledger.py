@@ -135,10 +135,10 @@ class Ledger:
         """
         return reads.numbered(self.engine, sender, number, other_than=other_than)
 
-    def last_report(self, document_id: str, delivery_id: str, reporter: AgencyCode) -> StatusRow | None:
-        """The latest status that one agency reported on one copy of a document."""
+    def last_report(self, document_id: str, delivery_id: str) -> StatusRow | None:
+        """The latest status on one copy of a document, whoever reported it; a replay leaves those before it behind."""
         with reading(self.engine) as connection:
-            return reads.last_report(connection, document_id, delivery_id, reporter)
+            return reads.last_report(connection, document_id, delivery_id)
 
     def payload(self, sha256: str) -> bytes | None:
         """The bytes of a package kept in the ledger; ``None`` when it is in the payload store, or unknown."""

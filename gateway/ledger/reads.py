@@ -221,14 +221,15 @@ def _operations(connection: Connection, on: DocumentSummary) -> tuple[DocumentSu
     return tuple(_summary_row(row) for row in connection.execute(statement))
 
 
-def last_report(connection: Connection, document_id: str, delivery_id: str, reporter: AgencyCode) -> StatusRow | None:
-    """The latest status that one agency reported on one delivery."""
+def last_report(connection: Connection, document_id: str, delivery_id: str) -> StatusRow | None:
+    """The latest status on one delivery since it was accepted, let go or replayed, whoever reported it."""
     statement = (
         select(*_STATUS)
+        .join_from(statuses, deliveries, statuses.c.delivery == deliveries.c.id)
         .where(
             statuses.c.document == document_id,
             statuses.c.delivery == delivery_id,
-            statuses.c.reporter == reporter,
+            statuses.c.received_at >= deliveries.c.trying_since,
         )
         .order_by(statuses.c.received_at.desc(), statuses.c.id.desc())
         .limit(1)
@@ -258,7 +259,7 @@ def search(connection: Connection, filters: Filter, *, limit: int, cursor: str |
             limit=limit,
             cursor=cursor,
         )
-        for way in ways(filters, on_delivery=True)
+        for way in ways(filters)
     ]
     found, following = _merged(connection, branches, limit)
     rows = {log.delivery.id: log for log in map(_log_row, connection.execute(_LOG.where(deliveries.c.id.in_(found))))}
@@ -269,7 +270,7 @@ def list_documents(connection: Connection, filters: Filter, *, limit: int, curso
     """The accepted packages, newest first."""
     conditions = document_conditions(filters)
     branches = []
-    for way in ways(filters, on_delivery=False):
+    for way in ways(filters):
         at, row_id = documents.c.received_at, documents.c.id
         branch = select(row_id).where(*conditions, way.condition)
         if way.on_delivery:

@@ -151,6 +151,7 @@ def a_site(ledger: Ledger, folder: Path, **rules: Any) -> Iterator[Site]:
                 "complete_unsigned": True,
                 "inline_bytes": 512 * 1024,
                 "body_limit_bytes": 20 * 1024 * 1024,
+                "closed_sender_grace": timedelta(days=14),
                 **rules,
             }
         ),

@@ -233,19 +233,38 @@ def test_the_trace_tells_the_whole_way(ledger: Ledger) -> None:
     ]
 
 
-def test_the_last_report_of_a_reporter_on_one_copy_is_found(ledger: Ledger) -> None:
+def test_the_last_report_on_one_copy_is_found_whoever_made_it(ledger: Ledger) -> None:
     document = a_document()
     mine, others = a_delivery(), a_delivery(OTHER)
     ledger.accept(document, [mine, others])
-    assert ledger.last_report(document.id, mine.id, RECEIVER) is None
+    assert ledger.last_report(document.id, mine.id) is None
     report(ledger, a_status(document, StatusCode.ARRIVED), received_at=at(1))
     report(ledger, a_status(document, StatusCode.DONE, reporter=OTHER, copy_of=(OTHER,)), received_at=at(3))
     report(ledger, a_status(document, StatusCode.PROCESSING, reported_at=at(-9)), received_at=at(2))
-    last = ledger.last_report(document.id, mine.id, RECEIVER)
+    last = ledger.last_report(document.id, mine.id)
     assert last is not None
     assert (last.code, last.received_at) == (StatusCode.PROCESSING, at(2))
-    assert ledger.last_report(document.id, others.id, RECEIVER) is None
-    assert ledger.last_report(document.id, mine.id, OTHER) is None
+    asked = a_status(document, StatusCode.RECALL_ASKED, reporter=SENDER, copy_of=(RECEIVER,))
+    report(ledger, asked, received_at=at(4))
+    last = ledger.last_report(document.id, mine.id)
+    assert last is not None
+    assert (last.reporter, last.code) == (SENDER, StatusCode.RECALL_ASKED)
+    others_last = ledger.last_report(document.id, others.id)
+    assert others_last is not None
+    assert others_last.reporter == OTHER
+
+
+def test_what_was_reported_before_a_replay_is_not_the_last_report(ledger: Ledger) -> None:
+    document = a_document()
+    copy = a_delivery()
+    ledger.accept(document, [copy])
+    report(ledger, a_status(document, StatusCode.REFUSED), received_at=at(1))
+    ledger.replay([copy.id], reason="đã sửa", actor="operator", now=at(2))
+    assert ledger.last_report(document.id, copy.id) is None
+    report(ledger, a_status(document, StatusCode.REFUSED, reported_at=at(3)), received_at=at(3))
+    last = ledger.last_report(document.id, copy.id)
+    assert last is not None
+    assert last.received_at == at(3)
 
 
 @pytest.mark.parametrize("first", [{}, {"identity": "~2026/11/22,07/x", "alias": None}])

@@ -1,0 +1,74 @@
+"""What a status package reports: of which document and of whose copy, though agencies have merged (domain §1.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from gateway.directory import Directory
+from gateway.exchange.identity import names_in_reference
+from gateway.exchange.parts import Parts
+from gateway.ledger.records import NewStatus, new_id
+from gateway.model import Agency, AgencyCode, Envelope, StatusCode
+
+
+def new_status(
+    parts: Parts, envelope: Envelope, directory: Directory, *, reporter: AgencyCode, caller: Agency, now: datetime
+) -> NewStatus:
+    """
+    What a status package reports, with its agencies as the directory knows them.
+
+    :param reporter: primary code of the agency that sent it.
+    :param caller: who handed it over, and speaks for the reporter.
+    """
+    report = envelope.status
+    assert report is not None
+    response = envelope.responses[0]
+    identity, alias = names_in_reference(response)
+    if report.code is StatusCode.RECALL_ASKED:
+        # Reported by the document's own sender, who may ask back every copy, about that of the receiver it names.
+        senders = _one_place(directory, directory.get(reporter), reporter, now)
+        asked = response.code or reporter
+        copies = _one_place(directory, directory.find(asked, at=now), asked, now)
+    else:
+        senders = _senders_named(directory, response.code or reporter, now)
+        own, *others = _one_place(directory, directory.get(reporter), reporter, now)
+        # Nobody else's: a unit does not answer for its superior, nor an heir for its fellow heir.
+        copies = (own, *(code for code in others if directory.speaks_for(caller, code, at=now)))
+    return NewStatus(
+        id=new_id(),
+        code=report.code,
+        description=report.description,
+        reported_at=report.reported_at,
+        reporter=reporter,
+        about_sender=_sender_meant(parts, senders, [name for name in (identity, alias) if name]),
+        about_identity=identity,
+        about_alias=alias,
+        copy_of=copies,
+    )
+
+
+def _one_place(directory: Directory, agency: Agency | None, code: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
+    """An agency, and then the one that took its place when it closed, or those whose place it took itself."""
+    if agency is None:
+        return (AgencyCode.normal(code),)
+    living = directory.successor(agency, at=now)
+    if living is agency:
+        return (agency.code, *(former.code for former in directory.predecessors(agency, at=now)))
+    return (agency.code,) if living is None else (agency.code, living.code)
+
+
+def _senders_named(directory: Directory, code: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
+    """Whose document is meant when one of this code is answered: now's holder's, its place's, a former holder's."""
+    former = (agency.code for agency in directory.holders(code))
+    return tuple(dict.fromkeys((*_one_place(directory, directory.find(code, at=now), code, now), *former)))
+
+
+def _sender_meant(parts: Parts, senders: Sequence[AgencyCode], names: Sequence[str]) -> AgencyCode:
+    """The first of these senders with a document of such a name; when none has one yet, the first of all."""
+    if len(senders) > 1:
+        for name in names:
+            for sender in senders:
+                if parts.ledger.find_document(sender, name) is not None:
+                    return sender
+    return senders[0]

@@ -1,0 +1,193 @@
+"""Reports when agencies have merged, codes have passed on, and things have happened since: what each is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+from gateway.exchange import mailbox, statuses
+from gateway.exchange.accept import Answer
+from gateway.ledger.records import StatusEffect
+from gateway.model import (
+    Agency,
+    AgencyCode,
+    DeliveryState,
+    Level,
+    StatusCode,
+)
+from tests.support import documents
+from tests.support.exchange import ABOVE, COMMUNE, DEPARTMENT, MAILBOX, OTHER_PROVINCE, PROVINCE, PUSHED, Site
+
+FIRST, SECOND = AgencyCode("H37.31"), AgencyCode("H37.32")
+LEASE = timedelta(minutes=5)
+
+
+def found(site: Site, code: AgencyCode, **changes: Any) -> Agency:
+    """An agency of the province that the others do not have."""
+    values: dict[str, Any] = {"name": f"Xã thử {code}", "level": Level.COMMUNE, "parent": PROVINCE, "endpoint": MAILBOX}
+    site.known[code] = Agency(code=code, **(values | changes))
+    return site.known[code]
+
+
+def merge(site: Site, *codes: AgencyCode, into: AgencyCode, on: date = date(2026, 1, 1)) -> None:
+    """Close agencies that have one successor."""
+    for code in codes:
+        site.change(code, valid_to=on, successors=(into,), closed_reason="thử")
+
+
+def sent_to(site: Site, *recipients: AgencyCode, **options: Any) -> Answer:
+    raw = documents.a_package(recipients=tuple(documents.an_organization(r) for r in recipients))
+    return site.accept(raw, **options)
+
+
+def reports(
+    site: Site, reporter: str, *, code: StatusCode = StatusCode.DONE, caller: AgencyCode, **changes: Any
+) -> None:
+    """An agency's own status package, handed over by somebody who speaks for it."""
+    raw = documents.a_status_package(code, sender=documents.an_organization(reporter), **changes)
+    site.accept(raw, caller=caller)
+
+
+def effects(site: Site, answer: Answer) -> list[StatusEffect]:
+    trace = site.ledger.trace(answer.document_id)
+    assert trace is not None
+    return [s.effect for s in trace.statuses]
+
+
+def copies(site: Site, answer: Answer) -> dict[AgencyCode, StatusCode | None]:
+    return {d.recipient: d.status for d in site.ledger.deliveries(answer.document_id)}
+
+
+# What is a repetition
+
+
+def report(site: Site, answer: Answer, caller: AgencyCode, code: StatusCode, words: str | None = None) -> Answer:
+    """In JSON."""
+    site.clock.forward(minutes=1)
+    return statuses.report_status(
+        site.parts, caller=site.known[caller], document_id=answer.document_id, code=code, description=words
+    )
+
+
+def test_the_same_refusal_after_a_replay_is_a_new_one(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    report(site, answer, COMMUNE, StatusCode.REFUSED, "Sai thẩm quyền")
+    [copy] = site.ledger.deliveries(answer.document_id)
+    site.ledger.replay([copy.id], reason="đã sửa", actor="operator", now=site.clock.forward(minutes=1))
+    again = report(site, answer, COMMUNE, StatusCode.REFUSED, "Sai thẩm quyền")
+    assert not again.duplicate
+    [copy] = site.ledger.deliveries(answer.document_id)
+    assert (copy.state, copy.status) == (DeliveryState.REFUSED, StatusCode.REFUSED)
+    assert report(site, answer, COMMUNE, StatusCode.REFUSED, "Sai thẩm quyền").duplicate
+
+
+def test_a_document_asked_back_again_after_the_answer_is_asked_back_twice(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    first = report(site, answer, DEPARTMENT, StatusCode.RECALL_ASKED, "Gửi nhầm")
+    assert report(site, answer, DEPARTMENT, StatusCode.RECALL_ASKED, "Gửi nhầm").document_id == first.document_id
+    report(site, answer, COMMUNE, StatusCode.DISAGREED, "Đã xử lý")
+    again = report(site, answer, DEPARTMENT, StatusCode.RECALL_ASKED, "Gửi nhầm")
+    assert not again.duplicate
+    trace = site.ledger.trace(answer.document_id)
+    assert trace is not None
+    assert [s.code for s in trace.statuses] == ["13", "16", "13"]
+
+
+# Whose copy
+
+
+def test_a_second_predecessors_report_is_about_the_copy_that_both_share(site: Site) -> None:
+    found(site, FIRST)
+    found(site, SECOND)
+    merge(site, FIRST, SECOND, into=COMMUNE)
+    answer = sent_to(site, FIRST, SECOND)
+    reports(site, SECOND, caller=COMMUNE)
+    assert copies(site, answer) == {COMMUNE: StatusCode.DONE}
+
+
+def test_a_successor_reports_under_its_own_code_on_what_its_predecessor_received(site: Site) -> None:
+    found(site, FIRST)
+    answer = sent_to(site, FIRST)
+    merge(site, FIRST, into=COMMUNE)
+    reports(site, COMMUNE, caller=COMMUNE)
+    assert copies(site, answer) == {FIRST: StatusCode.DONE}
+
+
+def test_a_predecessor_and_its_successor_have_a_copy_each(site: Site) -> None:
+    found(site, FIRST)
+    answer = sent_to(site, FIRST, COMMUNE)
+    merge(site, FIRST, into=COMMUNE)
+    reports(site, COMMUNE, caller=COMMUNE)
+    assert copies(site, answer) == {FIRST: None, COMMUNE: StatusCode.DONE}
+    reports(site, FIRST, caller=COMMUNE, code=StatusCode.REGISTERED)
+    assert copies(site, answer) == {FIRST: StatusCode.REGISTERED, COMMUNE: StatusCode.DONE}
+
+
+def test_a_superior_cannot_report_on_a_successors_copy_in_the_name_of_the_closed_agency(site: Site) -> None:
+    """The province speaks for its closed commune, but not for the one that took its place."""
+    found(site, FIRST, endpoint=None)
+    merge(site, FIRST, into=COMMUNE)
+    answer = sent_to(site, COMMUNE)
+    reports(site, FIRST, caller=PROVINCE, code=StatusCode.REFUSED)
+    assert copies(site, answer) == {COMMUNE: None}
+    assert effects(site, answer) == [StatusEffect.UNMATCHED]
+
+
+def test_the_second_of_two_merged_agencies_is_asked_for_the_copy_that_both_share(site: Site) -> None:
+    found(site, FIRST)
+    found(site, SECOND)
+    merge(site, FIRST, SECOND, into=COMMUNE)
+    answer = sent_to(site, FIRST, SECOND)
+    asked = replace(documents.a_status().responses[0], code=SECOND)
+    reports(site, DEPARTMENT, code=StatusCode.RECALL_ASKED, caller=DEPARTMENT, responses=(asked,))
+    assert effects(site, answer) == [StatusEffect.RECORDED]
+
+
+# Of which document
+
+
+def pass_on(site: Site) -> Answer:
+    """A document of the department under its short code, which passes to another department afterwards."""
+    short = AgencyCode("H37.14")
+    raw = documents.a_package(sender=documents.an_organization(short))
+    answer = site.accept(raw)
+    today = date(2026, 3, 6)
+    site.change(DEPARTMENT, valid_to=today, successors=(PUSHED,), closed_reason="thử")
+    site.change(PUSHED, aliases=(short,), valid_from=today)
+    site.clock.forward(days=2)
+    return answer
+
+
+def test_a_report_under_a_code_that_was_passed_on_finds_the_document_of_its_former_holder(site: Site) -> None:
+    answer = pass_on(site)
+    asker = replace(documents.a_status().responses[0], code=AgencyCode("H37.14"))
+    reports(site, OTHER_PROVINCE, caller=ABOVE, responses=(asker,))
+    assert copies(site, answer)[OTHER_PROVINCE] is StatusCode.DONE
+    assert site.ledger.counts().parked_statuses == 0
+
+
+def test_a_report_to_the_successor_finds_the_document_of_its_predecessor(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    merge(site, DEPARTMENT, into=PUSHED)
+    asker = replace(documents.a_status().responses[0], code=PUSHED)
+    reports(site, COMMUNE, caller=COMMUNE, responses=(asker,))
+    assert copies(site, answer) == {COMMUNE: StatusCode.DONE}
+
+
+def test_a_successor_asks_back_what_its_predecessor_sent(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    merge(site, DEPARTMENT, into=PUSHED)
+    asked = replace(documents.a_status().responses[0], code=COMMUNE)
+    reports(site, PUSHED, caller=PUSHED, code=StatusCode.RECALL_ASKED, responses=(asked,))
+    assert effects(site, answer) == [StatusEffect.RECORDED]
+
+
+def test_the_gateways_own_report_is_about_the_document_that_it_delivered(site: Site) -> None:
+    """Though the code that the document's sender wrote means another agency by now."""
+    answer = pass_on(site)
+    [row] = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
+    lock = mailbox.lock(site.parts, row.delivery.id, caller=site.known[COMMUNE], lease=LEASE)
+    mailbox.acknowledge(site.parts, row.delivery.id, lock.token, caller=site.known[COMMUNE])
+    assert copies(site, answer)[COMMUNE] is StatusCode.ARRIVED
+    assert site.ledger.counts().parked_statuses == 0
