@@ -408,6 +408,13 @@ class EndpointMisconfigured(DeliveryError):
     disposition = Disposition.HALT
 
 
+class SenderNotAccepted(EndpointMisconfigured):
+    """The endpoint does not take this sender's documents from us yet; others it may."""
+
+    code = "delivery.sender_not_accepted"
+    vi = "Hệ thống nhận chưa chấp nhận văn bản của cơ quan gửi này từ kết nối này."
+
+
 # The operator's side
 
 

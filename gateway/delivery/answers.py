@@ -20,6 +20,7 @@ from gateway.errors import (
     PeerFailed,
     PeerRefused,
     SenderClosed,
+    SenderNotAccepted,
     SenderNotAllowed,
     every_error,
 )
@@ -76,8 +77,11 @@ def _by_code(kind: type[GatewayError]) -> type[DeliveryError] | None:
     if issubclass(kind, SenderClosed):
         # Of this document alone, and for good: nothing is wrong with the endpoint.
         return PeerRefused
-    if issubclass(kind, SenderNotAllowed | NotAuthenticated | NotPermitted | NotFound):
-        # The other side has not been told that we speak for this sender, or who we are; or this is not its address.
+    if issubclass(kind, SenderNotAllowed):
+        # The other side has not been told that we speak for this sender. Our credentials are good, and for others do.
+        return SenderNotAccepted
+    if issubclass(kind, NotAuthenticated | NotPermitted | NotFound):
+        # The other side has not been told who we are, or this is not its address: so it is with every document.
         return EndpointMisconfigured
     if kind.disposition is Disposition.REJECT:
         return PeerRefused

@@ -25,6 +25,7 @@ from gateway.errors import (
     PeerFailed,
     PeerRefused,
     PeerUnreachable,
+    SenderNotAccepted,
     StorageFull,
 )
 from gateway.ledger.records import (
@@ -42,6 +43,8 @@ from gateway.model import AgencyCode, Channel, DeliveryState, Lane
 
 _log = structlog.get_logger()
 
+_ENDPOINT_ANSWERED = (Delivered, Forwarded, PeerRefused, SenderNotAccepted)
+"""The endpoint is there and has judged the document, whatever it said of it: asked before the faults below."""
 _ENDPOINT_AT_FAULT = (PeerUnreachable, PeerFailed, PeerAnswerUnusable, EndpointMisconfigured)
 """Failures that say something about the endpoint, and not about one document or about ourselves."""
 
@@ -212,10 +215,10 @@ class Attempts:
         """Tell the ledger how the endpoint did; the circuit after a failure, ``None`` when none is open."""
         via, claim = tried.group.via, tried.group.claims[0]
         try:
-            if isinstance(tried.result, _ENDPOINT_AT_FAULT):
-                return self._endpoint_failed(claim, tried.result.code, now)
-            if isinstance(tried.result, Delivered | Forwarded | PeerRefused):
+            if isinstance(tried.result, _ENDPOINT_ANSWERED):
                 self._endpoint_succeeded(claim, now)
+            elif isinstance(tried.result, _ENDPOINT_AT_FAULT):
+                return self._endpoint_failed(claim, tried.result.code, now)
         except GatewayError as e:
             _log.error("worker.circuit_not_recorded", via=via, code=e.code)
         return None

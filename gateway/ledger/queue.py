@@ -40,7 +40,7 @@ from gateway.ledger.records import (
 )
 from gateway.ledger.statements import chunks, event, insert_new, record
 from gateway.ledger.states import DeliveryEvent, next_state
-from gateway.ledger.tables import DUE, deliveries, documents, endpoints
+from gateway.ledger.tables import DUE, attempts, deliveries, documents, endpoints
 from gateway.ledger.types import UtcDateTime
 from gateway.model import AgencyCode, Channel, DeliveryState, Lane, StatusCode
 
@@ -146,16 +146,26 @@ def claim(
         if len(taken) >= limit:
             break
         if head.via not in rooms:
-            rooms[head.via], probing = _room(connection, circuits.get(head.via), per_endpoint, now=now, lease=lease)
-            probes |= {head.via} if probing else set()
+            circuit = circuits.get(head.via)
+            if circuit is None or circuit.open_until is None:
+                rooms[head.via] = per_endpoint
+            else:
+                rooms[head.via] = 0
+                if _may_probe(connection, circuit, now=now, lease=lease):
+                    probes.add(head.via)
+                    taken += _probe(connection, circuit, [h for h in heads if h.via == head.via], now=now)
         room = min(rooms[head.via], limit - len(taken))
         if room == 0:
             continue
-        parameters = {"lane": head.lane, "via": head.via, "now": now, "room": room}
-        ids = connection.scalars(DUE_AT_ENDPOINT, parameters).all()
+        ids = _due(connection, head, now=now, room=room)
         rooms[head.via] -= len(ids)
         taken += ids
     return _take(connection, taken, circuits, probes, worker=worker, now=now, until=now + lease)
+
+
+def _due(connection: Connection, head: Head, *, now: datetime, room: int) -> Sequence[str]:
+    parameters = {"lane": head.lane, "via": head.via, "now": now, "room": room}
+    return connection.scalars(DUE_AT_ENDPOINT, parameters).all()
 
 
 _ILL = select(endpoints).where(endpoints.c.failures > 0)
@@ -165,21 +175,55 @@ def _ill_endpoints(connection: Connection) -> Mapping[AgencyCode, Row[Any]]:
     return {row.via: row for row in connection.execute(_ILL)}
 
 
-def _room(
-    connection: Connection, circuit: Row[Any] | None, per_endpoint: int, *, now: datetime, lease: timedelta
-) -> tuple[int, bool]:
-    """How many deliveries may be taken for an endpoint, and whether that is a probe."""
-    if circuit is None or circuit.open_until is None:
-        return per_endpoint, False
+def _may_probe(connection: Connection, circuit: Row[Any], *, now: datetime, lease: timedelta) -> bool:
+    """Whether an open circuit may be tried: by one worker, once; others see it open until the probe's lease ends."""
     if circuit.open_until > now:
-        return 0, False
-    # The circuit may be tried: by one worker, once; the others see it open until the probe's lease ends.
+        return False
     won = connection.execute(
         update(endpoints)
         .where(endpoints.c.via == circuit.via, endpoints.c.open_until == circuit.open_until)
         .values(open_until=now + lease)
     )
-    return (1, True) if won.rowcount == 1 else (0, False)
+    return won.rowcount == 1
+
+
+def _probe(connection: Connection, circuit: Row[Any], heads: Sequence[Head], *, now: datetime) -> list[str]:
+    """
+    The delivery that tries an open circuit: the most urgent of those that have not tried it yet, or else the one
+    whose try was longest ago.
+
+    A document that fails for reasons of its own would otherwise keep all others of its endpoint waiting, for it
+    is most urgent and due each time. Two of each lane are enough to look at: within a lane a failed try falls
+    due after those that wait, and so makes room for them.
+
+    :param heads: those of this endpoint, the most urgent first.
+    """
+    candidates = [delivery for head in heads for delivery in _due(connection, head, now=now, room=2)]
+    if len(candidates) > 1:
+        tried = _last_tries(connection, candidates, since=circuit.opened_at)
+        candidates.sort(key=lambda delivery: tried.get(delivery, circuit.opened_at))  # stable: else by urgency
+    return candidates[:1]
+
+
+_TRIES = (
+    select(deliveries.c.id, deliveries.c.taken_at, func.max(attempts.c.started_at).label("started_at"))
+    .join_from(deliveries, attempts, isouter=True)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .group_by(deliveries.c.id, deliveries.c.taken_at)
+)
+
+
+def _last_tries(connection: Connection, ids: Sequence[str], *, since: datetime) -> dict[str, datetime]:
+    """
+    When each of these was last tried after that moment; those that were not are left out.
+
+    A try whose worker died is not among the attempts yet, but the delivery says when it was taken.
+    """
+    begun = {
+        row.id: [at for at in (row.taken_at, row.started_at) if at is not None and at > since]
+        for row in connection.execute(_TRIES, {"ids": ids})
+    }
+    return {delivery: max(moments) for delivery, moments in begun.items() if moments}
 
 
 def _take(
@@ -323,7 +367,7 @@ def settle_all(connection: Connection, items: Sequence[Ended], *, now: datetime)
     """As ``Ledger.settle_all``, inside a transaction."""
     acceptance.lock_replies(connection, [reply for _, _, reply in items])
     leased = _leased(connection, [claim for claim, _, _ in items])
-    attempts: list[dict[str, Any]] = []
+    tries: list[dict[str, Any]] = []
     moves: list[settling.Move] = []
     replies: list[Reply | None] = []
     places: list[int] = []
@@ -332,11 +376,11 @@ def settle_all(connection: Connection, items: Sequence[Ended], *, now: datetime)
         if delivery is None or delivery.token != claim.token:
             continue
         del leased[claim.delivery_id]  # settled once, even if it is named twice
-        attempts.append(_attempt(delivery, outcome, now))
+        tries.append(_attempt(delivery, outcome, now))
         moves.append(_end(delivery, outcome))
         replies.append(reply)
         places.append(place)
-    settling.record_attempts(connection, attempts)
+    settling.record_attempts(connection, tries)
     states = settling.move_all(connection, moves, now=now)
     for reply in replies:
         acceptance.accept_reply(connection, reply)

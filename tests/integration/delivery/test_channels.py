@@ -20,6 +20,7 @@ from gateway.errors import (
     PeerFailed,
     PeerRefused,
     PeerUnreachable,
+    SenderNotAccepted,
 )
 from tests.support.peer import (
     CUTS_THE_ANSWER,
@@ -167,7 +168,7 @@ def test_half_a_receipt_is_a_broken_connection(http: HttpClient, receiver: Recei
         (fails(422, code="package.invalid"), PeerRefused),
         (fails(409, code="document.conflict"), PeerRefused),
         (fails(403, code="signature.rejected"), PeerRefused),
-        (fails(403, code="sender.not_allowed"), EndpointMisconfigured),
+        (fails(403, code="sender.not_allowed"), SenderNotAccepted),
         (fails(401, code="request.not_authenticated"), EndpointMisconfigured),
         (fails(404), EndpointMisconfigured),
         (fails(301), EndpointMisconfigured),

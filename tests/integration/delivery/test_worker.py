@@ -314,6 +314,78 @@ def test_a_circuit_is_shared_by_all_workers_and_probed_by_one(site: SendingSite,
     assert [one.run_once(later) for _ in range(4)] == [1, 3, 3, 3]
 
 
+def test_a_sender_that_a_peer_does_not_take_from_us_holds_up_nobody_else(site: SendingSite, receiver: Receiver) -> None:
+    """One document that its sender's registration stops, the most urgent of all, and twenty that are well."""
+    site.peer_at("000.00.00.G22", receiver.url)
+    stuck = site.accept("000.00.00.G22", body=b"<stuck/>", lane=Lane.FLASH)
+    not_told = fails(403, code="sender.not_allowed")
+    receiver.rule = lambda request: not_told if request.body == b"<stuck/>" else None
+    worker = site.worker(pace=Pace(threads=1))
+    now = NOON
+    for _ in range(8):
+        assert worker.run_once(now) == 1
+        now = site.delivery(stuck).due_at
+    well = [site.accept("000.00.00.G22", at=now) for _ in range(20)]
+    worker.run_once(now)
+    assert {site.delivery(d).state for d in well} == {DeliveryState.FORWARDED}
+    assert site.ledger.endpoint(AgencyCode("000.00.00.G22")).failures == 0
+    assert site.delivery(stuck).state is DeliveryState.WAITING, "tried again by its own policy"
+    receiver.rule = None
+    assert worker.run_once(site.delivery(stuck).due_at) == 1
+    assert site.delivery(stuck).state is DeliveryState.FORWARDED
+
+
+def test_the_answer_about_one_document_closes_a_circuit_that_was_open(site: SendingSite, receiver: Receiver) -> None:
+    site.peer_at("000.00.00.G22", receiver.url)
+    receiver.default = fails(503)
+    for lane in (Lane.FLASH, Lane.NORMAL, Lane.NORMAL):
+        site.accept("000.00.00.G22", lane=lane)
+    worker = site.worker(pace=Pace(threads=1))
+    worker.run_once(NOON)
+    opened = site.ledger.endpoint(AgencyCode("000.00.00.G22")).open_until
+    assert opened is not None
+    receiver.default = fails(403, code="sender.not_allowed")
+    assert worker.run_once(opened) == 1
+    assert site.ledger.endpoint(AgencyCode("000.00.00.G22")).open_until is None, "somebody is there, and speaks"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        fails(401, code="request.not_authenticated"),
+        fails(403, code="request.not_permitted"),
+        fails(401),
+        fails(403),
+        fails(404),
+    ],
+)
+def test_credentials_that_are_wrong_for_everything_open_the_circuit(
+    site: SendingSite, receiver: Receiver, reply: Says
+) -> None:
+    site.peer_at("000.00.00.G22", receiver.url)
+    receiver.default = reply
+    for _ in range(5):
+        site.accept("000.00.00.G22")
+    site.worker(pace=Pace(threads=1)).run_once(NOON)
+    assert site.ledger.endpoint(AgencyCode("000.00.00.G22")).open_until is not None
+
+
+def test_a_document_that_always_fails_does_not_keep_the_others_waiting(site: SendingSite, receiver: Receiver) -> None:
+    """Whatever is wrong with it: its turn as the probe comes once, and then it is another's."""
+    site.push_to("000.00.15.H37", receiver.url)
+    receiver.rule = lambda request: fails(500) if request.body == b"<poison/>" else None
+    poison = site.accept("000.00.15.H37", body=b"<poison/>", lane=Lane.FLASH)
+    worker = site.worker(pace=Pace(threads=1), circuits=replace(CIRCUITS, opens_after=1))
+    worker.run_once(NOON)
+    well = [site.accept("000.00.15.H37", at=NOON + timedelta(seconds=s)) for s in (20, 70, 80)]
+    assert worker.run_once(NOON + timedelta(seconds=30)) == 1
+    assert worker.run_once(NOON + timedelta(seconds=90)) == 1
+    while worker.run_once(NOON + timedelta(seconds=90)):
+        pass
+    assert {site.delivery(d).state for d in well} == {DeliveryState.DELIVERED}
+    assert site.delivery(poison).state is DeliveryState.WAITING
+
+
 def test_a_lost_lease_changes_nothing_and_doubles_nothing(site: SendingSite, receiver: Receiver) -> None:
     """The first worker is slow beyond its lease; the second sends again; the receiver has it once."""
     release = threading.Event()

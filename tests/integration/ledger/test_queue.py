@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -465,6 +465,61 @@ def test_a_probe_whose_worker_died_is_followed_by_another(ledger: Ledger) -> Non
     assert claim(ledger, at(10) + LEASE - timedelta(seconds=1)) == []
     again = claim_one(ledger, at(10) + LEASE)
     assert (again.delivery_id, again.probe, again.attempt) == (lost.delivery_id, True, 2)
+
+
+def probed(ledger: Ledger, now: datetime) -> str:
+    """Claim the probe of an open circuit, let it fail, and leave the circuit open for ten minutes; which one it was."""
+    probe = claim_one(ledger, now)
+    assert probe.probe
+    ledger.endpoint_failed(RECEIVER, code="c", now=now, open_until=now + timedelta(minutes=10))
+    ledger.settle(probe, Failed(code="c", detail="", retry_at=now + timedelta(seconds=5)), now=now)
+    return probe.delivery_id
+
+
+def test_what_failed_as_the_probe_is_not_the_next_probe_while_others_wait(ledger: Ledger) -> None:
+    """Else one document that fails by itself, and is the most urgent, keeps all others of its endpoint for ever."""
+    flash, normal = enqueue(ledger, lane=Lane.FLASH), enqueue(ledger)
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    later = enqueue(ledger, lane=Lane.URGENT, due_at=at(15))
+    assert [probed(ledger, at(m)) for m in (10, 20, 30, 40, 50)] == [flash, later, normal, flash, later]
+
+
+def test_of_one_lane_too_the_next_probe_is_another(ledger: Ledger) -> None:
+    first, second = enqueue(ledger, lane=Lane.FLASH), enqueue(ledger, lane=Lane.FLASH, due_at=at(11))
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    assert [probed(ledger, at(m)) for m in (10, 20, 30)] == [first, second, first]
+
+
+def test_what_waits_alone_is_the_probe_each_time(ledger: Ledger) -> None:
+    only = enqueue(ledger)
+    enqueue(ledger, recipient=OTHER, due_at=at(60))
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    assert [probed(ledger, at(m)) for m in (10, 20, 30)] == [only] * 3
+
+
+def test_a_try_from_before_the_circuit_opened_was_no_probe(ledger: Ledger) -> None:
+    urgent, normal = enqueue(ledger, lane=Lane.FLASH), enqueue(ledger)
+    for got in claim(ledger):
+        ledger.settle(got, Failed(code="c", detail="", retry_at=at(1)), now=NOON)
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    assert [probed(ledger, at(m)) for m in (10, 20)] == [urgent, normal]
+
+
+def test_a_probe_whose_worker_died_is_followed_by_another_delivery(ledger: Ledger) -> None:
+    """It may be the very document that the worker died of."""
+    lost, normal = enqueue(ledger, lane=Lane.FLASH), enqueue(ledger)
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    assert claim_one(ledger, at(10)).delivery_id == lost
+    assert probed(ledger, at(10) + LEASE) == normal
+    assert probed(ledger, at(30)) == lost
+
+
+def test_a_full_batch_does_not_cost_an_endpoint_its_probe(ledger: Ledger) -> None:
+    flash, normal = enqueue(ledger, lane=Lane.FLASH), enqueue(ledger)
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    assert probed(ledger, at(10)) == flash
+    enqueue(ledger, recipient=OTHER, lane=Lane.URGENT)
+    assert claim_one(ledger, at(20), limit=1).delivery_id == normal
 
 
 # Many at once

@@ -12,6 +12,7 @@ from gateway.errors import (
     EndpointMisconfigured,
     PeerFailed,
     PeerRefused,
+    SenderNotAccepted,
 )
 
 NOON = datetime(2026, 3, 2, 5, tzinfo=UTC)
@@ -56,7 +57,9 @@ def test_the_status_decides_without_a_code(status: int, kind: type[DeliveryError
     ("status", "code", "kind"),
     [
         (403, "signature.rejected", PeerRefused),
-        (403, "sender.not_allowed", EndpointMisconfigured),
+        (403, "sender.not_allowed", SenderNotAccepted),  # of this sender alone: our credentials are good
+        (403, "sender.unknown", SenderNotAccepted),
+        (401, "request.not_authenticated", EndpointMisconfigured),  # of everything
         (403, "sender.closed", PeerRefused),
         (403, "request.not_permitted", EndpointMisconfigured),
         (404, "recipient.unknown", PeerRefused),

@@ -24,6 +24,7 @@ from gateway.errors import (
     PeerFailed,
     PeerRefused,
     PeerUnreachable,
+    SenderNotAccepted,
 )
 from gateway.ledger.records import Abandoned, Claim, Delivered, Failed, Forwarded, Refused, Reply
 from gateway.model import AgencyCode, Channel, DeliveryState, Lane
@@ -128,6 +129,7 @@ def test_success_settles_as_delivered() -> None:
         (PeerUnreachable(), "delivery.peer_unreachable"),
         (PeerFailed("HTTP 503"), "delivery.peer_failed"),
         (EndpointMisconfigured(), "delivery.endpoint_misconfigured"),
+        (SenderNotAccepted(), "delivery.sender_not_accepted"),
         (PayloadMissing(), "payload.missing"),
     ],
 )
@@ -518,6 +520,38 @@ def test_an_open_circuit_shortens_the_documents_own_wait() -> None:
     outcome = queue.outcomes()[delivery]
     assert isinstance(outcome, Failed)
     assert outcome.retry_at == NOON + timedelta(seconds=30), "instead of 128 minutes"
+
+
+def test_an_answer_about_one_sender_says_nothing_against_the_endpoint() -> None:
+    queue = MemoryQueue()
+    deliveries = [queue.add("A") for _ in range(6)]
+    a_worker(queue, ScriptedSender(lambda _: SenderNotAccepted())).run_once(NOON)
+    assert {state_of(queue, d) for d in deliveries} == {DeliveryState.WAITING}
+    assert queue.endpoint(AgencyCode("A")).failures == 0
+
+
+@pytest.mark.parametrize("answer", [SenderNotAccepted(), PeerRefused("HTTP 422")])
+def test_an_answer_about_one_document_closes_the_circuit_that_it_probed(answer: GatewayError) -> None:
+    queue, broken = MemoryQueue(), True
+    for _ in range(5):
+        queue.add("A")
+
+    def rule(_: Claim) -> Result:
+        return PeerUnreachable() if broken else answer
+
+    worker = a_worker(queue, ScriptedSender(rule), pace=Pace(threads=1, batch=3))
+    worker.run_once(NOON)
+    broken = False
+    assert worker.run_once(NOON + timedelta(minutes=2)) == 1
+    assert queue.endpoint(AgencyCode("A")).open_until is None
+
+
+def test_credentials_that_are_wrong_for_everything_open_the_circuit() -> None:
+    queue = MemoryQueue()
+    for _ in range(3):
+        queue.add("A")
+    a_worker(queue, ScriptedSender(lambda _: EndpointMisconfigured("HTTP 401"))).run_once(NOON)
+    assert queue.endpoint(AgencyCode("A")).open_until is not None
 
 
 def test_a_fault_of_our_own_says_nothing_against_the_endpoint() -> None:
