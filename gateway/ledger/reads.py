@@ -259,7 +259,7 @@ def search(connection: Connection, filters: Filter, *, limit: int, cursor: str |
             limit=limit,
             cursor=cursor,
         )
-        for way in ways(filters)
+        for way in ways(filters, on_delivery=True)
     ]
     found, following = _merged(connection, branches, limit)
     rows = {log.delivery.id: log for log in map(_log_row, connection.execute(_LOG.where(deliveries.c.id.in_(found))))}
@@ -270,7 +270,7 @@ def list_documents(connection: Connection, filters: Filter, *, limit: int, curso
     """The accepted packages, newest first."""
     conditions = document_conditions(filters)
     branches = []
-    for way in ways(filters):
+    for way in ways(filters, on_delivery=False):
         at, row_id = documents.c.received_at, documents.c.id
         branch = select(row_id).where(*conditions, way.condition)
         if way.on_delivery:
