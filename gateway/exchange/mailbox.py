@@ -8,7 +8,7 @@ from gateway import faults
 from gateway.errors import NotFound, ReasonRequired
 from gateway.exchange.lookup import formerly
 from gateway.exchange.parts import Parts
-from gateway.exchange.statuses import ARRIVED, own_report
+from gateway.exchange.statuses import arrival, own_report
 from gateway.ledger.records import Lock, LogRow, Page, Reply, Settled
 from gateway.model import Agency, Channel, DeliveryState, StatusCode
 
@@ -29,7 +29,7 @@ def acknowledge(parts: Parts, delivery_id: str, token: str, *, caller: Agency) -
 
     Repeating it changes nothing and answers the same.
     """
-    reply = _report(parts, delivery_id, caller, StatusCode.ARRIVED, ARRIVED)
+    reply = _report(parts, delivery_id, caller, StatusCode.ARRIVED)
     faults.point("mailbox.before_acknowledge")
     settled = parts.ledger.acknowledge(
         delivery_id, caller.code, token, formerly=formerly(parts, caller), now=parts.clock(), reply=reply
@@ -47,7 +47,7 @@ def refuse(parts: Parts, delivery_id: str, token: str, *, reason: str, caller: A
     """
     if not reason.strip():
         raise ReasonRequired(path="reason")
-    reply = _report(parts, delivery_id, caller, StatusCode.REFUSED, reason.strip())
+    reply = _report(parts, delivery_id, caller, StatusCode.REFUSED, reason=reason.strip())
     settled = parts.ledger.refuse(
         delivery_id,
         caller.code,
@@ -77,9 +77,13 @@ def delivery_of(parts: Parts, delivery_id: str, caller: Agency) -> LogRow:
     return row
 
 
-def _report(parts: Parts, delivery_id: str, caller: Agency, code: StatusCode, words: str) -> Reply | None:
+def _report(
+    parts: Parts, delivery_id: str, caller: Agency, code: StatusCode, *, reason: str | None = None
+) -> Reply | None:
+    """The status that goes back; without a reason it says that the document has arrived."""
     row = delivery_of(parts, delivery_id, caller)
     document = parts.ledger.document(row.document.id)
     if document is None:
         raise NotFound
+    words = arrival(row.delivery) if reason is None else reason
     return own_report(parts, document, row.delivery, code=code, description=words, now=parts.clock())

@@ -42,10 +42,23 @@ from gateway.routing import route
 from gateway.signing.policy import Reason
 from gateway.signing.sign import sign_package
 
-ARRIVED = "Đã đến hệ thống của cơ quan nhận"
-"""Description of the automatic 01; the wire has one language."""
+_ARRIVED = "Đã đến hệ thống của cơ quan nhận"
+_ARRIVED_AT_SUCCESSOR = "Đã đến hệ thống của {successor}, cơ quan kế thừa của {closed} đã ngừng hoạt động"
 
 _log = structlog.get_logger()
+
+
+def arrival(delivery: DeliveryRow) -> str:
+    """
+    The description of the automatic 01; the wire has one language.
+
+    Of a delivery that was redirected it names both agencies: the sender is to learn of it (design D11).
+    """
+    if delivery.redirected_from is None:
+        return _ARRIVED
+    name, code = delivery.recipient_name, delivery.recipient
+    successor = f"{name} ({code})" if name else code
+    return _ARRIVED_AT_SUCCESSOR.format(successor=successor, closed=delivery.redirected_from)
 
 
 def arrival_report(parts: Parts, claim: Claim, now: datetime) -> Reply | None:
@@ -56,7 +69,7 @@ def arrival_report(parts: Parts, claim: Claim, now: datetime) -> Reply | None:
     delivery = parts.ledger.delivery(claim.delivery_id)
     if document is None or delivery is None:
         raise NotFound(f"The claimed delivery {claim.delivery_id} is not in the ledger.")
-    return own_report(parts, document, delivery, code=StatusCode.ARRIVED, description=ARRIVED, now=now)
+    return own_report(parts, document, delivery, code=StatusCode.ARRIVED, description=arrival(delivery), now=now)
 
 
 def own_report(

@@ -27,7 +27,12 @@ def box(site: Site, owner: AgencyCode) -> tuple[LogRow, ...]:
     return mailbox.peek(site.parts, caller=site.known[owner], limit=50, after=None).rows
 
 
-def close_district(site: Site) -> AgencyCode:
+def names_in(words: str | None) -> set[AgencyCode]:
+    """The agencies that a description names by their codes."""
+    return {code for code in (COMMUNE, DEPARTMENT, PUSHED, AgencyCode("000.00.24.H37")) if code in (words or "")}
+
+
+def close_district(site: Site, *, successor: AgencyCode = COMMUNE) -> AgencyCode:
     """A district that was abolished, with one successor."""
     closed = AgencyCode("000.00.24.H37")
     site.known[closed] = Agency(
@@ -36,7 +41,7 @@ def close_district(site: Site) -> AgencyCode:
         level=Level.DISTRICT,
         parent=PROVINCE,
         valid_to=date(2025, 7, 1),
-        successors=(COMMUNE,),
+        successors=(successor,),
         closed_reason="thử",
     )
     return closed
@@ -255,6 +260,30 @@ def test_a_push_that_succeeded_is_reported_to_the_sender(site: Site) -> None:
     assert reply is not None
     assert (reply.status.code, reply.status.reporter) == (StatusCode.ARRIVED, PUSHED)
     assert [d.recipient for d in reply.deliveries] == [DEPARTMENT]
+
+
+def test_a_push_to_a_successor_is_reported_as_such(site: Site) -> None:
+    closed = close_district(site, successor=PUSHED)
+    sent_to(site, closed)
+    [claim] = site.ledger.claim(worker="w", now=site.clock(), lease=LEASE, limit=5, channels=[Channel.PUSH])
+    reply = statuses.arrival_report(site.parts, claim, site.clock())
+    assert reply is not None
+    assert names_in(reply.status.description) == {closed, PUSHED}
+    assert reply.status.reporter == PUSHED
+
+
+@pytest.mark.parametrize("redirected", [True, False])
+def test_the_sender_is_told_when_a_successor_has_collected_its_document(site: Site, *, redirected: bool) -> None:
+    closed = close_district(site)
+    answer = sent_to(site, closed if redirected else COMMUNE)
+    [row] = box(site, COMMUNE)
+    lock = mailbox.lock(site.parts, row.delivery.id, caller=site.known[COMMUNE], lease=LEASE)
+    mailbox.acknowledge(site.parts, row.delivery.id, lock.token, caller=site.known[COMMUNE])
+    trace = site.ledger.trace(answer.document_id)
+    assert trace is not None
+    [status] = trace.statuses
+    assert status.code is StatusCode.ARRIVED
+    assert names_in(status.description) == ({closed, COMMUNE} if redirected else set())
 
 
 def test_a_report_goes_up_when_the_sender_is_outside(site: Site) -> None:
