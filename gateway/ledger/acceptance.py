@@ -130,12 +130,20 @@ def _document(connection: Connection, document_id: str) -> Row[Any]:
     return connection.execute(select(*_FIRST).where(documents.c.id == document_id)).one()
 
 
+_NAMES_OF_COPY = (deliveries.c.recipient, deliveries.c.redirected_from, deliveries.c.as_written)
+
+
 def _repeated(
     connection: Connection, document: NewDocument, existing: Row[Any], new_deliveries: Sequence[NewDelivery]
 ) -> Duplicate:
-    """Note the repetition, and deliver to those that the first request did not ask for."""
-    present = set(connection.scalars(select(deliveries.c.recipient).where(deliveries.c.document == existing.id)))
-    missing = [d for d in new_deliveries if d.recipient not in present]
+    """
+    Note the repetition, and deliver to those that the earlier requests did not ask for.
+
+    Whose agency has closed since, or whose code has passed on, was asked for all the same: under any of its names.
+    """
+    names = connection.execute(select(*_NAMES_OF_COPY).where(deliveries.c.document == existing.id))
+    asked_for = {name for row in names for name in row if name is not None}
+    missing = [d for d in new_deliveries if asked_for.isdisjoint((d.recipient, d.redirected_from, d.as_written))]
     rows = [
         event(
             document.received_at,

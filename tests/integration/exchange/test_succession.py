@@ -173,3 +173,13 @@ def test_a_repeat_for_a_code_that_was_passed_on_means_its_holder_of_then(site: S
     site.clock.forward(days=2)
     assert site.accept(raw, caller=COMMUNE, only=[code]).document_id == answer.document_id
     assert [d.recipient for d in site.ledger.deliveries(answer.document_id)] == [DEPARTMENT]
+
+
+def test_a_status_repeated_in_other_bytes_after_its_asker_closed_is_not_delivered_twice(site: Site) -> None:
+    site.accept(documents.a_package())
+    first = site.accept(documents.a_status_package(StatusCode.DONE), caller=ABOVE)
+    site.clock.forward(days=2)
+    closed_on(site, DEPARTMENT, date(2026, 3, 6))
+    again = site.accept(documents.a_status_package(StatusCode.DONE).replace(b"\n", b"\r\n"), caller=ABOVE)
+    assert (again.duplicate, again.document_id) == (True, first.document_id)
+    assert [d.recipient for d in site.ledger.deliveries(first.document_id)] == [DEPARTMENT]

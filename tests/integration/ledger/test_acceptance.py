@@ -101,6 +101,27 @@ def test_a_repetition_adds_the_recipients_that_were_not_asked_for_before(ledger:
     assert {c.recipient for c in claim(ledger, at(1))} == {RECEIVER, OTHER}
 
 
+@pytest.mark.parametrize(
+    ("first", "repeated"),
+    [
+        ({}, {"recipient": OTHER, "as_written": OTHER, "redirected_from": RECEIVER}),
+        ({"recipient": OTHER, "redirected_from": RECEIVER}, {}),
+        ({"recipient": OTHER, "redirected_from": RECEIVER}, {"recipient": GATEWAY, "redirected_from": RECEIVER}),
+        ({"as_written": GATEWAY}, {"recipient": OTHER, "as_written": GATEWAY}),
+    ],
+    ids=["closed-since", "closed-then", "closed-twice", "same-words"],
+)
+def test_a_repetition_adds_no_second_copy_for_whom_it_goes_elsewhere_now(
+    ledger: Ledger, first: dict[str, Any], repeated: dict[str, Any]
+) -> None:
+    document = a_document()
+    of_receiver: dict[str, Any] = {"recipient": RECEIVER, "as_written": RECEIVER}
+    ledger.accept(document, [a_delivery(**(of_receiver | first))])
+    answer = ledger.accept(replace(document, id=new_id()), [a_delivery(**(of_receiver | repeated))])
+    assert answer == Duplicate(document_id=document.id, receipt=document.receipt)
+    assert len(ledger.deliveries(document.id)) == 1
+
+
 def test_other_bytes_under_a_taken_identity_are_a_conflict_that_is_recorded(ledger: Ledger) -> None:
     document = a_document()
     ledger.accept(document, [])
