@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from gateway.errors import DocumentConflict, GatewayError
-from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements
+from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements, statuses
 from gateway.ledger.engine import reading, writing
 from gateway.ledger.records import (
     DEFAULT_BOUNDS,
@@ -77,13 +77,15 @@ class Ledger:
         added for recipients that were not asked for before (a peer may forward one recipient at a time).
         A status that was reported before, even in other bytes, is a ``Duplicate`` of its first package.
         Deliveries of a package with ``targets`` wait until the open deliveries of those documents to the
-        same recipient have left. Statuses that came before their document are applied now.
+        same recipient have left. Statuses that came before their document or its delivery are applied now.
 
         :param status: given exactly when ``document.kind`` is a status.
         :raises DocumentConflict: other bytes under an identity that is taken; recorded as an event.
         """
         with writing(self.engine) as connection:
             result = acceptance.accept(connection, document, deliveries, status, events)
+            if isinstance(result, Duplicate) and result.added:
+                statuses.apply_parked(connection, document)
         # Raised after the commit: that there was a conflict is a fact to keep.
         if isinstance(result, acceptance.Conflict):
             raise DocumentConflict(existing=result.existing)

@@ -125,8 +125,8 @@ class NewStatus:
     about_alias: str | None = None
     """The second name that ``ResponseFor`` allows (number and date, or a random DocumentId)."""
     copy_of: tuple[AgencyCode, ...]
-    """Whose copy is reported on, as primary codes: the reporter; for code 13 the receiver that is asked. A copy
-    that was redirected from one of them counts as well."""
+    """Whose copy is reported on, as primary codes: first the reporter, or for code 13 the receiver that is asked;
+    then others with which it has become one. A copy that was redirected from one of them counts as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ class StatusEffect(enum.StrEnum):
     CONTRADICTORY = "contradictory"
     """02 after the document was registered: history, and a hint to the operator."""
     UNMATCHED = "unmatched"
-    """The document is known, but no delivery of it to the reporter; history only."""
+    """The document is known, but no delivery of it to the reporter; it waits for one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
-"""Reported statuses: found their document, or parked until it comes."""
+"""Reported statuses: found their document and their copy of it, or wait until these come."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -17,8 +18,8 @@ from gateway.ledger.records import NewDocument, NewStatus, StatusEffect
 from gateway.ledger.rows import Insert, Question
 from gateway.ledger.statements import event, record
 from gateway.ledger.states import TRANSITIONS, DeliveryEvent, judge_status
-from gateway.ledger.tables import PARKED, deliveries, documents, statuses
-from gateway.model import DeliveryState, PackageKind, StatusCode
+from gateway.ledger.tables import WITHOUT_COPY, attempts, deliveries, documents, statuses
+from gateway.model import AgencyCode, DeliveryState, PackageKind, StatusCode
 
 
 def find_report(connection: Connection, status: NewStatus) -> str | None:
@@ -49,7 +50,8 @@ def _particulars(status: NewStatus) -> str:
 
     A sender asks several receivers at once for their copies; a corrected reason is not a repetition.
     """
-    return hashlib.sha256("\0".join([*status.copy_of, status.description or ""]).encode()).hexdigest()
+    # The agency meant, and not those whose place it has taken by now: that would change with the directory.
+    return hashlib.sha256("\0".join([*status.copy_of[:1], status.description or ""]).encode()).hexdigest()
 
 
 _INSERT = Insert(statuses)
@@ -98,8 +100,8 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
 
 # Two names at most, so that the statement is the same each time; one search per column, so that each has its index.
 _NAMES: list[BindParameter[str]] = [bindparam("identity"), bindparam("alias")]
-_WAITING = select(statuses.c.id).where(text(PARKED), statuses.c.about_sender == bindparam("sender"))
-_PARKED = (
+_WAITING = select(statuses.c.id).where(text(WITHOUT_COPY), statuses.c.about_sender == bindparam("sender"))
+_ALL_WAITING = (
     select(statuses)
     .where(
         statuses.c.id.in_(
@@ -115,26 +117,32 @@ _PARKED = (
 
 # Asked for every document, and almost always there is none.
 _ABOUT = (statuses.c.about_sender, statuses.c.about_identity, statuses.c.about_identity)
-_SOME_PARKED = Question(
-    f"SELECT 1 FROM statuses WHERE {PARKED} AND about_sender = ? AND about_identity IN (?, ?)"  # noqa: S608 # a constant
-    f" UNION ALL SELECT 1 FROM statuses WHERE {PARKED} AND about_sender = ? AND about_alias IN (?, ?) LIMIT 1",
+_ANY_WAITING = Question(
+    f"SELECT 1 FROM statuses WHERE {WITHOUT_COPY} AND about_sender = ? AND about_identity IN (?, ?)"  # noqa: S608 # a constant
+    f" UNION ALL SELECT 1 FROM statuses WHERE {WITHOUT_COPY} AND about_sender = ? AND about_alias IN (?, ?) LIMIT 1",
     *_ABOUT,
     *_ABOUT,
 )
 
 
 def apply_parked(connection: Connection, document: NewDocument) -> None:
-    """Let the statuses that came before this document take effect, in the order in which they came."""
+    """
+    Let the statuses that came before this document, or before their copy of it, take effect in their order.
+
+    To be called whenever a document gets deliveries, the first or further ones.
+    """
     names = {"identity": stored(document.identity), "alias": stored(document.alias) if document.alias else None}
     asked = (document.sender, names["identity"], names["alias"])
-    if _SOME_PARKED.first(connection, *asked, *asked) is None:
+    if _ANY_WAITING.first(connection, *asked, *asked) is None:
         return
-    waiting = connection.execute(_PARKED, {"sender": document.sender, **names}).all()
+    waiting = connection.execute(_ALL_WAITING, {"sender": document.sender, **names}).all()
     at = document.received_at
     for row in waiting:
         about = stored_all((row.about_identity, row.about_alias))
         found, delivery = _locate(connection, row.about_sender, about, row.copy_of)
         effect = _effect(connection, found, delivery, row.code, at)
+        if effect is row.effect:  # still unmatched
+            continue
         connection.execute(
             update(statuses)
             .where(statuses.c.id == row.id)
@@ -185,10 +193,39 @@ def _locate(
         .with_for_update()
     ).all()
     if not copies:
-        return ids[0], None
+        return ids[0], _went_instead(connection, ids, copy_of[0])
     order = {code: i for i, code in enumerate(copy_of)}
     delivery = min(copies, key=lambda d: (order.get(d.recipient, len(order)), ids.index(d.document)))
     return delivery.document, delivery
+
+
+def _went_instead(connection: Connection, ids: Sequence[str], reporter: str) -> Row[Any] | None:
+    """
+    The delivery that the next gateway made to the reporter instead of its recipient, as its receipt says; locked.
+
+    That gateway may know of a successor, or of another code, that our directory does not. Receipts name all
+    recipients of one post: when several copies of it went elsewhere, nobody guesses which one went where.
+    """
+    columns = [deliveries.c[name] for name in ("id", "recipient", "as_written")]
+    tried = connection.execute(
+        select(*columns, attempts.c.receipt)
+        .join_from(deliveries, attempts)
+        .where(deliveries.c.document.in_(ids), attempts.c.receipt.is_not(None))
+    )
+    found = set()
+    for row in tried:
+        given_to = _recipients(row.receipt)
+        if reporter in given_to and given_to.isdisjoint((row.recipient, AgencyCode.normal(row.as_written))):
+            found.add(row.id)
+    if len(found) != 1:
+        return None
+    return connection.execute(select(deliveries).where(deliveries.c.id == found.pop()).with_for_update()).one()
+
+
+def _recipients(receipt: str) -> set[str]:
+    """Whom a peer's receipt names; only its hash was looked at when it came."""
+    named = json.loads(receipt).get("recipients")
+    return {AgencyCode.normal(code) for code in named if isinstance(code, str)} if isinstance(named, list) else set()
 
 
 def _effect(

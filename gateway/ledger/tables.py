@@ -64,8 +64,8 @@ on the state and prefer the index on that.
 IN_MAILBOX = f"CASE WHEN {_OPEN} AND channel = 'mailbox' THEN 1 ELSE 0 END = 1"
 """What receivers choose from."""
 
-PARKED = "document IS NULL"
-"""Statuses whose document is not known yet."""
+WITHOUT_COPY = "delivery IS NULL"
+"""Statuses whose document, or the copy of it that they are about, is not known yet."""
 
 _HANDED_OVER = "received_from <> sender"
 """Documents that came with another agency's credential than the sender's."""
@@ -230,16 +230,16 @@ statuses = Table(
     Index(None, "document"),
     Index(None, "package"),
     Index(
-        "ix_statuses_parked_identity",
+        "ix_statuses_waiting_identity",
         "about_sender",
         "about_identity",
-        **_partial(PARKED),
+        **_partial(WITHOUT_COPY),
     ),
     Index(
-        "ix_statuses_parked_alias",
+        "ix_statuses_waiting_alias",
         "about_sender",
         "about_alias",
-        **_partial(PARKED),
+        **_partial(WITHOUT_COPY),
     ),
 )
 

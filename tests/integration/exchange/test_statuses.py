@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 from gateway.exchange import mailbox, statuses
 from gateway.exchange.accept import Answer
-from gateway.ledger.records import StatusEffect
+from gateway.ledger.records import Forwarded, StatusEffect
 from gateway.model import (
     Agency,
     AgencyCode,
@@ -142,6 +143,15 @@ def test_the_second_of_two_merged_agencies_is_asked_for_the_copy_that_both_share
     asked = replace(documents.a_status().responses[0], code=SECOND)
     reports(site, DEPARTMENT, code=StatusCode.RECALL_ASKED, caller=DEPARTMENT, responses=(asked,))
     assert effects(site, answer) == [StatusEffect.RECORDED]
+
+
+def test_a_report_by_the_successor_that_only_the_gateway_above_knows_is_about_the_copy_it_went_to(site: Site) -> None:
+    answer = sent_to(site, OTHER_PROVINCE)
+    [taken] = site.ledger.claim(worker="w", now=site.clock(), lease=LEASE, limit=5)
+    receipt = json.dumps({"recipients": ["000.00.00.H63"]})
+    site.ledger.settle(taken, Forwarded(receipt=receipt), now=site.clock())
+    reports(site, "000.00.00.H63", caller=ABOVE)
+    assert copies(site, answer) == {OTHER_PROVINCE: StatusCode.DONE}
 
 
 # Of which document

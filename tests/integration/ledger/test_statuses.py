@@ -5,9 +5,19 @@ from dataclasses import replace
 import pytest
 
 from gateway.ledger import Action, Ledger
-from gateway.ledger.records import Abandoned, Accepted, Delivered, Duplicate, Forwarded, StatusEffect, new_id
+from gateway.ledger.records import (
+    Abandoned,
+    Accepted,
+    Delivered,
+    Duplicate,
+    Forwarded,
+    NewDocument,
+    StatusEffect,
+    new_id,
+)
 from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, StatusCode
 from tests.support.ledger import (
+    GATEWAY,
     NOON,
     OTHER,
     RECEIVER,
@@ -17,6 +27,7 @@ from tests.support.ledger import (
     a_status,
     a_status_package,
     at,
+    claim,
     claim_one,
     report,
 )
@@ -201,3 +212,91 @@ def test_the_trace_of_a_status_package_shows_what_it_reported(ledger: Ledger) ->
     (row,) = trace.statuses
     assert (row.id, row.package, row.document, row.code) == (status.id, package.id, document.id, StatusCode.ARRIVED)
     assert trace.operations == ()
+
+
+# Copies that come later, and copies that went elsewhere
+
+
+def test_a_report_ahead_of_a_copy_that_is_added_later_takes_effect_then(ledger: Ledger) -> None:
+    document = a_document()
+    ledger.accept(document, [a_delivery()])
+    early = report(ledger, a_status(document, StatusCode.REFUSED, reporter=OTHER, copy_of=(OTHER,)))
+    assert early.status_effect is StatusEffect.UNMATCHED
+    again = ledger.accept(replace(document, id=new_id(), received_at=at(5)), [a_delivery(), a_delivery(OTHER)])
+    assert isinstance(again, Duplicate)
+    assert states(ledger, document.id)[OTHER] == (DeliveryState.REFUSED, StatusCode.REFUSED)
+    trace = ledger.trace(document.id)
+    assert trace is not None
+    assert [(s.effect, s.delivery) for s in trace.statuses] == [(StatusEffect.REFUSED, again.added[0])]
+    assert [e.at for e in trace.events if e.action is Action.STATUS_APPLIED] == [at(5)]
+
+
+def test_a_report_ahead_of_the_update_that_brings_the_copy_takes_effect_then(ledger: Ledger) -> None:
+    document = a_document()
+    ledger.accept(document, [a_delivery()])
+    report(ledger, a_status(document, reporter=OTHER, copy_of=(OTHER,)))
+    update = a_document(identity=document.identity, business_type=BusinessType.UPDATE, revision="r")
+    ledger.accept(update, [a_delivery(), a_delivery(OTHER)])
+    assert states(ledger, update.id)[OTHER] == (DeliveryState.WAITING, StatusCode.ARRIVED)
+    trace = ledger.trace(update.id)
+    assert trace is not None
+    assert [s.effect for s in trace.statuses] == [StatusEffect.ADVANCED]
+
+
+def test_a_report_by_somebody_else_stays_without_effect_when_copies_are_added(ledger: Ledger) -> None:
+    document = a_document()
+    ledger.accept(document, [a_delivery()])
+    report(ledger, a_status(document, reporter=BELOW, copy_of=(BELOW,)))
+    ledger.accept(replace(document, id=new_id()), [a_delivery(OTHER)])
+    trace = ledger.trace(document.id)
+    assert trace is not None
+    assert [(s.effect, s.delivery) for s in trace.statuses] == [(StatusEffect.UNMATCHED, None)]
+    assert Action.STATUS_APPLIED not in [e.action for e in trace.events]
+
+
+def forwarded(ledger: Ledger, receipt: str, *recipients: AgencyCode) -> NewDocument:
+    """A document that the next gateway took for these recipients, and answered with this receipt."""
+    document = a_document()
+    ledger.accept(document, [a_delivery(r, via=GATEWAY, channel=Channel.PEER) for r in recipients])
+    for taken in claim(ledger):
+        ledger.settle(taken, Forwarded(receipt=receipt), now=NOON)
+    return document
+
+
+def test_a_report_by_whom_the_next_gateways_receipt_names_instead_is_about_the_copy(ledger: Ledger) -> None:
+    heir = AgencyCode("H38.9")
+    document = forwarded(ledger, '{"recipients": ["H38.9", "H37.14.2"]}', OTHER, RECEIVER)
+    answer = report(ledger, a_status(document, reporter=heir, copy_of=(heir,)))
+    assert answer.status_effect is StatusEffect.ADVANCED
+    assert states(ledger, document.id) == {
+        OTHER: (DeliveryState.DELIVERED, StatusCode.ARRIVED),
+        RECEIVER: (DeliveryState.FORWARDED, None),
+    }
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        '{"recipients": ["H38.9", "H38.10"]}',  # two copies went elsewhere: which one to whom is not said
+        '{"recipients": ["H38.10"]}',
+        '{"recipients": "H38.9"}',
+        "{}",
+    ],
+)
+def test_a_successor_is_not_guessed_from_a_receipt(ledger: Ledger, receipt: str) -> None:
+    heir = AgencyCode("H38.9")
+    document = forwarded(ledger, receipt, OTHER, RECEIVER)
+    answer = report(ledger, a_status(document, reporter=heir, copy_of=(heir,)))
+    assert answer.status_effect is StatusEffect.UNMATCHED
+
+
+def test_the_same_report_again_is_the_same_though_its_agency_has_taken_anothers_place(ledger: Ledger) -> None:
+    document = a_document()
+    ledger.accept(document, [a_delivery()])
+    status = a_status(document)
+    package = a_status_package(status)
+    ledger.accept(package, [], status)
+    later = replace(status, id=new_id(), copy_of=(RECEIVER, OTHER))
+    again = ledger.accept(a_status_package(later), [], later)
+    assert isinstance(again, Duplicate)
+    assert again.document_id == package.id

@@ -251,10 +251,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_statuses_document"), "statuses", ["document"])
     op.create_index(op.f("ix_statuses_package"), "statuses", ["package"])
     op.create_index(
-        "ix_statuses_parked_alias", "statuses", ["about_sender", "about_alias"], **where("document IS NULL")
+        "ix_statuses_waiting_alias", "statuses", ["about_sender", "about_alias"], **where("delivery IS NULL")
     )
     op.create_index(
-        "ix_statuses_parked_identity", "statuses", ["about_sender", "about_identity"], **where("document IS NULL")
+        "ix_statuses_waiting_identity", "statuses", ["about_sender", "about_identity"], **where("delivery IS NULL")
     )
     op.create_table(
         "agencies",
