@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 
+from gateway.api.rate import RateLimit
 from gateway.directory import Directory
 from gateway.errors import NotAuthenticated, NotPermitted, TooManyRequests
 from gateway.exchange.keys import hash_of, matches, prefix_of
@@ -70,7 +69,7 @@ class Doorkeeper:
         self._known: dict[str, _Known] = {}
         self._lock = threading.Lock()
         self._limit: RateLimitItem = parse(rate_limit)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._rate = RateLimit(self._limit)
 
     def admit(self, authorization: str | None, *, address: str) -> Caller:
         """
@@ -89,7 +88,7 @@ class Doorkeeper:
         return caller
 
     def _count(self, whom: str) -> None:
-        if not self._limiter.hit(self._limit, whom):
+        if not self._rate.admits(whom):
             raise TooManyRequests(f"At most {self._limit} are served.")
 
     def _caller(self, authorization: str | None) -> Caller:
