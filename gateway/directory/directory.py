@@ -125,6 +125,8 @@ class Directory:
         """
         day = vietnam_day(at)
         founded = [a for a in self.holders(code) if a.valid_from is None or a.valid_from <= day]
+        if len(founded) == 1:
+            return founded[0]
         return max(founded, key=lambda a: a.valid_to or date.max, default=None)
 
     def holders(self, code: str) -> tuple[Agency, ...]:

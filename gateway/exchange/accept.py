@@ -124,7 +124,8 @@ def _accept(
     directory = parts.directory()
     envelope = package.envelope
     sender = _sender(directory, envelope, caller, now)
-    known = _accepted_before(parts, package, sender.code)
+    names = _names(package)
+    known = _accepted_before(parts, package, sender.code, names[0])
     if (
         known is None
         and envelope.kind is PackageKind.DOCUMENT
@@ -149,7 +150,18 @@ def _accept(
     document = (
         _again(known, upload, caller, now)
         if known
-        else _new(parts, upload, package, verdict, routes, sender=sender, caller=caller, made_here=made_here, now=now)
+        else _new(
+            parts,
+            upload,
+            package,
+            verdict,
+            routes,
+            names=names,
+            sender=sender,
+            caller=caller,
+            made_here=made_here,
+            now=now,
+        )
     )
     deliveries = [_delivery(r, envelope, directory, now) for r in routes]
     status = (
@@ -245,11 +257,15 @@ def _certificates(agency: Agency, now: datetime, *roles: str) -> list[x509.Certi
 # What is recorded
 
 
-def _accepted_before(parts: Parts, package: Package, sender: AgencyCode) -> DocumentRow | None:
-    """The same bytes from the same sender: judged then, whatever happened to its certificate since."""
-    identity, _ = names_in_package(package.envelope, package.sha256)
+def _names(package: Package) -> tuple[str, str | None]:
+    """Identity and second name; a status package has no other name than its bytes."""
     if package.envelope.kind is PackageKind.STATUS:
-        identity = f"sha256:{package.sha256}"
+        return f"sha256:{package.sha256}", None
+    return names_in_package(package.envelope, package.sha256)
+
+
+def _accepted_before(parts: Parts, package: Package, sender: AgencyCode, identity: str) -> DocumentRow | None:
+    """The same bytes from the same sender: judged then, whatever happened to its certificate since."""
     return parts.ledger.accepted_before(
         sender,
         identity,
@@ -266,14 +282,14 @@ def _new(
     verdict: Verdict,
     routes: Sequence[Route],
     *,
+    names: tuple[str, str | None],
     sender: Agency,
     caller: Agency,
     made_here: bool,
     now: datetime,
 ) -> NewDocument:
     envelope = package.envelope
-    is_status = envelope.kind is PackageKind.STATUS
-    identity, alias = names_in_package(envelope, package.sha256)
+    identity, alias = names
     document_id = new_id()
     completed = _completed(parts, upload, package, verdict, made_here=made_here, now=now)
     receipt, seal = prove(
@@ -294,8 +310,8 @@ def _new(
         sender_as_written=envelope.sender.code,
         sender_name=envelope.sender.name or sender.name,
         document_id=envelope.document_id,
-        identity=f"sha256:{package.sha256}" if is_status else identity,
-        alias=None if is_status else alias,
+        identity=identity,
+        alias=alias,
         business_type=envelope.business_type,
         revision="" if envelope.business_type is BusinessType.NEW else package.sha256,
         targets=targets_of(envelope),

@@ -50,6 +50,13 @@ def test_another_library_s_view_of_a_receipt() -> None:
     assert jwt.decode(jws, pki.gateway().certificate.public_key(), algorithms=["ES256"])["sha256"] == FACTS.sha256
 
 
+def test_a_receipt_is_byte_for_byte_what_another_library_writes() -> None:
+    key = pki.agency()  # RSA, whose signatures of the same are the same
+    facts = json.dumps(FACTS.as_json(), ensure_ascii=False, separators=(",", ":")).encode()
+    headers = {"typ": "receipt+jwt", "kid": key.certificate_sha256}
+    assert make_receipt(FACTS, key).jws == jwt.api_jws.PyJWS().encode(facts, key.private, "RS256", headers)
+
+
 def _b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
