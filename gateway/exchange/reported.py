@@ -27,12 +27,12 @@ def new_status(
     identity, alias = names_in_reference(response)
     if report.code is StatusCode.RECALL_ASKED:
         # Reported by the document's own sender, who may ask back every copy, about that of the receiver it names.
-        senders = _one_place(directory, directory.get(reporter), reporter, now)
+        senders = one_place(directory, directory.get(reporter), reporter, now)
         asked = response.code or reporter
-        copies = _one_place(directory, directory.find(asked, at=now), asked, now)
+        copies = one_place(directory, directory.find(asked, at=now), asked, now)
     else:
         senders = _senders_named(directory, response.code or reporter, now)
-        own, *others = _one_place(directory, directory.get(reporter), reporter, now)
+        own, *others = one_place(directory, directory.get(reporter), reporter, now)
         # Nobody else's: a unit does not answer for its superior, nor an heir for its fellow heir.
         copies = (own, *(code for code in others if directory.speaks_for(caller, code, at=now)))
     return NewStatus(
@@ -48,7 +48,7 @@ def new_status(
     )
 
 
-def _one_place(directory: Directory, agency: Agency | None, code: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
+def one_place(directory: Directory, agency: Agency | None, code: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
     """An agency, and then the one that took its place when it closed, or those whose place it took itself."""
     if agency is None:
         return (AgencyCode.normal(code),)
@@ -58,10 +58,18 @@ def _one_place(directory: Directory, agency: Agency | None, code: AgencyCode, no
     return (agency.code,) if living is None else (agency.code, living.code)
 
 
+def code_now(directory: Directory, written: AgencyCode, agency: AgencyCode, now: datetime) -> AgencyCode:
+    """How an agency is named today: as it was written, unless that code has passed on and means a stranger by now."""
+    holder = directory.find(written, at=now)
+    if holder is None or holder.code in one_place(directory, directory.get(agency), agency, now):
+        return written
+    return agency
+
+
 def _senders_named(directory: Directory, code: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
     """Whose document is meant when one of this code is answered: now's holder's, its place's, a former holder's."""
     former = (agency.code for agency in directory.holders(code))
-    return tuple(dict.fromkeys((*_one_place(directory, directory.find(code, at=now), code, now), *former)))
+    return tuple(dict.fromkeys((*one_place(directory, directory.find(code, at=now), code, now), *former)))
 
 
 def _sender_meant(parts: Parts, senders: Sequence[AgencyCode], names: Sequence[str]) -> AgencyCode:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -21,6 +20,7 @@ from gateway.exchange import lookup
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
+from gateway.exchange.reported import code_now, one_place
 from gateway.exchange.upload import upload_of
 from gateway.ledger.records import Claim, DeliveryRow, DocumentRow, NewDelivery, NewDocument, NewStatus, Reply, new_id
 from gateway.model import (
@@ -86,9 +86,11 @@ def own_report(
     if document.kind is PackageKind.STATUS:
         return None
     directory = parts.directory()
+    reported_as = code_now(directory, delivery.as_written, delivery.recipient, now)
+    told = code_now(directory, document.sender_as_written, document.sender, now)
     envelope = Envelope(
-        sender=Organization(code=delivery.as_written, name=delivery.recipient_name),
-        responses=(response_for(document),),
+        sender=Organization(code=reported_as, name=delivery.recipient_name),
+        responses=(response_for(document, code=told),),
         status=StatusReport(code=code, description=description, reported_at=now),
     )
     raw = sign_package(write_status(envelope), parts.key)
@@ -96,7 +98,7 @@ def own_report(
     reporter = delivery.recipient
     verdict = own_verdict(parts, now)
     try:
-        ways = route([document.sender_as_written], directory, at=now)
+        ways = route([told], directory, at=now)
     except RoutingError as error:
         _log.warning("no way back", action="status.no_way_back", document=document.id, code=error.code)
         ways = ()
@@ -116,7 +118,7 @@ def own_report(
         id=document_id,
         kind=PackageKind.STATUS,
         sender=reporter,
-        sender_as_written=delivery.as_written,
+        sender_as_written=reported_as,
         sender_name=delivery.recipient_name,
         identity=f"sha256:{upload.sha256}",
         sha256=upload.sha256,
@@ -156,10 +158,14 @@ def own_report(
     return Reply(document=package, deliveries=deliveries, status=status)
 
 
-def response_for(document: DocumentRow) -> ResponseFor:
-    """How a status refers to a document: by everything that the sender may look it up by."""
+def response_for(document: DocumentRow, *, code: AgencyCode) -> ResponseFor:
+    """
+    How a status refers to a document: by everything that the sender may look it up by.
+
+    :param code: of the agency that receives the status.
+    """
     return ResponseFor(
-        code=document.sender_as_written,
+        code=code,
         number=DocumentNumber(number=document.number, notation=document.notation).text,
         document_id=DocumentId(document.document_id) if document.document_id else None,
         issued_on=document.issued_on,
@@ -209,17 +215,19 @@ def report_status(
         raise NotPermitted("A status is not reported on.")
     directory = parts.directory()
     copies = parts.ledger.deliveries(document_id)
+    sender_code = code_now(directory, document.sender_as_written, document.sender, now)
     if code is StatusCode.RECALL_ASKED:
         if not directory.speaks_for(caller, document.sender, at=now):
             raise NotPermitted("Only its sender asks to take a document back.")
         copy = _the_copy(copies, directory, agency, now)
-        reporter = Organization(code=document.sender_as_written, name=document.sender_name)
-        response = replace(response_for(document), code=copy.as_written)
+        reporter = Organization(code=sender_code, name=document.sender_name)
+        response = response_for(document, code=code_now(directory, copy.as_written, copy.recipient, now))
     else:
         mine = [d for d in copies if d.via == caller.code or directory.speaks_for(caller, d.recipient, at=now)]
         copy = _the_copy(mine, directory, agency, now)
-        reporter = Organization(code=copy.as_written, name=copy.recipient_name)
-        response = response_for(document)
+        copy_code = code_now(directory, copy.as_written, copy.recipient, now)
+        reporter = Organization(code=copy_code, name=copy.recipient_name)
+        response = response_for(document, code=sender_code)
     speaker = directory.find(reporter.code, at=now)
     known = _said_before(
         parts,
@@ -264,7 +272,9 @@ def _the_copy(
     if agency is not None:
         named = directory.find(agency, at=now)
         codes = {agency, AgencyCode.normal(agency), *((named.code,) if named else ())}
-        copies = [d for d in copies if d.recipient in codes or d.as_written in codes]
+        merged = one_place(directory, named, agency, now)
+        own = [d for d in copies if d.recipient in codes or d.as_written in codes]
+        copies = own or [d for d in copies if d.recipient in merged]
     recipients = {d.recipient: d for d in copies}
     if not recipients:
         raise NotPermitted("The caller has to do with no such copy of this document.", path="agency")

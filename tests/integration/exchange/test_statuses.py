@@ -15,6 +15,7 @@ from gateway.model import (
     AgencyCode,
     DeliveryState,
     Level,
+    PackageKind,
     StatusCode,
 )
 from tests.support import documents
@@ -154,6 +155,39 @@ def test_a_report_by_the_successor_that_only_the_gateway_above_knows_is_about_th
     assert copies(site, answer) == {OTHER_PROVINCE: StatusCode.DONE}
 
 
+def test_the_second_predecessor_may_be_named_in_json(site: Site) -> None:
+    found(site, FIRST)
+    found(site, SECOND)
+    merge(site, FIRST, SECOND, into=COMMUNE)
+    answer = sent_to(site, FIRST, SECOND, PUSHED)
+    for agency in (FIRST, SECOND, COMMUNE):
+        site.clock.forward(minutes=1)
+        statuses.report_status(
+            site.parts,
+            caller=site.known[COMMUNE],
+            document_id=answer.document_id,
+            code=StatusCode.DISAGREED,
+            description=f"Thử {agency}",
+            agency=agency,
+        )
+    assert effects(site, answer) == [StatusEffect.RECORDED] * 3
+
+
+def test_an_agency_is_named_in_json_before_those_whose_place_it_took(site: Site) -> None:
+    found(site, FIRST)
+    answer = sent_to(site, FIRST, COMMUNE)
+    merge(site, FIRST, into=COMMUNE)
+    statuses.report_status(
+        site.parts,
+        caller=site.known[COMMUNE],
+        document_id=answer.document_id,
+        code=StatusCode.DONE,
+        description=None,
+        agency=COMMUNE,
+    )
+    assert copies(site, answer) == {FIRST: None, COMMUNE: StatusCode.DONE}
+
+
 # Of which document
 
 
@@ -201,3 +235,38 @@ def test_the_gateways_own_report_is_about_the_document_that_it_delivered(site: S
     mailbox.acknowledge(site.parts, row.delivery.id, lock.token, caller=site.known[COMMUNE])
     assert copies(site, answer)[COMMUNE] is StatusCode.ARRIVED
     assert site.ledger.counts().parked_statuses == 0
+
+
+def lose_code(site: Site, code: AgencyCode, *, to: AgencyCode) -> None:
+    """A code passes to another agency, which does not take the place of its holder."""
+    [holder] = [a for a in site.known.values() if code in a.aliases]
+    site.change(holder.code, aliases=())
+    site.change(to, aliases=(code,))
+
+
+def test_a_receiver_whose_code_means_another_by_now_reports_under_its_own(site: Site) -> None:
+    code = AgencyCode("H37.14")
+    raw = documents.a_package(sender=documents.an_organization(COMMUNE), recipients=(documents.an_organization(code),))
+    answer = site.accept(raw, caller=COMMUNE)
+    lose_code(site, code, to=PUSHED)
+    report(site, answer, DEPARTMENT, StatusCode.DONE)
+    assert copies(site, answer) == {DEPARTMENT: StatusCode.DONE}
+    [row] = mailbox.peek(site.parts, caller=site.known[DEPARTMENT], limit=50, after=None).rows
+    lock = mailbox.lock(site.parts, row.delivery.id, caller=site.known[DEPARTMENT], lease=LEASE)
+    mailbox.acknowledge(site.parts, row.delivery.id, lock.token, caller=site.known[DEPARTMENT])
+    told = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
+    assert {r.document.sender_as_written for r in told} == {DEPARTMENT}
+
+
+def test_a_sender_whose_code_means_another_by_now_is_told_under_its_own(site: Site) -> None:
+    code = AgencyCode("H37.14")
+    raw = documents.a_package(sender=documents.an_organization(code), recipients=(documents.an_organization(COMMUNE),))
+    answer = site.accept(raw)
+    lose_code(site, code, to=PUSHED)
+    report(site, answer, COMMUNE, StatusCode.DONE)
+    [row] = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
+    lock = mailbox.lock(site.parts, row.delivery.id, caller=site.known[COMMUNE], lease=LEASE)
+    mailbox.acknowledge(site.parts, row.delivery.id, lock.token, caller=site.known[COMMUNE])
+    told = mailbox.peek(site.parts, caller=site.known[DEPARTMENT], limit=50, after=None).rows
+    assert [r.document.kind for r in told] == [PackageKind.STATUS] * 2
+    assert copies(site, answer) == {COMMUNE: StatusCode.DONE}
