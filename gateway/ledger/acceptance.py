@@ -156,6 +156,8 @@ def _repeated(
     ]
     rows += _insert_deliveries(connection, existing.id, existing.received_at, document, missing)
     record(connection, rows)
+    if missing:
+        statuses.apply_parked(connection, document)
     return Duplicate(document_id=existing.id, receipt=existing.receipt, added=tuple(d.id for d in missing))
 
 

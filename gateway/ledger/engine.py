@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 import weakref
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import alembic.command
 import alembic.config
@@ -22,7 +21,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_
 from sqlalchemy.pool import Pool
 
 from gateway.errors import GatewayError, LedgerOutdated, LedgerUnavailable, RequestError, SettingsInvalid, StorageFull
+from gateway.ledger.line import Errand, Line
 from gateway.ledger.rows import spelled
+
+T = TypeVar("T")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -76,7 +78,7 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
     )
     event.listen(engine, "connect", _on_sqlite_connect)
     event.listen(engine, "begin", _on_sqlite_begin)
-    _write_locks[engine.pool] = _WriteLock(busy_seconds)
+    _lines[engine.pool] = Line(busy_seconds)
     return engine
 
 
@@ -111,29 +113,9 @@ def _open_postgresql(url: URL) -> Engine:
 # Transactions
 
 
-class _WriteLock:
-    """
-    Lines up the writers of one process.
-
-    SQLite has one writer at a time, and those that wait poll for it with growing pauses; in
-    line they neither starve nor sleep. Writers of other processes are still waited for by SQLite.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._lock = threading.Lock()
-        self._seconds = seconds
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=self._seconds):
-            raise LedgerUnavailable("The ledger is locked by another writer.")
-        try:
-            yield
-        finally:
-            self._lock.release()
-
-
-_write_locks: weakref.WeakKeyDictionary[Pool, _WriteLock] = weakref.WeakKeyDictionary()
+# SQLite has one writer at a time, and those that wait poll for it with growing pauses; in line they neither starve
+# nor sleep, and can share a commit. Writers of other processes are still waited for by SQLite.
+_lines: weakref.WeakKeyDictionary[Pool, Line] = weakref.WeakKeyDictionary()
 
 
 @contextlib.contextmanager
@@ -145,9 +127,49 @@ def writing(engine: Engine) -> Iterator[Connection]:
     :raises StorageFull: there is no room; nothing was changed.
     :raises LedgerOutdated: the tables are not there.
     """
-    lock = _write_locks.get(engine.pool)
-    with lock.held() if lock else contextlib.nullcontext(), translated(), engine.begin() as connection:
+    line = _lines.get(engine.pool)
+    with line.alone() if line else contextlib.nullcontext(), translated(), engine.begin() as connection:
         yield connection
+
+
+def written(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """
+    What some work in a transaction returns, once that is durable; what ``writing`` is, and raises, for one call.
+
+    On SQLite the work of several threads that wait at the same moment shares one transaction, for a commit costs
+    more than the work of many: it may be done by another of these threads. When it raises, it alone is undone;
+    when the transaction fails, all of it is.
+    """
+    line = _lines.get(engine.pool)
+    if line is None:
+        with writing(engine) as connection:
+            return work(connection)
+    with translated():
+        return line.together(work, partial(_commit, engine))
+
+
+def _commit(engine: Engine, errands: Sequence[Errand[Any]]) -> None:
+    """Run errands in one transaction."""
+    with engine.begin() as connection:
+        if len(errands) == 1:
+            errands[0].run(connection)
+            return
+        for errand in errands:
+            _run_apart(errand, connection)
+
+
+def _run_apart(errand: Errand[Any], connection: Connection) -> None:
+    """Run one errand of several, so that its failure is its own."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT errand")
+    try:
+        errand.run(connection)
+    except Exception as e:
+        if not driver.in_transaction:
+            raise  # a full disk, for instance, lets SQLite undo the whole of the transaction by itself
+        errand.error = e
+        driver.execute("ROLLBACK TO errand")
+    driver.execute("RELEASE errand")
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from gateway.errors import DocumentConflict, GatewayError
-from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements, statuses
-from gateway.ledger.engine import reading, writing
+from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements
+from gateway.ledger.engine import reading, writing, written
 from gateway.ledger.records import (
     DEFAULT_BOUNDS,
     EVERYTHING,
@@ -82,10 +82,9 @@ class Ledger:
         :param status: given exactly when ``document.kind`` is a status.
         :raises DocumentConflict: other bytes under an identity that is taken; recorded as an event.
         """
-        with writing(self.engine) as connection:
-            result = acceptance.accept(connection, document, deliveries, status, events)
-            if isinstance(result, Duplicate) and result.added:
-                statuses.apply_parked(connection, document)
+        result = written(
+            self.engine, lambda connection: acceptance.accept(connection, document, deliveries, status, events)
+        )
         # Raised after the commit: that there was a conflict is a fact to keep.
         if isinstance(result, acceptance.Conflict):
             raise DocumentConflict(existing=result.existing)
