@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.edxml import names
-from gateway.edxml.content import Base64Sink, Content, ContentFault, Spool, contradicts, unwrap
+from gateway.edxml.content import Content, ContentFault, Decoded, Spool, contradicts, unwrap
 from gateway.edxml.findings import Findings
 from gateway.edxml.limits import Limits
 from gateway.edxml.sections import Section
@@ -35,7 +35,7 @@ def bare_id(text: str) -> str:
 def read_contents(
     entries: Sequence[Section],
     encoded: Sequence[Section],
-    decoded: Sequence[Base64Sink | None],
+    decoded: Sequence[Decoded | None],
     *,
     findings: Findings,
     limits: Limits,
@@ -49,8 +49,9 @@ def read_contents(
     """
     references = [_reference(entry) for entry in entries]
     partners = _pair(references, encoded)
+    found = set(partners.values())
     for index, reference in enumerate(references):
-        if index not in partners.values():
+        if index not in found:
             findings.missing(names.ENCODED)  # a reference without its file: the package is incomplete
         if not reference.content_id:
             findings.missing(f"{_ENTRY}.ContentId", Severity.WARNING)
@@ -87,7 +88,10 @@ def _reference(entry: Section) -> Reference:
 def _pair(references: Sequence[Reference], encoded: Sequence[Section]) -> dict[int, int]:
     """Index in ``encoded`` → index in ``references``: by id, else by name, else by position when counts are equal."""
     ids = [bare_id(s.text("ContentId") or "").lower() for s in encoded]
+    ids_of_references = [r.content_id.lower() for r in references]
     titles = [s.text("AttachmentName") for s in encoded]
+    if ids == ids_of_references and all(ids):
+        return {i: i for i in range(len(ids))}  # as nearly all are written, and what the rules below come to
     free_references, free_encoded = set(range(len(references))), set(range(len(encoded)))
     found: dict[int, int] = {}
 
@@ -103,7 +107,7 @@ def _pair(references: Sequence[Reference], encoded: Sequence[Section]) -> dict[i
                 free_references.discard(found[e])
                 free_encoded.discard(e)
 
-    match(ids, [r.content_id.lower() for r in references])
+    match(ids, ids_of_references)
     match(titles, [r.name for r in references])
     if len(references) == len(encoded):
         # By position, but never against two ids that are both there and differ.
@@ -114,7 +118,7 @@ def _pair(references: Sequence[Reference], encoded: Sequence[Section]) -> dict[i
 
 def _attachment(
     section: Section,
-    decoded: Base64Sink | None,
+    decoded: Decoded | None,
     partner: Reference | None,
     *,
     limits: Limits,
@@ -132,15 +136,14 @@ def _attachment(
         known = partner is not None and partner.name is not None
         findings.missing(f"{_ENCODED}.AttachmentName", Severity.WARNING if known else Severity.ERROR)
         name = partner.name if partner is not None else None
-    content = None if decoded is None else decoded.finish()
     if decoded is None:
         findings.missing(content_path)
-    elif decoded.fault is not None:
+        return None
+    if decoded.content is None:
         findings.bad_form(content_path, f"base64: {decoded.fault}", vi="base64")
-    if content is None:
         return None
     try:
-        result = unwrap(content, name or "", spool=spool, limits=limits)
+        result = unwrap(decoded.content, name or "", spool=spool, limits=limits)
     except ContentFault as e:
         findings.add(f"{e.letter}.{content_path}", Severity.ERROR, vi=e.vi, en=e.en)
         return None

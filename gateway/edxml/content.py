@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from gateway.edxml.limits import Limits
 from gateway.errors import PackageLimitExceeded
@@ -35,6 +35,9 @@ _LARGEST_LISTING = 1024 * 1024
 """Bytes of a ZIP's central directory that are read; zipfile makes an object of each entry."""
 _RATIO_FLOOR = 1024 * 1024
 _BLANKS = b" \t\r\n"
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_NOT_BASE64 = "it holds characters that are not base64"
+_CUT = "it ends in the middle of a group"
 
 _OFFICE_FILES = "docx docm dotx xlsx xlsm xltx xlsb pptx pptm ppsx odt ods odp odg ott vsdx"
 _ZIP_FILES = frozenset(f"{_OFFICE_FILES} zip jar apk epub asice asic kmz".split())
@@ -193,16 +196,13 @@ class Sink:
         else:
             held = bytes(self._buffer or b"")
             self._spool.in_memory += len(held)
-        # A destroyed file is text throughout; a sound binary file fails to be UTF-8 within its first bytes.
-        # Pieces of one destroyed file among sound ones show by density: chance makes one in 16 million bytes.
-        mangled = self._replaced >= 1 and (self._decoder is not None or self._replaced * 300 > self.size)
-        return Content(
+        return _inspected(
+            held,
             size=self.size,
             sha256=self._hash.hexdigest(),
             head=self._head,
-            mangled=mangled,
-            textual=self._decoder is not None and not re.search(rb"[\x00-\x08\x0e-\x1f]", self._head),
-            held=held,
+            replaced=self._replaced,
+            is_utf8=self._decoder is not None,
         )
 
     def _inspect(self, data: bytes, *, final: bool) -> None:
@@ -214,6 +214,79 @@ class Sink:
                 self._decoder = None
 
 
+def hold(data: bytes, spool: Spool, limits: Limits) -> Content:
+    """
+    The content of bytes that are there at once: what a sink makes of them, for less.
+
+    :raises PackageLimitExceeded: the attachment is too large.
+    """
+    size = len(data)
+    if size > min(_IN_MEMORY, limits.attachment_bytes) or spool.in_memory + size > _IN_MEMORY_IN_ALL:
+        sink = Sink(spool, limits)
+        sink.write(data)
+        return sink.finish()
+    spool.in_memory += size
+    try:
+        data.decode()
+        is_utf8 = True
+    except UnicodeDecodeError:
+        is_utf8 = False
+    return _inspected(
+        data,
+        size=size,
+        sha256=hashlib.sha256(data).hexdigest(),
+        head=data[:_HEAD],
+        replaced=data.count(_REPLACEMENT),
+        is_utf8=is_utf8,
+    )
+
+
+def _inspected(held: bytes | Path, *, size: int, sha256: str, head: bytes, replaced: int, is_utf8: bool) -> Content:
+    return Content(
+        size=size,
+        sha256=sha256,
+        head=head,
+        # A destroyed file is text throughout; a sound binary file fails to be UTF-8 within its first bytes.
+        # Pieces of one destroyed file among sound ones show by density: chance makes one in 16 million bytes.
+        mangled=replaced >= 1 and (is_utf8 or replaced * 300 > size),
+        textual=is_utf8 and not _CONTROL.search(head),
+        held=held,
+    )
+
+
+class Decoded(NamedTuple):
+    """What an encoded content decodes to."""
+
+    content: Content | None
+    """``None`` when it was not base64."""
+    fault: str | None
+    """Why it was not."""
+
+
+def decode(text: str, spool: Spool, limits: Limits) -> Decoded:
+    """
+    Decode base64 that is there at once; blanks anywhere are allowed.
+
+    :raises PackageLimitExceeded: the attachment is too large.
+    """
+    if not text.isascii():
+        return Decoded(None, _NOT_BASE64)
+    encoded = _without_blanks(text.encode())
+    whole = len(encoded) & ~3
+    try:
+        data = binascii.a2b_base64(encoded[:whole], strict_mode=True) if whole else b""
+    except binascii.Error:
+        return Decoded(None, _NOT_BASE64)
+    content = hold(data, spool, limits)
+    return Decoded(content, None) if whole == len(encoded) else Decoded(None, _CUT)
+
+
+def _without_blanks(text: bytes) -> bytes:
+    if any(blank in text for blank in (b"\n", b"\r", b" ", b"\t")):
+        return text.translate(None, _BLANKS)
+    return text
+
+
 class Base64Sink:
     """Decodes base64 as it arrives. A fault is remembered, not raised: the rest still has to be read and digested."""
 
@@ -222,14 +295,13 @@ class Base64Sink:
         self.fault: str | None = None
         self._left = b""
         self._padded = False
-        self._finished: Content | None = None
+        self._finished: Decoded | None = None
 
     def feed(self, text: bytes) -> bool:
         """Take more text; blanks anywhere are allowed. ``False`` once there is a fault."""
         if self.fault is not None:
             return False
-        if any(blank in text for blank in (b"\n", b"\r", b" ", b"\t")):
-            text = text.translate(None, _BLANKS)
+        text = _without_blanks(text)
         if self._left:
             text = self._left + text
         whole = len(text) & ~3
@@ -238,13 +310,14 @@ class Base64Sink:
             self._decode(text[:whole])
         return self.fault is None
 
-    def finish(self) -> Content | None:
-        """The content; ``None`` when the text was not base64, and ``fault`` says why."""
+    def finish(self) -> Decoded:
+        """The content, or why there is none."""
         if self._finished is None:
             if self.fault is None and self._left:
-                self.fault = "it ends in the middle of a group"
-            self._finished = self.sink.finish()
-        return self._finished if self.fault is None else None
+                self.fault = _CUT
+            content = self.sink.finish()
+            self._finished = Decoded(content if self.fault is None else None, self.fault)
+        return self._finished
 
     def _decode(self, groups: bytes) -> None:
         if self._padded:
@@ -253,7 +326,7 @@ class Base64Sink:
         try:
             data = binascii.a2b_base64(groups, strict_mode=True)
         except binascii.Error:
-            self.fault = "it holds characters that are not base64"
+            self.fault = _NOT_BASE64
             return
         self._padded = groups.endswith(b"=")
         self.sink.write(data)

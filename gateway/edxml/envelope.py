@@ -8,9 +8,9 @@ those of domain §1.2, with the tolerances it names; the schema checks none of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from lxml import etree
 
@@ -101,7 +101,7 @@ def looks_like_csharp(parts: Outline) -> bool:
     return (
         names.DIGITAL_SIGNATURE in parts.header
         or any(has_xlink(r.element) for r in parts.references)
-        or (trace is not None and any(etree.QName(str(k)).localname == "mustUnderstand" for k in trace.element.attrib))
+        or (trace is not None and any(str(k).rpartition("}")[2] == "mustUnderstand" for k in trace.element.attrib))
     )
 
 
@@ -120,12 +120,20 @@ def read_envelope(parts: Outline, findings: Findings, limits: Limits) -> Envelop
         findings.missing("MessageHeader.From")
     # Everything is read before anything is given up, so that the sender learns all that is wrong at once.
     trace, business = _trace_list(parts.trace_list, findings, is_status=is_status)
-    known = Envelope(sender=sender or _NOBODY, trace=trace, business=business)
-    envelope = _with_status(known, message, findings) if is_status else _with_document(known, message, findings, limits)
+    known = _Known(sender or _NOBODY, trace, business)
+    envelope = _status_of(known, message, findings) if is_status else _document_of(known, message, findings, limits)
     if sender is None or envelope is None:
         raise InvalidPackage(findings.violations)
     _refuse_secrets(envelope, findings)
     return envelope
+
+
+class _Known(NamedTuple):
+    """What both kinds have, read first."""
+
+    sender: Organization
+    trace: tuple[Hop, ...]
+    business: Business | None
 
 
 _NOBODY = Organization(code=AgencyCode(""))
@@ -135,7 +143,7 @@ _NOBODY = Organization(code=AgencyCode(""))
 # Documents
 
 
-def _with_document(known: Envelope, message: Section, findings: Findings, limits: Limits) -> Envelope:
+def _document_of(known: _Known, message: Section, findings: Findings, limits: Limits) -> Envelope:
     code = message.section("Code", names.IN_CODE)
     issued = message.section("PromulgationInfo", names.IN_PROMULGATION)
     number = DocumentNumber()
@@ -166,8 +174,10 @@ def _with_document(known: Envelope, message: Section, findings: Findings, limits
             )
     tasks = message.section("ResponseForTask", names.IN_TASKS)
     places = message.section("ToPlaces", names.IN_PLACES)
-    return replace(
-        known,
+    return Envelope(
+        sender=known.sender,
+        trace=known.trace,
+        business=known.business,
         recipients=_recipients(message, findings, limits),
         document_id=_document_id(message, findings),
         number=number,
@@ -338,9 +348,12 @@ def _response(section: Section) -> ResponseFor | None:
     )
 
 
+_EMPTY: dict[type[object], object] = {kind: kind() for kind in (SignerInfo, OtherInfo, ResponseFor, StaffInfo)}
+
+
 def _some(value: T) -> T | None:
     """``None`` for a value that says nothing: an element with only empty children is as good as absent."""
-    return None if value == type(value)() else value
+    return None if value == _EMPTY[type(value)] else value
 
 
 # The trace list
@@ -472,7 +485,7 @@ def _staff(section: Section) -> StaffInfo | None:
 # Statuses
 
 
-def _with_status(known: Envelope, message: Section, findings: Findings) -> Envelope | None:
+def _status_of(known: _Known, message: Section, findings: Findings) -> Envelope | None:
     """About which document, to whom, and what; ``None`` when what is reported cannot be said."""
     written = tuple(r for s in message.sections("ResponseFor", names.IN_RESPONSE) if (r := _response(s)) is not None)
     path = "MessageHeader.ResponseFor"
@@ -502,7 +515,9 @@ def _with_status(known: Envelope, message: Section, findings: Findings) -> Envel
                 en=f"{name} has no meaning in a status package and was not read.",
             )
     status = _status(message, findings)
-    return None if status is None else replace(known, responses=written, status=status)
+    if status is None:
+        return None
+    return Envelope(sender=known.sender, trace=known.trace, business=known.business, responses=written, status=status)
 
 
 def _status(message: Section, findings: Findings) -> StatusReport | None:

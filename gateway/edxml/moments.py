@@ -19,8 +19,8 @@ _DATE = rf"(?:{_YEAR_FIRST}|{_DAY_FIRST})"
 _TIME = r"(?P<H>[0-9]{1,2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:\.(?P<f>[0-9]{1,9}))?)?"
 _ZONE = r"(?P<z>Z|z|[+-][0-9]{2}:?[0-9]{2})"
 _MOMENT = re.compile(rf"{_DATE}(?:[T ]\s*{_TIME}\s*{_ZONE}?)?")
-_KIT_DATE = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}")
-_KIT_TIME = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_KIT_DATE = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})")
+_KIT_TIME = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
 _EARLIEST = 1900
 """Years before are slips: the kit turns a day-first date into one of the first century."""
 
@@ -31,16 +31,13 @@ def read_date(text: str) -> tuple[date, bool] | None:
 
     A moment with a zone is the date in Vietnam at that moment. ``None`` when it names no date.
     """
-    moment = _read(text)
-    if moment is None:
-        return None
-    return moment.astimezone(VIETNAM_TIME).date(), _KIT_DATE.fullmatch(text) is not None
+    read = _read(text, _KIT_DATE)
+    return None if read is None else (read[0].astimezone(VIETNAM_TIME).date(), read[1])
 
 
 def read_moment(text: str) -> tuple[datetime, bool] | None:
     """The aware UTC moment that a text names, and whether it is written as the kit writes it; ``None``: none."""
-    moment = _read(text)
-    return None if moment is None else (moment, _KIT_TIME.fullmatch(text) is not None)
+    return _read(text, _KIT_TIME)
 
 
 def write_date(day: date) -> str:
@@ -54,19 +51,29 @@ def write_moment(moment: datetime) -> str:
     return f"{write_date(local.date())} {local:%H:%M:%S}"
 
 
-def _read(text: str) -> datetime | None:
-    found = _MOMENT.fullmatch(text)
+def _read(text: str, kit: re.Pattern[str]) -> tuple[datetime, bool] | None:
+    """The aware UTC moment, and whether it is written in the form ``kit``, which nearly all are and is read faster."""
+    by_kit = kit.fullmatch(text)
+    found = by_kit or _MOMENT.fullmatch(text)
     if found is None:
         return None
-    part = found.groupdict()
-    fraction = (part["f"] or "0").ljust(6, "0")[:6]
     try:
-        day = date(int(part["y"] or part["y2"]), int(part["m"] or part["m2"]), int(part["d"] or part["d2"]))
-        clock = time(int(part["H"] or 0), int(part["M"] or 0), int(part["S"] or 0), int(fraction))
-        moment = datetime.combine(day, clock, tzinfo=_zone(part["z"])).astimezone(UTC)
+        if by_kit is not None:
+            year, month, day, hour, minute, second = (*map(int, by_kit.groups()), 0, 0, 0)[:6]
+            local = datetime(year, month, day, hour, minute, second, tzinfo=VIETNAM_TIME)
+        else:
+            local = _anywhere(found.groupdict())
+        moment = local.astimezone(UTC)
     except (ValueError, OverflowError):
         return None  # 30 February, 25 o'clock, the end of the calendar
-    return moment if moment.year >= _EARLIEST else None
+    return (moment, by_kit is not None) if moment.year >= _EARLIEST else None
+
+
+def _anywhere(part: dict[str, str | None]) -> datetime:
+    fraction = (part["f"] or "0").ljust(6, "0")[:6]
+    day = date(int(part["y"] or part["y2"] or 0), int(part["m"] or part["m2"] or 0), int(part["d"] or part["d2"] or 0))
+    clock = time(int(part["H"] or 0), int(part["M"] or 0), int(part["S"] or 0), int(fraction))
+    return datetime.combine(day, clock, tzinfo=_zone(part["z"]))
 
 
 def _zone(text: str | None) -> timezone:

@@ -10,7 +10,7 @@ from typing import BinaryIO, Self
 
 from lxml import etree
 
-from gateway.edxml.content import Base64Sink, Content, Spool
+from gateway.edxml.content import Content, Decoded, Spool
 from gateway.edxml.parser import Prolog, Tree
 from gateway.errors import MalformedPackage
 from gateway.model import Attachment, Envelope, Severity, Variant, Violation
@@ -46,7 +46,7 @@ class Markup:
     """A package after the parser: the one tree that is digested, judged and read."""
 
     tree: Tree
-    """Of a large package the skeleton; of a small one the whole, contents included. Nobody changes it."""
+    """Without the texts of encoded contents, which are held or spooled beside it. Nobody changes it."""
     declarations: int
     """No more namespace declarations than this are in it."""
     prolog: Prolog
@@ -57,7 +57,7 @@ class Markup:
     size: int
     skeleton: Callable[[], bytes]
     digester: Digester
-    content: Callable[[etree._Element], Base64Sink]
+    content: Callable[[etree._Element], Decoded]
     """Element of an encoded content → what it decodes to."""
     spool: Spool
 
@@ -88,7 +88,7 @@ class ParsedPackage:
         """
         The root of the tree that was read and digested; take ``SignedInfo`` from here or from the skeleton.
 
-        To be looked at, not changed. Contents of attachments may be in it or have been left out.
+        To be looked at, not changed. The texts of its encoded contents have been left out.
         """
         return self.markup.tree.root
 

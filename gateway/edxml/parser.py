@@ -29,12 +29,9 @@ _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _UTF16_NAMES = frozenset({"utf-16", "utf16", "ucs-2", "iso-10646-ucs-2"})
 _SHORTEST_ATTRIBUTE = len(' a=""')
 _LONGEST_PLAIN_TAG = 256
-_PLAIN = re.compile(
-    rb"""(?:<\?xml[ ]version="1\.0"[ ]encoding="(?:UTF|utf)-8"(?:[ ]standalone="(?:yes|no)")?\?>)?[^<]*+
-    (?:<[^<>!?\x80-\xff]{1,%d}+>[^<]*+)++"""
-    % _LONGEST_PLAIN_TAG,
-    re.VERBOSE,
-)
+_DECLARATION = re.compile(rb'(?:<\?xml version="1\.0" encoding="(?:UTF|utf)-8"(?: standalone="(?:yes|no)")?\?>)?')
+_PLAIN_TAG = re.compile(rb'(<[\x00- "-;=@-\x7f]{1,%d}+>)' % _LONGEST_PLAIN_TAG)
+"""Of ASCII less ``! < > ?``."""
 _UNDEFINED_ENTITY = 11  # XML_ERROR_UNDEFINED_ENTITY
 
 
@@ -186,24 +183,26 @@ class Guard:
         self.comments = True
 
 
-def is_plain(utf8: bytes, limits: Limits) -> bool:
+def plain_tags(utf8: bytes, limits: Limits) -> bytes | None:
     """
-    Whether a glance at the bytes shows that the guard would find nothing, save perhaps too much depth.
+    All tags, when a glance at the bytes shows that the guard would find nothing, save perhaps too much depth.
 
-    True only when all of it is short tags of ASCII with text between them, as in nearly every package:
+    Only when all of it is short tags of ASCII with text between them, as in nearly every package:
     no declarations, comments, CDATA, processing instructions or references, each ``<`` opening and each
     ``>`` closing one tag, and no tag long enough for more attributes or a longer name than is allowed.
-    It takes a quarter of the time that expat's events take.
+    It takes a tenth of the time that expat's events take.
+
+    :return: the tags one after the other, brackets included; ``None`` when the guard is to look.
     """
     fitting = min(limits.name_bytes, limits.tag_bytes, limits.attributes_per_element * _SHORTEST_ATTRIBUTE)
-    tags = utf8.count(b"<")
-    return (
-        fitting >= _LONGEST_PLAIN_TAG
-        and tags <= limits.elements
-        and tags == utf8.count(b">")
-        and b"&" not in utf8
-        and _PLAIN.fullmatch(utf8) is not None
-    )
+    declaration = _DECLARATION.match(utf8)
+    if fitting < _LONGEST_PLAIN_TAG or declaration is None or b"&" in utf8:
+        return None
+    parts = _PLAIN_TAG.split(utf8[declaration.end() :])
+    text, tags = b"".join(parts[::2]), parts[1::2]
+    if not tags or len(tags) > limits.elements or b"<" in text or b">" in text:
+        return None
+    return b"".join(tags)
 
 
 def parse_plain(utf8: bytes, limits: Limits) -> Tree | None:

@@ -11,7 +11,7 @@ from lxml import etree
 
 from gateway.edxml import names
 from gateway.edxml.attachments import read_contents
-from gateway.edxml.content import Base64Sink, Sink, Spool
+from gateway.edxml.content import Decoded, Spool, decode
 from gateway.edxml.envelope import Outline, looks_like_csharp, outline, read_envelope
 from gateway.edxml.findings import Findings
 from gateway.edxml.limits import Limits
@@ -20,10 +20,10 @@ from gateway.edxml.parser import (
     Guard,
     Prolog,
     Tree,
-    is_plain,
     parse,
     parse_plain,
     pieces,
+    plain_tags,
     read_prolog,
     refuse_xinclude,
 )
@@ -42,7 +42,7 @@ from gateway.errors import MalformedPackage, PackageLimitExceeded
 from gateway.model import Severity, Variant
 
 
-def read_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Package:
+def read_unverified(source: bytes | Path, *, limits: Limits, spool: Path, sha256: str | None = None) -> Package:
     """
     Read a package, believing nothing: every departure from QCVN 102 is in its ``violations``.
 
@@ -53,6 +53,8 @@ def read_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Pac
         deleted, and must stay until the package is closed. Above ``limits.stream_above`` it is never
         wholly in memory.
     :param spool: an existing folder for contents; what is made there goes when the package is closed.
+    :param sha256: that of ``source``, lower-case hex, when the caller has computed it from these very bytes;
+        then they are not hashed again. Of files and of large packages it is computed all the same.
     :raises EmptyPackage: no bytes.
     :raises MalformedPackage: not well-formed XML in UTF-8 or UTF-16.
     :raises ForbiddenMarkup: DOCTYPE, entity, XInclude, processing instruction.
@@ -61,7 +63,7 @@ def read_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Pac
     :raises InvalidPackage: nothing to speak of: no header, no sender's code, or a status without a
         known code or time. Carries the violations like any other refusal.
     """
-    parsed = parse_unverified(source, limits=limits, spool=spool)
+    parsed = parse_unverified(source, limits=limits, spool=spool, sha256=sha256)
     try:
         return _read(parsed, limits)
     except BaseException:
@@ -69,7 +71,7 @@ def read_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Pac
         raise
 
 
-def parse_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> ParsedPackage:
+def parse_unverified(source: bytes | Path, *, limits: Limits, spool: Path, sha256: str | None = None) -> ParsedPackage:
     """
     The first half of ``read_unverified``: bound and parse a package, and read nothing of what it says.
 
@@ -83,42 +85,47 @@ def parse_unverified(source: bytes | Path, *, limits: Limits, spool: Path) -> Pa
     try:
         if size > limits.stream_above:
             return ParsedPackage(_parse_large(source, limits=limits, spool=own_spool))
-        raw = source if isinstance(source, bytes) else source.read_bytes()
-        return ParsedPackage(_parse_small(raw, limits=limits, spool=own_spool))
+        if isinstance(source, bytes):
+            raw, known = source, sha256
+        else:
+            raw, known = source.read_bytes(), None
+        return ParsedPackage(_parse_small(raw, limits=limits, spool=own_spool, sha256=known))
     except BaseException:
         own_spool.close()
         raise
 
 
-def _parse_small(raw: bytes, *, limits: Limits, spool: Spool) -> Markup:
+def _parse_small(raw: bytes, *, limits: Limits, spool: Spool, sha256: str | None) -> Markup:
     prolog = read_prolog(raw)
     body = raw[prolog.skip :]
-    plain = prolog.encoding == "utf-8" and is_plain(body, limits)
-    tree = parse_plain(body, limits) if plain else None
-    utf8, has_comments = body, False
-    if tree is None:
+    written = plain_tags(body, limits) if prolog.encoding == "utf-8" else None
+    tree = None if written is None else parse_plain(body, limits)
+    is_plain, has_comments = tree is not None, False
+    if written is None or tree is None:
         guard = Guard(limits, prolog)
         guard.feed(pieces(body))
-        utf8, has_comments = _as_utf8(body, prolog), guard.comments
-        tree = parse(utf8)
+        written, has_comments = _as_utf8(body, prolog), guard.comments
+        tree = parse(written)
     recognise_root(tree.root)
-    refuse_xinclude(tree.root)
+    # Plain packages have no references: a namespace that is not written in their tags is not there.
+    if not is_plain or names.XINCLUDE.encode() in written:
+        refuse_xinclude(tree.root)
     if len(raw) > limits.text_bytes:
         _bound_texts(tree, limits)
     whole = WholeTree(tree.root, limits)
     form, signatures = _signature_form(tree.root, whole.signatures)
     return Markup(
         tree=tree,
-        declarations=utf8.count(b"xmlns"),
+        declarations=written.count(b"xmlns"),
         prolog=prolog,
         has_comments=has_comments,
         signature_form=form,
         signatures=signatures,
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=hashlib.sha256(raw).hexdigest() if sha256 is None else sha256,
         size=len(raw),
         skeleton=whole.skeleton,
         digester=whole.digest,
-        content=lambda element: _decode(element, spool, limits),
+        content=lambda element: _decode(element, whole.text(element), spool, limits),
         spool=spool,
     )
 
@@ -175,17 +182,11 @@ def _read(parsed: ParsedPackage, limits: Limits) -> Package:
     )
 
 
-def _decode(element: etree._Element, spool: Spool, limits: Limits) -> Base64Sink:
+def _decode(element: etree._Element, text: str, spool: Spool, limits: Limits) -> Decoded:
     """Decode the content of one attachment of a tree."""
-    sink = Base64Sink(Sink(spool, limits))
-    if len(element):
-        sink.fault = "it holds elements"
-    text = element.text or ""
-    if text.isascii():
-        sink.feed(text.encode())
-    else:
-        sink.fault = "it holds characters that are not base64"
-    return sink
+    if len(element) and text.isascii():
+        return Decoded(None, "it holds elements")
+    return decode(text, spool, limits)
 
 
 def _bound_texts(tree: Tree, limits: Limits) -> None:
@@ -226,7 +227,7 @@ def _note_form(findings: Findings, markup: Markup) -> None:
             Severity.WARNING,
             vi="mọi tiền tố phải được khai báo; đã đọc theo tên phần tử",
         )
-    if etree.QName(tree.root).namespace is None:
+    if not split_name(tree.root)[0]:
         findings.bad_form(names.ROOT, "the namespace of QCVN 102", Severity.WARNING, vi="không gian tên QCVN 102")
     if markup.has_comments:
         findings.meaningless(
@@ -255,5 +256,5 @@ def _signature_form(root: etree._Element, standard: Sequence[etree._Element]) ->
 def _variant(parts: Outline, root: etree._Element, findings: Findings) -> Variant:
     if looks_like_csharp(parts):
         return Variant.V2
-    as_the_kit = etree.QName(root).localname == names.ROOT and not findings.respelled
+    as_the_kit = split_name(root)[1] == names.ROOT and not findings.respelled
     return Variant.V1 if as_the_kit else Variant.V5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from lxml import etree
@@ -15,7 +15,8 @@ from gateway.edxml.tree import split_name
 from gateway.model import Severity
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
-_XLINK = "http://www.w3.org/1999/xlink"
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+_XLINK = "{http://www.w3.org/1999/xlink}"
 
 
 class Section:
@@ -34,31 +35,34 @@ class Section:
         self.namespace = namespace
         self.findings = findings
         self._known = known
-        self._children: dict[str, list[etree._Element]] = {}
-        exact = known.exact
+        self._children: dict[str, etree._Element] = {}
+        """The first of each name."""
+        self._repeated: dict[str, list[etree._Element]] = {}
+        """All of those names that several have; hardly ever any."""
+        children, exact = self._children, known.exact
         for child in element:
-            name = exact.get(str(child.tag)) or self._respelled(child)
-            if name is not None:
-                self._children.setdefault(name, []).append(child)
+            name = exact.get(child.tag) or self._respelled(child)
+            if name is None:
+                continue
+            if name in children:
+                self._repeated.setdefault(name, [children[name]]).append(child)
+            else:
+                children[name] = child
 
     def __contains__(self, name: str) -> bool:
         return name in self._children
 
-    def all(self, name: str) -> list[etree._Element]:
+    def all(self, name: str) -> Sequence[etree._Element]:
         """Every child of that name, in document order."""
-        return self._children.get(name, [])
+        if name in self._repeated:
+            return self._repeated[name]
+        return (self._children[name],) if name in self._children else ()
 
     def one(self, name: str) -> etree._Element | None:
         """The child of that name; several are an error, because readers differ in which one they take."""
-        found = self._children.get(name)
-        if not found:
-            return None
-        if len(found) > 1:
-            path = self._below(name)
-            self.findings.meaningless(
-                path, Severity.ERROR, vi=f"{path} xuất hiện nhiều lần.", en=f"{path} occurs more than once."
-            )
-        return found[0]
+        if name in self._repeated:
+            self._note_repeated(name)
+        return self._children.get(name)
 
     def section(self, name: str, known: Spellings, *, at: str | None = None) -> Section | None:
         """The child of that name as a section; ``at`` replaces its path."""
@@ -88,8 +92,13 @@ class Section:
         :param longest: characters that the standard allows; more is a violation of ``severity``.
         :param required: report it when missing, as this severe.
         """
-        child = self.one(name)
-        value = None if child is None else self.plain(child, name)
+        child = self._children.get(name)
+        value = None
+        if child is not None:
+            if name in self._repeated:
+                self._note_repeated(name)
+            # What ``plain`` does, written out for what nearly all elements are.
+            value = self.plain(child, name) if len(child) else (child.text or "").strip() or None
         if value is None:
             if required is not None:
                 self.findings.missing(self._below(name), required)
@@ -107,7 +116,7 @@ class Section:
     def number(self, name: str, *, required: Severity | None = None, bad: Severity = Severity.WARNING) -> int | None:
         """The child's whole number; what is not one is a violation, and ``None``."""
         value = self.text(name, required=required)
-        if value is None or _NUMBER.fullmatch(value):
+        if value is None or (len(value) < 10 and value.isascii() and value.isdigit()) or _NUMBER.fullmatch(value):
             return None if value is None else int(value)
         self.findings.bad_form(self._below(name), "a whole number", bad, vi="số nguyên")
         return None
@@ -115,9 +124,8 @@ class Section:
     def flag(self, name: str) -> bool | None:
         """The child's ``0``/``1`` or ``true``/``false``."""
         value = self.text(name)
-        known = {"1": True, "true": True, "0": False, "false": False}
-        if value is None or value.lower() in known:
-            return None if value is None else known[value.lower()]
+        if value is None or value.lower() in _FLAGS:
+            return None if value is None else _FLAGS[value.lower()]
         self.findings.bad_form(self._below(name), "0 or 1", Severity.WARNING, vi="0 hoặc 1")
         return None
 
@@ -140,6 +148,12 @@ class Section:
             )
             return None
         return (element.text or "").strip() or None
+
+    def _note_repeated(self, name: str) -> None:
+        path = self._below(name)
+        self.findings.meaningless(
+            path, Severity.ERROR, vi=f"{path} xuất hiện nhiều lần.", en=f"{path} occurs more than once."
+        )
 
     def _below(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -175,4 +189,4 @@ class Section:
 
 def has_xlink(element: etree._Element) -> bool:
     """Whether an element carries xlink attributes, as the C# kit writes them."""
-    return any(str(key).startswith(f"{{{_XLINK}}}") for key in element.attrib)
+    return any(str(key).startswith(_XLINK) for key in element.attrib)

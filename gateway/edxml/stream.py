@@ -26,7 +26,7 @@ from gateway.edxml.canonical import (
     escape_attribute,
     escape_text,
 )
-from gateway.edxml.content import Base64Sink, Sink, Spool
+from gateway.edxml.content import Base64Sink, Decoded, Sink, Spool
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import C14N
 from gateway.edxml.parser import CHUNK, Guard, Prolog, Tree, parse, pieces, read_prolog
@@ -421,9 +421,9 @@ class StreamedPackage:
         """Whether the package holds any; the skeleton does not."""
         return self._pass.comments
 
-    def content(self, element: etree._Element) -> Base64Sink:
+    def content(self, element: etree._Element) -> Decoded:
         """What was decoded from that element of the skeleton."""
-        return self._sinks[element]
+        return self._sinks[element].finish()
 
     def skeleton(self) -> bytes:
         """As digested; with undeclared prefixes declared, when there were any, so that others can parse it."""

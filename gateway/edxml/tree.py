@@ -26,8 +26,8 @@ def recognise_root(root: etree._Element) -> None:
     :raises UnsupportedVariant: V3 or V4 (domain §1.11).
     :raises UnknownPackage: anything else.
     """
-    name = etree.QName(root)
-    refuse_root(name.namespace, name.localname)
+    namespace, local = split_name(root)
+    refuse_root(namespace or None, local)
 
 
 def refuse_root(namespace: str | None, local: str) -> None:
@@ -67,11 +67,12 @@ def own_namespaces(of_root: str) -> frozenset[str]:
 
 def children(element: etree._Element, name: str, own: frozenset[str]) -> Iterator[etree._Element]:
     """Children of the package's own namespaces by name, letter case forgiven."""
-    wanted = name.lower()
+    wanted, length = name.lower(), len(name)
     for child in element:
-        namespace, local = split_name(child)
-        if local.lower() == wanted and namespace in own:
-            yield child
+        if str(child.tag)[-length:].lower() == wanted:
+            namespace, local = split_name(child)
+            if len(local) == length and namespace in own:
+                yield child
 
 
 def split_name(element: etree._Element) -> tuple[str, str]:

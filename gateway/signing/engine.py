@@ -21,6 +21,7 @@ from signxml.exceptions import InvalidDigest, InvalidSignature, SignXMLException
 from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
 from gateway.edxml.limits import Limits
+from gateway.edxml.package import C14N
 from gateway.edxml.parser import Guard, parse, pieces, read_prolog
 from gateway.signing.form import EnvelopedSignature, Finding, Reference, read_signature
 from gateway.signing.policy import DS, Reason, SignaturePolicy
@@ -71,15 +72,19 @@ def check(
 
 def _canonical(signature: EnvelopedSignature) -> bytes:
     """
-    The canonical form of SignedInfo, from a fresh parse.
+    The canonical form of SignedInfo, from a fresh parse where that matters.
 
     C14N on a sub-element writes stray ``xmlns=""`` when the signature has its namespace as
-    the default one, which is just the published form (signxml #193, #275). Once SignedInfo
-    is a root of its own, with the namespaces of its ancestors, it comes out right.
+    the default one, which is just the published form (signxml #193, #275), and knows nothing of the
+    ancestors' namespaces. Once SignedInfo is a root of its own, with those namespaces, it comes out
+    right. The exclusive form of a prefixed one asks for neither and is right where it stands.
     """
-    alone = etree.fromstring(etree.tostring(signature.element[0], with_tail=False), _PARSER)
+    signed_info = signature.element[0]
+    needs_ancestors = signature.canonicalization != C14N.EXCLUSIVE or signature.canonicalization_prefixes
+    if needs_ancestors or signed_info.prefix is None:
+        signed_info = etree.fromstring(etree.tostring(signed_info, with_tail=False), _PARSER)
     canonical: bytes = _STEPS._c14n(
-        alone,
+        signed_info,
         algorithm=CanonicalizationMethod(signature.canonicalization),
         inclusive_ns_prefixes=list(signature.canonicalization_prefixes) or None,
     )

@@ -21,10 +21,24 @@ from gateway.model import Standing
 from gateway.signing import policy as table
 from gateway.signing.policy import DS, EXCLUSIVE, Reason, SignaturePolicy
 
-_IDS = etree.XPath("//@*[local-name()='Id' or local-name()='ID' or local-name()='id']")
+_IDS = etree.XPath("//*/@*[local-name()='Id' or local-name()='ID' or local-name()='id']", smart_strings=False)
 
-_SIGNATURE_CHILDREN = ([f"{{{DS}}}SignedInfo", f"{{{DS}}}SignatureValue"], f"{{{DS}}}KeyInfo")
-_KEY_INFO_CHILDREN = {f"{{{DS}}}{name}" for name in ("X509Data", "KeyName", "KeyValue")}
+_ANYTHING = f"{{{DS}}}*"
+_SIGNATURE = f"{{{DS}}}Signature"
+_REFERENCE = f"{{{DS}}}Reference"
+_TRANSFORMS = f"{{{DS}}}Transforms"
+_TRANSFORM = f"{{{DS}}}Transform"
+_X509_DATA = f"{{{DS}}}X509Data"
+_CERTIFICATE = f"{{{DS}}}X509Certificate"
+_KEY_VALUE = f"{{{DS}}}KeyValue"
+_INCLUSIVE_NAMESPACES = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
+_SIGNATURE_CHILDREN = [f"{{{DS}}}SignedInfo", f"{{{DS}}}SignatureValue"]
+_SIGNATURE_CHILDREN_AND_KEY = [*_SIGNATURE_CHILDREN, f"{{{DS}}}KeyInfo"]
+_SIGNED_INFO_CHILDREN = [f"{{{DS}}}CanonicalizationMethod", f"{{{DS}}}SignatureMethod", _REFERENCE]
+_REFERENCE_CHILDREN = [_TRANSFORMS, f"{{{DS}}}DigestMethod", f"{{{DS}}}DigestValue"]
+_KEY_INFO_CHILDREN = {_X509_DATA, f"{{{DS}}}KeyName", _KEY_VALUE}
+_SIGNATURE_ATTRIBUTES = frozenset({"Id"})
+_REFERENCE_ATTRIBUTES = frozenset({"URI", "Id"})
 
 
 class Finding(Exception):
@@ -101,28 +115,28 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
     :raises Finding: it is of another form, or uses what policy does not accept.
     """
     signed_info, value, key_info = _parts(element)
-    references = signed_info.findall(f"{{{DS}}}Reference")
-    if len(references) != 1:
+    children = list(signed_info)
+    if [child.tag for child in children].count(_REFERENCE) != 1:
         raise Finding(Reason.REFERENCE)
-    expected = [f"{{{DS}}}{n}" for n in ("CanonicalizationMethod", "SignatureMethod", "Reference")]
-    if _tags(signed_info) != expected:
+    if _tags(signed_info) != _SIGNED_INFO_CHILDREN:
         raise Finding(Reason.STRUCTURE)
-    method = signed_info[1].get("Algorithm", "")
+    canonicalization_method, signature_method, reference = children
+    method = signature_method.get("Algorithm", "")
     method_name = policy.method(method)
     if method_name is None:
         raise Finding(Reason.ALGORITHM)
-    if len(signed_info[1]):
+    if len(signature_method):
         raise Finding(Reason.STRUCTURE)
-    canonicalization, prefixes = read_canonicalization(signed_info[0])
+    canonicalization, prefixes = read_canonicalization(canonicalization_method)
     return EnvelopedSignature(
         element=element,
         signature_method=method,
         method_name=method_name,
         canonicalization=canonicalization.value,
         canonicalization_prefixes=prefixes,
-        reference=read_reference(references[0], policy),
+        reference=read_reference(reference, policy),
         named_certificates=tuple(_certificates(key_info)),
-        key_value=None if key_info is None else key_info.find(f"{{{DS}}}KeyValue"),
+        key_value=None if key_info is None else key_info.find(_KEY_VALUE),
         value=_decode(value),
     )
 
@@ -136,10 +150,10 @@ def read_reference(reference: etree._Element, policy: SignaturePolicy) -> Refere
 
     :raises Finding: not the whole document, other transforms, or a digest that policy does not accept.
     """
-    if reference.get("URI") != "" or set(reference.attrib) - {"URI", "Id"}:
+    if reference.get("URI") != "" or not _REFERENCE_ATTRIBUTES.issuperset(reference.attrib):
         raise Finding(Reason.REFERENCE)
-    if _tags(reference) != [f"{{{DS}}}{n}" for n in ("Transforms", "DigestMethod", "DigestValue")]:
-        raise Finding(Reason.TRANSFORM if reference.find(f"{{{DS}}}Transforms") is None else Reason.STRUCTURE)
+    if _tags(reference) != _REFERENCE_CHILDREN:
+        raise Finding(Reason.TRANSFORM if reference.find(_TRANSFORMS) is None else Reason.STRUCTURE)
     transforms, digest_method, value = reference
     c14n, prefixes = _read_transforms(transforms)
     uri = digest_method.get("Algorithm", "")
@@ -159,7 +173,7 @@ def read_canonicalization(method: etree._Element) -> tuple[C14N, tuple[str, ...]
     if not len(method):
         return c14n, ()
     inclusive = method[0]
-    if len(method) > 1 or inclusive.tag != f"{{{EXCLUSIVE}}}InclusiveNamespaces" or c14n is not C14N.EXCLUSIVE:
+    if len(method) > 1 or inclusive.tag != _INCLUSIVE_NAMESPACES or c14n is not C14N.EXCLUSIVE:
         raise Finding(Reason.TRANSFORM)
     listed = inclusive.get("PrefixList", "")
     prefixes = tuple(listed.split())
@@ -175,13 +189,13 @@ def is_placeholder(root: etree._Element) -> bool:
     That is: a transform that exists nowhere, together with a certificate that is none. Both,
     because either alone may be an attempt to have a forged signature pass for a harmless one.
     """
-    signature = next(root.iter(f"{{{DS}}}Signature"), None)
+    signature = next(root.iter(_SIGNATURE), None)
     if signature is None:
         return False
-    transforms = {t.get("Algorithm") for t in signature.iter(f"{{{DS}}}Transform")}
+    transforms = [t.get("Algorithm") for t in signature.iter(_TRANSFORM)]
     if table.KIT_TRANSFORM not in transforms:
         return False
-    return not any(_is_der_sequence(c.text or "") for c in signature.iter(f"{{{DS}}}X509Certificate"))
+    return not any(_is_der_sequence(c.text or "") for c in signature.iter(_CERTIFICATE))
 
 
 def _the_one_signature(root: etree._Element) -> etree._Element:
@@ -194,11 +208,11 @@ def _the_one_signature(root: etree._Element) -> etree._Element:
     envelope = _only(root, names.ENVELOPE)
     header = _only(envelope, names.HEADER)
     _only(header, names.MESSAGE_HEADER)
-    element = every[0]
-    if len(every) != 1 or element.tag != f"{{{DS}}}Signature" or element.getparent() is not header:
+    if len(every) != 1 or every[0].tag != _SIGNATURE or every[0].getparent() is not header:
         raise Finding(Reason.STRUCTURE)
+    element = every[0]
     # Nothing of XML-DSig outside the signature: a Manifest or Object beside it would look signed.
-    if len(list(root.iter(f"{{{DS}}}*"))) != len(list(element.iter(f"{{{DS}}}*"))):
+    if len(list(root.iter(_ANYTHING))) != len(list(element.iter(_ANYTHING))):
         raise Finding(Reason.STRUCTURE)
     ids = _IDS(root)
     assert isinstance(ids, list), "an XPath for attributes gives a list"
@@ -209,33 +223,36 @@ def _the_one_signature(root: etree._Element) -> etree._Element:
 
 def _parts(element: etree._Element) -> tuple[etree._Element, etree._Element, etree._Element | None]:
     """SignedInfo, SignatureValue and, when there is one, KeyInfo; anything else (Object) is refused."""
-    required, key_info = _SIGNATURE_CHILDREN
     tags = _tags(element)
-    if set(element.attrib) - {"Id"} or tags not in (required, [*required, key_info]):
+    if not _SIGNATURE_ATTRIBUTES.issuperset(element.attrib) or tags not in (
+        _SIGNATURE_CHILDREN,
+        _SIGNATURE_CHILDREN_AND_KEY,
+    ):
         raise Finding(Reason.STRUCTURE)
     return element[0], element[1], element[2] if len(tags) == 3 else None
 
 
 def _read_transforms(transforms: etree._Element) -> tuple[C14N, tuple[str, ...]]:
-    if _tags(transforms) not in ([f"{{{DS}}}Transform"], [f"{{{DS}}}Transform"] * 2):
+    if _tags(transforms) not in ([_TRANSFORM], [_TRANSFORM, _TRANSFORM]):
         raise Finding(Reason.TRANSFORM)
-    if transforms[0].get("Algorithm") != table.ENVELOPED or len(transforms[0]):
+    enveloped, *canonical = transforms
+    if enveloped.get("Algorithm") != table.ENVELOPED or len(enveloped):
         raise Finding(Reason.TRANSFORM)
-    if len(transforms) == 1:
+    if not canonical:
         return C14N.INCLUSIVE_10, ()  # What XML-DSig 1.1 §4.4.3.2 prescribes when none is named.
-    if transforms[1].get("Algorithm") not in table.CANONICALIZATIONS:
+    if canonical[0].get("Algorithm") not in table.CANONICALIZATIONS:
         raise Finding(Reason.TRANSFORM)
-    return read_canonicalization(transforms[1])
+    return read_canonicalization(canonical[0])
 
 
 def _certificates(key_info: etree._Element | None) -> Iterator[bytes]:
     if key_info is None:
         return
-    if set(_tags(key_info)) - _KEY_INFO_CHILDREN:
+    if not _KEY_INFO_CHILDREN.issuperset(_tags(key_info)):
         raise Finding(Reason.STRUCTURE)
-    for data in key_info.iterfind(f"{{{DS}}}X509Data"):
+    for data in key_info.iterchildren(_X509_DATA):
         _tags(data)
-    named = list(key_info.iter(f"{{{DS}}}X509Certificate"))
+    named = list(key_info.iter(_CERTIFICATE))
     if len(named) > table.KEY_INFO_CERTIFICATES_MAX:
         raise Finding(Reason.STRUCTURE)
     for certificate in named:

@@ -119,7 +119,7 @@ def _signed_root(package: ParsedPackage) -> etree._Element:
             raise Finding(Reason.NONE, Standing.UNSIGNED)
         raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
     root = package.root
-    if next(root.iter(f"{{{DS}}}*"), None) is None:
+    if package.signature_form is not SignatureForm.XMLDSIG and next(root.iter(f"{{{DS}}}*"), None) is None:
         # What edxml says stands only when nothing of XML-DSig hides elsewhere in the package.
         match package.signature_form:
             case SignatureForm.FOREIGN:
@@ -128,8 +128,6 @@ def _signed_root(package: ParsedPackage) -> etree._Element:
                 raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
             case SignatureForm.NONE:
                 raise Finding(Reason.NONE, Standing.UNSIGNED)
-            case SignatureForm.XMLDSIG:
-                raise Finding(Reason.STRUCTURE)
     if form.is_placeholder(root):
         raise Finding(Reason.PLACEHOLDER, Standing.UNVERIFIABLE)
     if package.has_comments:

@@ -320,6 +320,11 @@ HOSTILE: tuple[Hostile, ...] = (
         Reason.STRUCTURE,
         lambda: good().replace(b"<edXML:edXMLManifest", _signature() + b"<edXML:edXMLManifest", 1),
     ),
+    Hostile(
+        "object-without-a-signature",
+        Reason.STRUCTURE,
+        lambda: plain().replace(END, f'<ds:Object xmlns:ds="{DS}"/>'.encode() + END),
+    ),
     Hostile("doubled", Reason.STRUCTURE, lambda: good().replace(END, _signature() + END)),
     Hostile(
         "another-agency-s-beside",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gateway.edxml import C14N, Limits
 from gateway.edxml.canonical import Recipe
 from gateway.edxml.parser import hardened_parser, read_prolog
 from gateway.edxml.stream import DigestWalk, digest_of
+from gateway.edxml.tree import take_out
 from gateway.edxml.whole import WholeTree
 from gateway.errors import MalformedPackage
 from tests.support.documents import a_package, read
@@ -220,6 +222,43 @@ def test_a_relative_namespace_within_the_signature_has_no_canonical_form_either(
     raw = signed(C14N.EXCLUSIVE).replace(b"<SignedInfo>", b'<SignedInfo xmlns:r="relative">')
     with read(raw, tmp_path, stream_above=stream_above) as package, pytest.raises(MalformedPackage):
         package.enveloped_digest(c14n=C14N.EXCLUSIVE, digest="sha256")
+
+
+@pytest.mark.parametrize("c14n", list(C14N))
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"", b""),
+        (CONTENT, CONTENT + b"&amp;&lt;&gt;&#13;&#9;\"'<![CDATA[<&>]]>\xe1\xba\xad"),
+        (CONTENT, CONTENT + b"a<edXML:a/>b"),
+        (CONTENT, CONTENT + b"<edXML:ContentTransferEncoded/>"),
+        (CONTENT, CONTENT.replace(b">", b"/>") + CONTENT.replace(b">", b"\n >")),
+        (CONTENT, CONTENT.replace(b">", b"/>") + CONTENT),
+        (CONTENT + b"JVBE", b'<ContentTransferEncoded xmlns:edXML="urn:x"></ContentTransferEncoded>' + CONTENT),
+        (
+            b"<Attachment>",
+            b"<Attachment><Other>" + CONTENT + b"QQ==</edXML:ContentTransferEncoded></Other>",
+        ),
+        (b"<edXML:Subject>", b"<edXML:ContentTransferEncoded>QQ==</edXML:ContentTransferEncoded><edXML:Subject>"),
+        (b"<SignedInfo>", b'<SignedInfo><e:ContentTransferEncoded xmlns:e="urn:e"/>'),
+        (b"ContentTransferEncoded", b"contenttransferencoded"),
+    ],
+)
+def test_contents_held_beside_the_tree_are_digested_as_if_in_it(
+    c14n: C14N, old: bytes, new: bytes, tmp_path: Path
+) -> None:
+    one = signed(C14N.EXCLUSIVE)
+    attachment = one[one.index(b"<Attachment>") : one.index(b"</Attachment>") + len(b"</Attachment>")]
+    raw = one.replace(attachment, attachment * 2)
+    changed = raw.replace(old, new, 2 if old == b"ContentTransferEncoded" else 1) if old else raw
+    assert changed != raw or not old
+    root = etree.fromstring(changed, hardened_parser())
+    signature = root.find(f".//{{{DSIG}}}Signature")
+    assert signature is not None
+    take_out(signature)
+    canonical = etree.tostring(root, method="c14n", exclusive=c14n is C14N.EXCLUSIVE, with_comments=False)
+    with read(changed, tmp_path) as package:
+        assert package.enveloped_digest(c14n=c14n, digest="sha256") == hashlib.sha256(canonical).digest()
 
 
 def test_digesting_changes_nothing_in_the_tree(tmp_path: Path) -> None:
