@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
+    case,
     func,
     literal,
     select,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.errors import LeaseLost
+from gateway.errors import LeaseLost, PeerUnreachable, PeerUntrusted
 from gateway.ledger import acceptance, settling
 from gateway.ledger.actions import Action
 from gateway.ledger.records import (
@@ -189,41 +190,66 @@ def _may_probe(connection: Connection, circuit: Row[Any], *, now: datetime, leas
 
 def _probe(connection: Connection, circuit: Row[Any], heads: Sequence[Head], *, now: datetime) -> list[str]:
     """
-    The delivery that tries an open circuit: the most urgent of those that have not tried it yet, or else the one
-    whose try was longest ago.
+    The delivery that tries an open circuit: never the one that tried it last while another waits.
 
     A document that fails for reasons of its own would otherwise keep all others of its endpoint waiting, for it
-    is most urgent and due each time. Two of each lane are enough to look at: within a lane a failed try falls
-    due after those that wait, and so makes room for them.
+    is most urgent and due each time. Where the failure may have been the document's, it goes behind all whose
+    turn was longer ago; where nobody was reached, the most urgent stay in front, since any would have failed.
+
+    Two of each lane are enough to look at: within a lane a failed try falls due after those that wait, and so
+    makes room for them.
 
     :param heads: those of this endpoint, the most urgent first.
     """
     candidates = [delivery for head in heads for delivery in _due(connection, head, now=now, room=2)]
     if len(candidates) > 1:
-        tried = _last_tries(connection, candidates, since=circuit.opened_at)
-        candidates.sort(key=lambda delivery: tried.get(delivery, circuit.opened_at))  # stable: else by urgency
+        tries = _tries(connection, candidates, since=circuit.opened_at)
+        tried = [delivery for delivery in candidates if tries[delivery].last > circuit.opened_at]
+        latest = max(tried, key=lambda delivery: tries[delivery].last, default=None)
+        # Stable: among equals the most urgent, and then the longest due.
+        candidates.sort(key=lambda delivery: (delivery == latest, tries[delivery].suspect))
     return candidates[:1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Tries:
+    """When a delivery last tried an open circuit; the moment of opening when it did not."""
+
+    last: datetime
+    suspect: datetime
+    """The last try whose failure may have been the document's own."""
+
+
+_NOBODY_REACHED = (PeerUnreachable.code, PeerUntrusted.code)
+"""Failures that any other document would have met as well."""
 _TRIES = (
-    select(deliveries.c.id, deliveries.c.taken_at, func.max(attempts.c.started_at).label("started_at"))
+    select(
+        deliveries.c.id,
+        deliveries.c.taken_at,
+        func.max(attempts.c.started_at).label("last"),
+        # One whose worker died has no code, and is suspect.
+        func.max(case((attempts.c.code.in_(_NOBODY_REACHED), None), else_=attempts.c.started_at)).label("suspect"),
+    )
     .join_from(deliveries, attempts, isouter=True)
     .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
     .group_by(deliveries.c.id, deliveries.c.taken_at)
 )
 
 
-def _last_tries(connection: Connection, ids: Sequence[str], *, since: datetime) -> dict[str, datetime]:
+def _tries(connection: Connection, ids: Sequence[str], *, since: datetime) -> dict[str, _Tries]:
     """
-    When each of these was last tried after that moment; those that were not are left out.
+    How these have tried a circuit that opened at that moment.
 
     A try whose worker died is not among the attempts yet, but the delivery says when it was taken.
     """
-    begun = {
-        row.id: [at for at in (row.taken_at, row.started_at) if at is not None and at > since]
+
+    def latest(*moments: datetime | None) -> datetime:
+        return max([since, *(moment for moment in moments if moment is not None)])
+
+    return {
+        row.id: _Tries(last=latest(row.taken_at, row.last), suspect=latest(row.taken_at, row.suspect))
         for row in connection.execute(_TRIES, {"ids": ids})
     }
-    return {delivery: max(moments) for delivery, moments in begun.items() if moments}
 
 
 def _take(

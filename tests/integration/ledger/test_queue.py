@@ -467,12 +467,12 @@ def test_a_probe_whose_worker_died_is_followed_by_another(ledger: Ledger) -> Non
     assert (again.delivery_id, again.probe, again.attempt) == (lost.delivery_id, True, 2)
 
 
-def probed(ledger: Ledger, now: datetime) -> str:
+def probed(ledger: Ledger, now: datetime, *, code: str = "delivery.peer_failed") -> str:
     """Claim the probe of an open circuit, let it fail, and leave the circuit open for ten minutes; which one it was."""
     probe = claim_one(ledger, now)
     assert probe.probe
-    ledger.endpoint_failed(RECEIVER, code="c", now=now, open_until=now + timedelta(minutes=10))
-    ledger.settle(probe, Failed(code="c", detail="", retry_at=now + timedelta(seconds=5)), now=now)
+    ledger.endpoint_failed(RECEIVER, code=code, now=now, open_until=now + timedelta(minutes=10))
+    ledger.settle(probe, Failed(code=code, detail="", retry_at=now + timedelta(seconds=5)), now=now)
     return probe.delivery_id
 
 
@@ -482,6 +482,23 @@ def test_what_failed_as_the_probe_is_not_the_next_probe_while_others_wait(ledger
     ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
     later = enqueue(ledger, lane=Lane.URGENT, due_at=at(15))
     assert [probed(ledger, at(m)) for m in (10, 20, 30, 40, 50)] == [flash, later, normal, flash, later]
+
+
+def test_where_nobody_was_reached_the_most_urgent_take_turns(ledger: Ledger) -> None:
+    """No document is at fault then, and the one that finds the endpoint back goes first."""
+    flash = [enqueue(ledger, lane=Lane.FLASH), enqueue(ledger, lane=Lane.FLASH)]
+    normal = enqueue(ledger)
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    order = [probed(ledger, at(m), code="delivery.peer_unreachable") for m in (10, 20, 30, 40)]
+    assert order == flash * 2
+    assert [probed(ledger, at(m)) for m in (50, 60, 70)] == [*flash, normal], "until it may be their own fault"
+
+
+def test_where_nobody_was_reached_too_the_next_probe_is_another(ledger: Ledger) -> None:
+    flash, normal = enqueue(ledger, lane=Lane.FLASH), enqueue(ledger)
+    ledger.endpoint_failed(RECEIVER, code="c", now=NOON, open_until=at(10))
+    order = [probed(ledger, at(m), code="delivery.peer_unreachable") for m in (10, 20, 30)]
+    assert order == [flash, normal, flash]
 
 
 def test_of_one_lane_too_the_next_probe_is_another(ledger: Ledger) -> None:
