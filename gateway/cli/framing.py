@@ -2,8 +2,9 @@
 Where one request ends and the next begins, read strictly.
 
 Cheroot reads lengths as Python reads numbers, lets the last of two lengths win, passes control characters on,
-and takes a chunk, or the rest of a body that nobody asked for, into memory whole. What two programs can read in
-two ways is refused here (RFC 9112 §6, §7), and nothing is held that the application did not ask for.
+asks for a body before anybody has looked at what its header says, and takes a chunk, or the rest of a body that
+nobody asked for, into memory whole. What two programs can read in two ways is refused here (RFC 9112 §6, §7), and
+nothing is asked for or held that the application did not ask for.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import socket
-import time
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from cheroot.server import HTTPRequest
+from cheroot.errors import MaxSizeExceeded
+from cheroot.server import HTTPRequest, KnownLengthRFile
+
+from gateway.cli.lingering import MOST_DISCARDED
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -24,12 +27,6 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _LONGEST_LINE = 8 * 1024
 _LONGEST_TRAILERS = 64 * 1024
 _MOST_HEADERS = 200
-_DISCARDED = 4 * 1024 * 1024
-"""Bytes of a body that nobody wanted which are thrown away after the answer, so that it is not lost in a reset."""
-_WAIT = 1.0
-"""Seconds that this may take in all: meanwhile the thread serves nobody else."""
-_WAIT_STRANGER = 0.1
-"""The same, for a request without a valid key."""
 _PIECE = 64 * 1024
 
 _ONCE = frozenset(
@@ -43,22 +40,27 @@ class Malformed(ValueError):
     """Framing that two readers could understand differently."""
 
 
-class HeaderReader:
+def read_headers(connection: BinaryIO, headers: dict[bytes, bytes], *, most: int) -> None:
     """
-    Header lines as RFC 9110 §5 has them; cheroot answers 400 to a ``ValueError``.
+    Header lines as RFC 9110 §5 has them, up to the empty line, into ``headers``.
 
     Names with an underscore are dropped: in the application's environment they could not be told from those with
     a hyphen, which a proxy in front vouches for.
-    """
 
-    def __call__(self, rfile: Any, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
-        """Read up to the empty line, into ``headers``."""
-        for _ in range(_MOST_HEADERS + 1):
-            line = rfile.readline()
-            if line == b"\r\n":
-                return headers
-            _note(headers, *_field(line))
-        raise Malformed("Too many headers.")
+    :param most: bytes that may be read.
+    :raises Malformed: what is no header line, or twice what may come once.
+    :raises MaxSizeExceeded: there are more bytes; cheroot answers it.
+    """
+    left = most
+    for _ in range(_MOST_HEADERS + 1):
+        line = connection.readline(left + 1)
+        left -= len(line)
+        if left < 0:
+            raise MaxSizeExceeded
+        if line == b"\r\n":
+            return
+        _note(headers, *_field(line))
+    raise Malformed("Too many headers.")
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
@@ -154,81 +156,114 @@ class ChunkedBody(io.RawIOBase):
         return line[:-2]
 
 
+class _Invited:
+    """A connection whose client sends its body when it is asked to: at the first look at that body."""
+
+    def __init__(self, connection: BinaryIO, invite: Callable[[], None]) -> None:
+        self._connection = connection
+        self._invite: Callable[[], None] | None = invite
+
+    def read(self, size: int) -> bytes:
+        """As the connection's."""
+        self._ask()
+        return self._connection.read(size)
+
+    def readline(self, size: int) -> bytes:
+        """As the connection's."""
+        self._ask()
+        return self._connection.readline(size)
+
+    def _ask(self) -> None:
+        if self._invite is not None:
+            invite, self._invite = self._invite, None
+            invite()
+
+
 class StrictRequest(HTTPRequest):
     """A request of which cheroot's own reading is kept only where it is strict."""
 
-    header_reader = HeaderReader()
     _chunks: ChunkedBody | None = None
-    _is_cut = False
-    """The answer was given before the body had been read."""
 
     def read_request_headers(self) -> bool:
-        """As cheroot's, after which the framing has one meaning."""
-        if not super().read_request_headers():  # type: ignore[no-untyped-call]  # cheroot's stubs leave it out
-            return False
+        """
+        In place of cheroot's, which says 100 to ``Expect`` here.
+
+        A client that asks first learns from the header alone what can be known from it: that its key is none, that
+        the body is too large, that it comes too often. It sends the body only when the application wants it.
+        """
+        left = self.server.max_request_header_size - self.rfile.bytes_read
         try:
+            read_headers(self.conn.rfile, self.inheaders, most=left)
             check_framing(self.inheaders, self.response_protocol)
         except Malformed as e:
-            self.close_connection = True
             self.simple_response("400 Bad Request", str(e))
             return False
+        self.chunked_read = b"Transfer-Encoding" in self.inheaders
+        asked = self.inheaders.get(b"Connection", b"")
+        self.close_connection = asked == b"close" if self._speaks_11 else asked != b"Keep-Alive"
         return True
 
-    def respond(self) -> None:
-        """As cheroot's, over our own reader of chunks; afterwards the rest of a body that nobody wanted is let go."""
-        if self.chunked_read:
-            self._respond_to_chunks()
-        else:
-            super().respond()
-        if self._is_cut:
-            self._let_go()
+    @property
+    def _speaks_11(self) -> bool:
+        return bool(self.response_protocol == "HTTP/1.1")
 
-    def _respond_to_chunks(self) -> None:
-        self._chunks = ChunkedBody(self.conn.rfile)
-        self.rfile = io.BufferedReader(self._chunks, _PIECE)
-        self.server.gateway(self).respond()
-        if self.ready:
-            self.ensure_headers_sent()
-        if self.chunked_write:
-            self.conn.wfile.write(b"0\r\n\r\n")
+    def respond(self) -> None:
+        """The application's turn; a short answer leaves in one piece with its header."""
+        length = int(self.inheaders.get(b"Content-Length", 0))
+        connection = self.conn.rfile
+        if self._expects_invitation() and (length or self.chunked_read):
+            connection = _Invited(connection, self._invite)
+        if self.chunked_read:
+            self._chunks = ChunkedBody(connection)
+            self.rfile = io.BufferedReader(self._chunks, _PIECE)
+        else:
+            self.rfile = KnownLengthRFile(connection, length)
+        try:
+            self.server.gateway(self).respond()
+            if self.ready:
+                self.ensure_headers_sent()
+            if self.chunked_write:
+                self.conn.wfile.write(b"0\r\n\r\n")
+        finally:
+            self.conn.wfile.flush()
+
+    def _expects_invitation(self) -> bool:
+        """HTTP/1.0 knows no answer before the answer (RFC 9110 §10.1.1)."""
+        return self._speaks_11 and self.inheaders.get(b"Expect", b"").lower() == b"100-continue"
+
+    def _invite(self) -> None:
+        if not self.sent_headers:
+            self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def send_headers(self) -> None:
-        """The answer goes out at once: an application that left some of the body unread has the connection ended."""
+        """The answer does not wait for the body: an application that left some of it unread ends the connection."""
         if any(name.lower() == b"connection" and value.lower() == b"close" for name, value in self.outheaders):
             self.close_connection = True
-        self._is_cut = self._is_unread()
-        if self._is_cut:
+        if self.is_body_unread:
             self.close_connection = True
+            self.conn.may_still_come(self._most_to_come())
+        self.conn.wfile.hold_next()
         super().send_headers()
 
-    def _is_unread(self) -> bool:
+    def simple_response(self, status: str, msg: str = "") -> None:
+        """The server's own answer to what is not passed on: the last on its connection, whatever still comes."""
+        self.close_connection = True
+        self.conn.may_still_come(MOST_DISCARDED)
+        head = (
+            f"{self.server.protocol} {status}\r\n"
+            f"Content-Length: {len(msg)}\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+        )
+        with contextlib.suppress(OSError):  # nobody is there to hear it
+            self.conn.wfile.write(f"{head}{msg}".encode("latin-1"))
+
+    @property
+    def is_body_unread(self) -> bool:
         """Whether the next byte on the connection still belongs to this request."""
         if self._chunks is not None:
             return not self._chunks.is_read
         return bool(getattr(self.rfile, "remaining", 0))
 
-    def _let_go(self) -> None:
-        """
-        Say that nothing more comes from here, and throw away for a moment what the client still sends.
-
-        Closed with bytes unread, the connection would be reset, and the answer lost with it. Whoever has no key
-        is not waited for at all: it would hold the thread that others wait for.
-        """
-        connection = self.conn.socket
-        status: Any = self.status  # bytes, though cheroot's stubs say text
-        deadline = time.monotonic() + (_WAIT_STRANGER if status.startswith(b"401") else _WAIT)
-        left = self._most_to_discard()
-        with contextlib.suppress(OSError):  # also TimeoutError: the time is over, or the client has gone
-            connection.shutdown(socket.SHUT_WR)
-            while left > 0 and (wait := deadline - time.monotonic()) > 0:
-                connection.settimeout(wait)
-                piece = connection.recv(_PIECE)
-                if not piece:
-                    return
-                left -= len(piece)
-
-    def _most_to_discard(self) -> int:
+    def _most_to_come(self) -> int:
         if self._chunks is not None:
-            return _DISCARDED
-        buffered = len(self.conn.rfile.peek()) if self.conn.rfile.has_data() else 0
-        return min(_DISCARDED, int(getattr(self.rfile, "remaining", 0)) - buffered)
+            return MOST_DISCARDED
+        return int(getattr(self.rfile, "remaining", 0)) - int(self.conn.rfile.buffered())

@@ -10,19 +10,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
-from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 from gateway.cli.framing import StrictRequest
+from gateway.cli.lingering import Lingering
+from gateway.cli.streams import Meter, MeteredSocket, SocketReader, SocketWriter
 
 _log = structlog.get_logger()
 
 HEADER_BYTES = 64 * 1024
+FORMS = b"/console/"
+"""Under this path people send forms, of 64 KB at most: some of them before anybody knows who they are."""
 DRAIN_SECONDS = 30
 """How long requests under way may take to end when the program is told to stop."""
 
@@ -38,6 +41,10 @@ class Patience:
     window_seconds: float = 60
     slowest_bytes: int = 16 * 1024
     """In each window, of body or answer together: 273 bytes a second. A commune's 128 kbit/s has sixty times that."""
+    form_seconds: float = 10
+    """From the end of the header to the end of a form: whoever may send one may not even have logged in."""
+    farewell_seconds: float = 5
+    """For what still comes after an early answer; it takes no thread."""
 
 
 class _WatchedRequest(StrictRequest):
@@ -45,35 +52,8 @@ class _WatchedRequest(StrictRequest):
 
     def respond(self) -> None:
         """As its base."""
-        self.conn.header_read()
+        self.conn.header_read(self)
         super().respond()
-
-
-class _Meter:
-    """Bytes that have passed one socket, in either direction."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-
-
-class _MeteredSocket(socket.SocketIO):
-    """Counts each piece as it passes: the buffers above tell only of whole ones, of 256 KB and more."""
-
-    def __init__(self, connection: socket.socket, mode: Literal["r", "w"], meter: _Meter) -> None:
-        super().__init__(connection, mode)
-        self._meter = meter
-
-    def readinto(self, buffer: Any) -> int | None:
-        """As its base."""
-        count = super().readinto(buffer)
-        self._meter.bytes += count or 0
-        return count
-
-    def write(self, data: Any) -> int | None:
-        """As its base."""
-        count = super().write(data)
-        self._meter.bytes += count or 0
-        return count
 
 
 class _WatchedConnection(HTTPConnection):
@@ -81,12 +61,16 @@ class _WatchedConnection(HTTPConnection):
 
     RequestHandlerClass = _WatchedRequest
 
-    def __init__(self, server: Any, connection: Any, makefile: Any = MakeFile) -> None:
-        super().__init__(server, connection, makefile)
-        self._meter = _Meter()
-        # Cheroot's own buffers stay; only what they draw from and write to is ours.
-        self.rfile._raw = _MeteredSocket(connection, "r", self._meter)
-        self.wfile._raw = _MeteredSocket(connection, "w", self._meter)
+    def __init__(self, server: Any, connection: Any, _makefile: Any = None) -> None:
+        self._meter = Meter()
+        self._unread = 0
+        super().__init__(server, connection, self._file)
+
+    def _file(self, connection: Any, mode: str, _size: int) -> SocketReader | SocketWriter:
+        """One direction of the connection, plain or under TLS, in place of cheroot's own files."""
+        if "r" in mode:
+            return SocketReader(MeteredSocket(connection, "r", self._meter))
+        return SocketWriter(MeteredSocket(connection, "w", self._meter))
 
     def communicate(self) -> Any:
         """Serve one request, watched."""
@@ -94,9 +78,21 @@ class _WatchedConnection(HTTPConnection):
         with watch.over(self):
             return super().communicate()  # type: ignore[no-untyped-call]  # cheroot's stubs leave it out
 
-    def header_read(self) -> None:
+    def header_read(self, request: StrictRequest) -> None:
         """The header is complete; from now on the rate counts."""
-        self.server.watch.header_read(self)
+        self.server.watch.header_read(self, request)
+
+    def may_still_come(self, most: int) -> None:
+        """The answer is given, and so many bytes of the request may still come that nobody will read."""
+        self._unread = most
+
+    def close(self) -> None:
+        """As its base; but a client that is still sending is given the time to see the answer."""
+        if self._unread <= 0:
+            super().close()
+            return
+        self.rfile.close()
+        self.server.lingering.take(self.socket, self._unread)
 
     @property
     def moved_bytes(self) -> int:
@@ -111,6 +107,9 @@ class _Turn:
     connection: Any
     began: float
     header_read: bool = False
+    header_ended: float = 0.0
+    form: StrictRequest | None = None
+    """The request, when it is one that may bring a form."""
     window_began: float = 0.0
     window_bytes: int = 0
 
@@ -139,13 +138,14 @@ class Watch:
             with self._lock:
                 self._turns.pop(id(connection), None)
 
-    def header_read(self, connection: Any) -> None:
+    def header_read(self, connection: Any, request: StrictRequest) -> None:
         """The request of this connection has its header."""
         with self._lock:
             turn = self._turns.get(id(connection))
             if turn is not None:
-                turn.header_read = True
-                turn.window_began, turn.window_bytes = time.monotonic(), connection.moved_bytes
+                turn.header_read, turn.header_ended = True, time.monotonic()
+                turn.window_began, turn.window_bytes = turn.header_ended, connection.moved_bytes
+                turn.form = request if request.path.startswith(FORMS) else None
 
     def moved(self) -> list[int]:
         """Of each request under way, the bytes that its connection has read and written."""
@@ -167,6 +167,8 @@ class Watch:
         patience = self._patience
         if not turn.header_read:
             return now - turn.began > patience.header_seconds
+        if turn.form is not None and turn.form.is_body_unread and now - turn.header_ended > patience.form_seconds:
+            return True
         if now - turn.window_began < patience.window_seconds:
             return False
         moved = turn.connection.moved_bytes
@@ -194,10 +196,23 @@ class WebServer(Server):
         self.max_request_header_size = HEADER_BYTES
         self.keep_alive_conn_limit = 1000
         self.watch = Watch(patience)
+        self.lingering = Lingering(patience.farewell_seconds)
 
     def use_tls(self, certificate: Path, key: Path) -> None:
         """Speak TLS with this certificate (PEM with its chain) and key."""
         self.ssl_adapter = BuiltinSSLAdapter(str(certificate), str(key))
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:
+        """
+        As its base; afterwards the port can be had again as soon as this process has ended.
+
+        Cheroot leaves ``SO_REUSEADDR`` out for port 0, because it could be given the port of another program. Set
+        behind the bind that cannot happen, and the connections that outlive the process in TIME_WAIT have it.
+        """
+        socket_.bind(bind_addr)
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return socket_
 
     @property
     def port(self) -> int:
@@ -228,6 +243,7 @@ class Serving:
         """Take no more requests, let those under way end, close."""
         self._server.stop()
         self._ended.set()
+        self._server.lingering.wake()
         self._thread.join(timeout=DRAIN_SECONDS)
 
     @property
@@ -239,5 +255,7 @@ class Serving:
         self._server.serve()
 
     def _watch(self) -> None:
-        while not self._ended.wait(1.0):
+        while not self._ended.is_set():
+            self._server.lingering.look(1.0)
             self._server.watch.look(time.monotonic())
+        self._server.lingering.close()

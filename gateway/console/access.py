@@ -25,6 +25,8 @@ from gateway.model import fold
 
 FORM_LONGEST = 64 * 1024
 """Bytes of a form; the largest one names a page of deliveries and a reason."""
+STRANGERS_FORM_LONGEST = 8 * 1024
+"""Of a form before the log-in: a name, a password, and the page to go on to."""
 
 
 class Visitor:
@@ -111,11 +113,12 @@ def demand_replay() -> None:
 
 def guard() -> ResponseReturnValue | None:
     """Before every request of the console: bound the form, know the visitor, demand a log-in and a CSRF token."""
-    request.max_content_length = FORM_LONGEST
+    request.max_content_length = STRANGERS_FORM_LONGEST
     if request.endpoint == "console.static":
         return None
     if current_user.is_authenticated:
         g.visitor = current_user._get_current_object()
+        request.max_content_length = FORM_LONGEST
     current_app.extensions["csrf"].protect()
     if visitor() is not None or request.endpoint in PUBLIC:
         return None

@@ -518,6 +518,39 @@ def test_broken_http_is_not_taken_for_a_package(name: str, gateway: RunningGatew
     assert pid_of(gateway) == run.pid
 
 
+ASKING = ("Expect", "100-continue")
+DECIDED: dict[str, tuple[bytes, int]] = {
+    "key-of-nobody": (posting(LENGTH, ASKING, body=b"").replace(KEY, b"Authorization: Bearer gwk_000000000000_x"), 401),
+    "nowhere": (posting(LENGTH, ASKING, body=b"", target="/api/v1/nowhere"), 404),
+    "too-large": (posting(("Content-Length", str(400 * 1024 * 1024)), ASKING, body=b""), 413),
+    "type-unknown": (posting(LENGTH, ASKING, body=b"").replace(b"application/xml", b"text/plain"), 415),
+    "form-of-a-stranger": (
+        wire.request("POST", "/console/login", [HOST, ("Content-Length", "9000"), ASKING,
+                                                ("Content-Type", "application/x-www-form-urlencoded")]), 413),
+}  # fmt: skip
+"""What can be said of a request before its body is there."""
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_a_client_that_asks_before_it_sends_is_told_what_its_header_decides(
+    name: str, gateway: RunningGateway, run: Run
+) -> None:
+    head, status = DECIDED[name]
+    answer = wire.say(gateway.port, head.replace(KEY, f"Authorization: Bearer {gateway.key(DEPARTMENT)}".encode()))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_client_that_asks_before_it_sends_is_asked_for_a_good_package(gateway: RunningGateway, run: Run) -> None:
+    raw = a_good_package(3)
+    head = posting(("Content-Length", str(len(raw))), ASKING, body=b"")
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+        connection.sendall(head.replace(KEY, f"Authorization: Bearer {gateway.key(DEPARTMENT)}".encode()))
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(raw)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 202 ")
+
+
 @pytest.fixture(scope="module")
 def two_processes(run: Run, gateway: RunningGateway) -> Iterator[RunningGateway]:
     """The same gateway as gunicorn serves it, beside the other."""

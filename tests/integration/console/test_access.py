@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from gateway.console.access import STRANGERS_FORM_LONGEST
 from gateway.console.blueprint import PUBLIC
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
@@ -62,6 +64,19 @@ def test_every_deed_demands_a_token(app: Flask, operator: FlaskClient) -> None:
 def test_a_token_of_another_session_is_refused(app: Flask, operator: FlaskClient) -> None:
     foreign = token(app.test_client().get("/console/login"))
     assert operator.post("/console/logout", data={"csrf_token": foreign}).status_code == 400
+
+
+@pytest.mark.parametrize("address", ["/console/login", "/console/language", "/console/logout"])
+def test_a_stranger_s_form_is_short(stranger: FlaskClient, address: str) -> None:
+    body = io.BytesIO(b"x" * (STRANGERS_FORM_LONGEST + 1))
+    answer = stranger.post(address, input_stream=body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 413
+    assert body.tell() == 0  # its length alone decided
+
+
+def test_a_form_of_somebody_known_may_be_longer(operator: FlaskClient) -> None:
+    data = {"csrf_token": token(operator.get("/console/")), "language": "en", "next": "/" * STRANGERS_FORM_LONGEST}
+    assert operator.post("/console/language", data=data).status_code == 302
 
 
 def test_a_right_password_opens_the_page_that_was_asked_for(app: Flask, ledger: Ledger, stranger: FlaskClient) -> None:
