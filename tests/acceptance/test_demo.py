@@ -27,19 +27,21 @@ def _demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_document_arrives_and_every_status_comes_back(tmp_path: Path) -> None:
-    done = _demo(tmp_path, "--deadline", "150")
+    done = _demo(tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for name in ("07/SKHCN-CĐS", "12/UBND-VP", "345/UBND-NC", "7816/VPCP-KSTT", *sample_names()):
+    for name in ("07/SKHCN-CĐS", "11/SKHCN-CĐS", "12/UBND-VP", "345/UBND-NC", "7816/VPCP-KSTT", *sample_names()):
         assert name in done.stdout, name
+    assert "Done in" in done.stdout
     assert list((tmp_path / "tmp").glob("gateway-demo-*")) == []
 
 
 def test_a_gateway_that_is_down_is_noticed_and_what_is_missing_is_named(tmp_path: Path) -> None:
-    done = _demo(tmp_path, "--without", "laocai", "--deadline", "30")
+    done = _demo(tmp_path, "--without", "laocai", "--patience", "15")
     assert done.returncode == 1
     assert "07/SKHCN-CĐS" in done.stderr
     assert "000.00.00.H38" in done.stderr
     assert "345/UBND-NC" in done.stderr
+    assert "nothing has moved for 15 s" in done.stderr
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:

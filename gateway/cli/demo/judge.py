@@ -93,6 +93,29 @@ def missing(
     ]
 
 
+def standing(
+    dispatches: Sequence[Dispatch],
+    table: Sequence[Line],
+    unfinished: Sequence[tuple[str, LogRow]],
+    got: Sequence[Got],
+) -> object:
+    """
+    Where everything is, to be compared with what it was before: different means that something has moved.
+
+    A failed try, or the next one, moves nothing.
+    """
+    return (
+        [(dispatch.posted_id, dispatch.refused_with) for dispatch in dispatches],
+        [(line.delivery.id, _settled(line.delivery.state), line.returned) for line in table],
+        {(gateway, row.delivery.id, _settled(row.delivery.state)) for gateway, row in unfinished},
+        len(got),
+    )
+
+
+def _settled(state: DeliveryState) -> DeliveryState:
+    return DeliveryState.WAITING if state is DeliveryState.LEASED else state
+
+
 def _called(row: LogRow) -> str:
     document = row.document
     number = "/".join(filter(None, (document.number, document.notation)))

@@ -31,6 +31,7 @@ DONG_DANG = AgencyCode("H37.21")
 MAU_SON_DISTRICT = AgencyCode("000.00.25.H37")
 CAO_LOC_DISTRICT = AgencyCode("000.00.24.H37")
 CAO_LOC_STATION = AgencyCode("000.27.24.H37")
+THUONG_MAU = AgencyCode("000.21.26.H37")
 LANG_SON = AgencyCode("000.00.00.H37")
 LAO_CAI = AgencyCode("000.00.00.H38")
 LAO_CAI_FINANCE = AgencyCode("000.00.12.H38")
@@ -229,6 +230,18 @@ def drafts(names: Mapping[str, str], *, today: date) -> list[Draft]:
             signer="department",
             letter=letter(DEPARTMENT, ("08", "SKHCN-VP"), "V/v góp ý dự thảo quy chế quản lý đề tài", [FINANCE]),
             expected={FINANCE: REFUSED},
+        ),
+        # Three tiers: to a commune that is reached through its district.
+        Draft(
+            at="langson",
+            signer="department",
+            letter=letter(
+                DEPARTMENT,
+                ("11", "SKHCN-CĐS"),
+                "V/v hướng dẫn số hóa, bàn giao hồ sơ qua đơn vị cấp huyện trung gian",
+                [THUONG_MAU],
+            ),
+            expected=all_done(THUONG_MAU),
         ),
         # From the other province, under codes of both generations, and to a district that has one successor.
         Draft(

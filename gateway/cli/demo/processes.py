@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.cli.demo.patience import Patience
 from gateway.errors import OperatorError
 
 _END_SECONDS = 10
@@ -61,21 +62,21 @@ class Children:
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         return text.splitlines()[-lines:]
 
-    def wait_ready(self, ports: Mapping[str, tuple[int, str]], *, deadline: float) -> None:
+    def wait_ready(self, ports: Mapping[str, tuple[int, str]], patience: Patience) -> None:
         """
         Wait until every process answers.
 
         :param ports: name → port and path to ask.
-        :param deadline: monotonic.
-        :raises OperatorError: one has ended, or does not answer in time.
+        :raises OperatorError: one has ended, or none more begins to answer.
         """
         for name, (port, path) in ports.items():
             while not _answers(port, path):
                 if self.processes[name].poll() is not None:
                     raise OperatorError(f"{name} has ended: see {self.log(name)}.")
-                if time.monotonic() > deadline:
+                if patience.over:
                     raise OperatorError(f"{name} does not answer: see {self.log(name)}.")
                 time.sleep(0.1)
+            patience.see(("ready", name))
 
 
 def _answers(port: int, path: str) -> bool:

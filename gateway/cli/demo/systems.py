@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,17 +137,27 @@ class MailboxSystem(System):
         super().__init__(holder, post, folder, stop, pause=pause)
         self._client = AgencyClient(AgencySettings(url=url, key=key))
         self._refuses = refuses
+        self._tokens: dict[str, str] = {}
+        """Of what it has locked and not yet taken; kept, because a call may fail in between."""
+        self._owed: deque[tuple[str, StatusCode, AgencyCode]] = deque()
+        """Reports that it has still to make: document, code, for whose copy."""
 
     def look(self) -> None:
         """Lock, fetch, store, acknowledge, report."""
+        self._report()
         for item in self._client.inbox(limit=200)["items"]:
             if self._stopping.is_set():
                 return
             if not item["locked"]:
-                self._take(item["delivery"], AgencyCode(item["recipient"]), item["document"]["id"])
+                self._tokens.pop(item["delivery"], None)  # a lock of before has ended
+            elif item["delivery"] not in self._tokens:
+                continue  # somebody else's
+            self._take(item["delivery"], AgencyCode(item["recipient"]), item["document"]["id"])
 
     def _take(self, delivery: str, recipient: AgencyCode, document: str) -> None:
-        token = self._client.lock(delivery)["token"]
+        if delivery not in self._tokens:
+            self._tokens[delivery] = self._client.lock(delivery)["token"]
+        token = self._tokens[delivery]
         reason = self._refuses.get(recipient)
         if reason is not None:
             self._client.refuse(delivery, token, reason=reason)
@@ -158,8 +169,14 @@ class MailboxSystem(System):
         self.post.add(got)
         self._client.acknowledge(delivery, token)
         if got.kind is PackageKind.DOCUMENT:
-            for code in PROGRESS:
-                self._client.report_status(document, code.value, agency=recipient)
+            self._owed.extend((document, code, recipient) for code in PROGRESS)
+            self._report()
+
+    def _report(self) -> None:
+        while self._owed:
+            document, code, recipient = self._owed[0]
+            self._client.report_status(document, code.value, agency=recipient)
+            self._owed.popleft()
 
 
 class PushedSystem(System):

@@ -2,16 +2,18 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.cli.demo.files import a_pdf, a_workbook
-from gateway.cli.demo.judge import missing
+from gateway.cli.demo.judge import missing, standing
 from gateway.cli.demo.mail import Dispatch
+from gateway.cli.demo.patience import Patience
 from gateway.cli.demo.receiver import Receiver
 from gateway.delivery.push import read_secrets, signature
 from gateway.errors import OperatorError
-from gateway.model import AgencyCode
+from gateway.model import AgencyCode, DeliveryState
 
 SECRET = "whsec_" + "QUFB" * 10
 WEBHOOK = "01a200ec-5c01-75c8-9165-5747b21712ca"
@@ -66,6 +68,56 @@ def test_an_expected_recipient_without_a_delivery_is_named() -> None:
     assert ["H38" in text.en for text in missing([lost], [], [], [], {})] == [True]
 
 
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_demo_waits_as_long_as_something_moves() -> None:
+    clock = Clock()
+    patience = Patience(still=60, at_most=600, clock=clock)
+    for step in range(9):
+        clock.now += 59
+        assert not patience.over
+        patience.see(step)
+    assert patience.elapsed == 9 * 59
+
+
+def test_the_demo_gives_up_when_nothing_moves() -> None:
+    clock = Clock()
+    patience = Patience(still=60, at_most=600, clock=clock)
+    for _ in range(6):
+        patience.see("the same")
+        clock.now += 11
+    assert patience.over
+
+
+def test_the_demo_ends_at_the_outer_bound_whatever_moves() -> None:
+    clock = Clock()
+    patience = Patience(still=60, at_most=600, clock=clock)
+    while not patience.over:
+        clock.now += 10
+        patience.see(clock.now)
+    assert patience.elapsed == 610
+
+
+def _standing_of(state: DeliveryState) -> object:
+    delivery = SimpleNamespace(id="d1", state=state)
+    return standing([_dispatch(posted_id="1")], [], [("langson", SimpleNamespace(delivery=delivery))], [])  # type: ignore[list-item]  # only what is compared
+
+
+def test_a_try_moves_nothing_and_an_arrival_does() -> None:
+    waiting = _standing_of(DeliveryState.WAITING)
+    assert waiting == _standing_of(DeliveryState.LEASED)
+    assert waiting != _standing_of(DeliveryState.FORWARDED)
+    assert waiting != standing([_dispatch(posted_id="1")], [], [], [])
+
+
 def test_the_files_are_what_they_say() -> None:
     assert a_pdf("Công văn", ["Ủy ban nhân dân"], head="SỞ").startswith(b"%PDF-")
     assert a_workbook([("Đơn vị", "1")]).startswith(b"PK")
@@ -77,5 +129,5 @@ def test_a_process_that_ends_is_noticed(tmp_path: Path) -> None:
     with Children(tmp_path) as children:
         children.start("gone", ["gateway", "--config", str(tmp_path / "none.toml"), "serve"])
         with pytest.raises(OperatorError, match="gone"):
-            children.wait_ready({"gone": (9, "/")}, deadline=time.monotonic() + 30)
+            children.wait_ready({"gone": (9, "/")}, Patience(still=30))
         assert children.tail("gone")

@@ -99,6 +99,8 @@ def test_the_demo_shows_three_tiers_and_two() -> None:
     assert (redirected.recipient, redirected.redirected_from) == ("H37.23", "000.00.25.H37")
     (station,) = route(one("000.27.24.H37"), langson, at=NOW)
     assert station.via == "000.00.00.H37"
+    district, commune = route([AgencyCode("H37.26"), AgencyCode("H37.26.21")], langson, at=NOW)
+    assert (district.via, commune.recipient, commune.via) == ("000.00.26.H37", "000.21.26.H37", "000.00.26.H37")
 
 
 def test_the_demo_shows_every_channel() -> None:
