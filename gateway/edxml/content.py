@@ -418,7 +418,18 @@ def _look_inside(content: Content, kind: str, spool: Spool, limits: Limits) -> U
         if len(listing) != 1:
             raise _bad_zip("it must hold exactly one file", "phải chứa đúng một tệp")
         inner = _extract(file, listing[0], content.size, spool, limits)
-    return Unwrapped(content=inner, media_type=recognise(inner), wrapped=True)
+    return Unwrapped(content=inner, media_type=_recognise_unwrapped(inner), wrapped=True)
+
+
+def _recognise_unwrapped(content: Content) -> str:
+    """As ``recognise``; a document that is a ZIP itself (OOXML, ODF) is told from an archive."""
+    if not content.head.startswith(_ZIP):
+        return recognise(content)
+    with content.open() as file:
+        try:
+            return _package_type(_listing(file, content.size)) or "application/zip"
+        except ContentFault:
+            return "application/zip"
 
 
 def _listing(file: BinaryIO, size: int) -> list[zipfile.ZipInfo]:

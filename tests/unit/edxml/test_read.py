@@ -164,6 +164,30 @@ def test_a_wrapped_file_that_grows_beyond_the_limit_is_refused(tmp_path: Path) -
     assert refused.value.limit == "attachment_bytes"
 
 
+@pytest.mark.parametrize("stream_above", [0, 10**9])
+@pytest.mark.parametrize(
+    ("entries", "media_type"),
+    [
+        (
+            {"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"},
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ),
+        (
+            {"[Content_Types].xml": b"<x/>", "ppt/presentation.xml": b"<x/>"},
+            "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        ),
+        ({"mimetype": b"x", "META-INF/manifest.xml": b"<x/>"}, "application/vnd.oasis.opendocument"),
+        ({"a.txt": b"x"}, "application/zip"),
+    ],
+)
+def test_a_document_that_is_a_zip_itself_is_told_from_an_archive_inside_the_wrapper(
+    entries: dict[str, bytes], media_type: str, stream_above: int, tmp_path: Path
+) -> None:
+    raw = with_content(a_package(), zipped({"a.bin": zipped(entries)}))
+    with read(raw, tmp_path, stream_above=stream_above) as package:
+        assert (package.attachments[0].media_type, package.attachments[0].wrapped) == (media_type, True)
+
+
 def test_a_source_that_changes_between_two_passes_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "package.xml"
     path.write_bytes(a_package())
