@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, json, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge, TooManyRequests
+from werkzeug.exceptions import BadRequest, ClientDisconnected, HTTPException, RequestEntityTooLarge, TooManyRequests
 
 from gateway import errors
 
@@ -148,7 +148,7 @@ def _of_framework(error: HTTPException) -> Response:
         return problem(errors.BodyTooLarge())
     if status == 500:
         return problem(errors.GatewayError(), 500)
-    named = _HTTP_CODES.get(status, errors.RequestError)(error.description if status != 404 else None)
+    named = _HTTP_CODES.get(status, errors.RequestError)(_detail(error))
     answer = problem(named, status)
     original = dict(error.get_headers(request.environ))
     for name in ("Allow", "Retry-After", "WWW-Authenticate"):
@@ -157,6 +157,15 @@ def _of_framework(error: HTTPException) -> Response:
     if isinstance(error, TooManyRequests):
         answer.headers.setdefault("Retry-After", "30")
     return answer
+
+
+def _detail(error: HTTPException) -> str | None:
+    """What the framework says, where that helps the caller; its words on 400 and 404 are about browsers."""
+    if type(error) is BadRequest and request.is_json:
+        return "The body is not JSON in UTF-8."
+    if error.description == type(error).description and error.code in (400, 404):
+        return None
+    return error.description
 
 
 def _of_anything(error: Exception) -> Response:

@@ -94,6 +94,18 @@ def test_json_that_cannot_be_read_answers_400(site: Site, client: FlaskClient, c
     assert (response.status_code, code_of(response)) == (400, "request.invalid")
 
 
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe\xfa", b"<edXML/>"])
+def test_a_body_that_is_not_json_is_called_so(site: Site, client: FlaskClient, body: bytes) -> None:
+    response = client.post("/api/v1/statuses", data=body, content_type=JSON, headers=site.key(COMMUNE))
+    assert json.loads(response.data)["detail"] == "The body is not JSON in UTF-8."
+
+
+def test_a_method_that_a_call_does_not_have_is_answered_as_the_page_of_errors_says(client: FlaskClient) -> None:
+    response = client.delete("/api/v1/inbox")
+    assert (response.status_code, code_of(response)) == (405, "request.invalid")
+    assert "GET" in response.headers["Allow"]
+
+
 # Times
 
 
@@ -236,6 +248,7 @@ def test_what_accept_turns_away_is_kept_once(site: Site, client: FlaskClient) ->
 @pytest.mark.parametrize(("scope", "status"), [("receive", 202), ("send", 202), ("read", 403)])
 def test_who_receives_may_report(site: Site, client: FlaskClient, scope: str, status: int) -> None:
     report = {"document": posted(site, client), "code": "03"}
+    site.collect(COMMUNE)
     response = client.post("/api/v1/statuses", json=report, headers=site.key(COMMUNE, scopes=(scope,)))
     assert response.status_code == status, response.data
 
