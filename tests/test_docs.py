@@ -45,8 +45,19 @@ from tests.support.exchange import COMMUNE, DEPARTMENT, MAILBOX, PROVINCE
 from tests.support.gateways import RunningGateway, a_gateway
 
 ROOT = Path(__file__).resolve().parents[1]
-SKIPPED = {".venv", ".git", ".hypothesis", ".pytest_cache", "node_modules"}
-PAGES = sorted(p for p in ROOT.rglob("*.md") if not SKIPPED & set(p.relative_to(ROOT).parts))
+SKIPPED = {".git", ".hypothesis", ".pytest_cache", "node_modules"}
+
+
+def pages(folder: Path) -> Iterator[Path]:
+    """The project's pages; those of packages, in whatever virtual environments stand in its tree, are not its own."""
+    for entry in folder.iterdir():
+        if entry.is_file() and entry.suffix == ".md":
+            yield entry
+        elif entry.is_dir() and entry.name not in SKIPPED and not (entry / "pyvenv.cfg").exists():
+            yield from pages(entry)
+
+
+PAGES = sorted(pages(ROOT))
 LATER = {"docs/benchmarks.md"}
 """Written by `make bench`; named, never linked."""
 INSTALLED = {"config/gateway.toml"}
@@ -72,6 +83,14 @@ def _name(path: Path) -> str:
 
 
 # Every page
+
+
+def test_virtual_environments_in_the_tree_are_passed_over(tmp_path: Path) -> None:
+    for name in ("README.md", "docs/a.md", "env/lib/package/README.md", ".git/x.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in pages(tmp_path)) == ["README.md", "docs/a.md"]
 
 
 def slugs(text: str) -> set[str]:
