@@ -336,6 +336,13 @@ class LeaseLost(StateConflict):
     vi = "Khóa trên lượt chuyển đã hết hạn hoặc thuộc về bên khác."
 
 
+class NotCollected(StateConflict):
+    """The document still waits in the mailbox: acknowledge its delivery first, then report this status."""
+
+    code = "delivery.not_collected"
+    vi = "Văn bản còn trong hộp thư: hãy xác nhận đã nhận (ack) trước, rồi mới báo trạng thái này."
+
+
 class ReasonRequired(RequestError):
     """This status or action must say why."""
 

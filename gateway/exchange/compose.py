@@ -4,24 +4,77 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
+from gateway.directory import Directory
 from gateway.edxml import write_document_to
+from gateway.errors import DocumentConflict
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
 from gateway.exchange.upload import Upload, receive, spool_file, unwritten
-from gateway.model import Agency, Envelope
+from gateway.model import Agency, Business, Envelope, Hop, Organization
 
 
 def compose(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | bytes], *, caller: Agency) -> Answer:
     """
     Write the package in the kit's form and accept it.
 
+    What the caller did not say and the gateway knows is filled in: the names of agencies, and the first hop, which
+    is the sender's at the moment of its first post, so that the same words later are the same package.
+
     :param envelope: with one reference for each file.
     :param contents: content id → the file as it is.
     :raises DocumentError: as ``accept``; what was wrong in the words is named by the package's paths.
     """
-    with _written(parts, envelope, contents) as upload:
+    now = parts.clock()
+    parts = replace(parts, clock=lambda: now)  # The first hop and the receipt then say the same moment.
+    directory = parts.directory()
+    envelope = _named(envelope, directory, now)
+    posted = _first_posted(parts, envelope, directory, now)
+    try:
+        return _hand_over(parts, envelope, contents, caller=caller, posted=posted or now)
+    except DocumentConflict as conflict:
+        existing = parts.ledger.document(conflict.existing)
+        if existing is None or existing.received_at == posted:
+            raise
+        # Perhaps the same words, posted by two requests at once: then they differ in nothing but the hop.
+        return _hand_over(parts, envelope, contents, caller=caller, posted=existing.received_at)
+
+
+def _named(envelope: Envelope, directory: Directory, now: datetime) -> Envelope:
+    """With the names that the directory knows where the caller gave none."""
+
+    def named(organization: Organization) -> Organization:
+        if organization.name and organization.name.strip():
+            return organization
+        known = directory.find(organization.code, at=now)
+        return organization if known is None else replace(organization, name=known.name)
+
+    return replace(envelope, sender=named(envelope.sender), recipients=tuple(named(one) for one in envelope.recipients))
+
+
+def _first_posted(parts: Parts, envelope: Envelope, directory: Directory, now: datetime) -> datetime | None:
+    """When a document of this identity was accepted first; ``None`` when none was."""
+    sender = directory.find(envelope.sender.code, at=now)
+    if sender is None or envelope.identity is None:
+        return None
+    first = parts.ledger.find_document(sender.code, envelope.identity, business_type=envelope.business_type)
+    if first is None or first.identity != envelope.identity:  # another, whose second name this is
+        return None
+    return first.received_at
+
+
+def _hand_over(
+    parts: Parts, envelope: Envelope, contents: Mapping[str, Path | bytes], *, caller: Agency, posted: datetime
+) -> Answer:
+    complete = replace(
+        envelope,
+        trace=envelope.trace or (Hop(code=envelope.sender.code, at=posted),),
+        business=envelope.business or Business(),
+    )
+    with _written(parts, complete, contents) as upload:
         return accept(parts, upload, caller=caller, made_here=True)
 
 

@@ -15,17 +15,29 @@ import structlog
 
 from gateway.directory import Directory
 from gateway.edxml import write_status
-from gateway.errors import NotFound, NotPermitted, ReasonRequired, RoutingError
+from gateway.errors import NotCollected, NotFound, NotPermitted, ReasonRequired, RoutingError
 from gateway.exchange import lookup
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
 from gateway.exchange.reported import code_now, one_place
 from gateway.exchange.upload import upload_of
-from gateway.ledger.records import Claim, DeliveryRow, DocumentRow, NewDelivery, NewDocument, NewStatus, Reply, new_id
+from gateway.ledger.records import (
+    Claim,
+    DeliveryRow,
+    DocumentRow,
+    NewDelivery,
+    NewDocument,
+    NewStatus,
+    Reply,
+    StatusRow,
+    new_id,
+)
 from gateway.model import (
     Agency,
     AgencyCode,
+    Channel,
+    DeliveryState,
     DocumentId,
     DocumentNumber,
     Envelope,
@@ -198,7 +210,9 @@ def report_status(
     """
     Report on a document in plain words; the gateway writes the package.
 
-    A receiver reports on its copy; the sender asks for one back (13).
+    A receiver reports on its copy; the sender asks for one back (13). Where the gateway itself knows that a
+    copy has not arrived, it does not let the sender be told otherwise; where it has told of the arrival
+    itself, an 01 is a repetition (domain §1.7: 01 is the system's to send, 02 legal at any time).
 
     :param document_id: the gateway's id of the document reported on.
     :param agency: whose copy; needed only when there are several that the caller has to do with.
@@ -206,6 +220,7 @@ def report_status(
     :raises NotFound: no such document among those that the caller may see.
     :raises NotPermitted: there is no such copy, or not one only, or 13 is asked for by another than the sender.
     :raises ReasonRequired: 02, 13 and 16 must say why.
+    :raises NotCollected: 01 or 03 to 06 on a copy that still waits in the mailbox, locked or not.
     """
     if code.needs_reason and not (description and description.strip()):
         raise ReasonRequired(path="description")
@@ -225,6 +240,10 @@ def report_status(
     else:
         mine = [d for d in copies if d.via == caller.code or directory.speaks_for(caller, d.recipient, at=now)]
         copy = _the_copy(mine, directory, agency, now)
+        if code.rank is not None:
+            _check_collected(copy)
+        if code is StatusCode.ARRIVED and (told := _arrival_told(parts, copy)):
+            return told
         copy_code = code_now(directory, copy.as_written, copy.recipient, now)
         reporter = Organization(code=copy_code, name=copy.recipient_name)
         response = response_for(document, code=sender_code)
@@ -246,6 +265,24 @@ def report_status(
     return accept(parts, upload_of(write_status(envelope)), caller=caller, made_here=True)
 
 
+def _check_collected(copy: DeliveryRow) -> None:
+    """Of its own mailbox the gateway knows that nobody has the document; another system's answer may be late."""
+    if copy.channel is Channel.MAILBOX and copy.state in (DeliveryState.WAITING, DeliveryState.LEASED):
+        raise NotCollected(f"Acknowledge the delivery {copy.id} first, then report this status.", path="code")
+
+
+def _arrival_told(parts: Parts, copy: DeliveryRow) -> Answer | None:
+    """The answer to an 01 on a delivered copy: the receipt of the one that went to the sender at the delivery."""
+    if copy.state is not DeliveryState.DELIVERED:
+        return None
+    last = parts.ledger.last_report(copy.document, copy.id)
+    if last is not None and last.code is not StatusCode.ARRIVED:
+        trace = parts.ledger.trace(copy.document)
+        told = trace.statuses if trace else ()
+        last = next((s for s in reversed(told) if (s.delivery, s.code) == (copy.id, StatusCode.ARRIVED)), None)
+    return None if last is None else _first_answer(parts, last)
+
+
 def _said_before(
     parts: Parts, copy: DeliveryRow, *, reporter: AgencyCode, code: StatusCode, description: str | None
 ) -> Answer | None:
@@ -259,7 +296,11 @@ def _said_before(
         return None
     if (last.description or None) != ((description or "").strip() or None):
         return None
-    package = parts.ledger.document(last.package)
+    return _first_answer(parts, last)
+
+
+def _first_answer(parts: Parts, report: StatusRow) -> Answer:
+    package = parts.ledger.document(report.package)
     if package is None:
         raise NotFound
     return Answer(document_id=package.id, receipt=json.loads(package.receipt), duplicate=True)

@@ -18,6 +18,7 @@ from gateway.api.services import Services
 from gateway.directory import Directory, LocalSite
 from gateway.directory.certificates import register_certificate
 from gateway.edxml import Limits
+from gateway.exchange import mailbox
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.keys import issue_key
 from gateway.exchange.parts import Parts, Rules
@@ -96,6 +97,13 @@ class Site:
     def accept(self, raw: bytes, *, caller: AgencyCode = DEPARTMENT, **options: Any) -> Answer:
         """Accept a package handed over by an agency."""
         return accept(self.parts, upload_of(raw), caller=self.known[caller], **options)
+
+    def collect(self, owner: AgencyCode) -> None:
+        """Lock and acknowledge everything that waits in an agency's mailbox."""
+        caller = self.known[owner]
+        for row in mailbox.peek(self.parts, caller=caller, limit=50, after=None).rows:
+            lock = mailbox.lock(self.parts, row.delivery.id, caller=caller, lease=timedelta(minutes=5))
+            mailbox.acknowledge(self.parts, row.delivery.id, lock.token, caller=caller)
 
     def client(self, **options: Any) -> FlaskClient:
         """A client of the REST API of this gateway."""

@@ -590,7 +590,11 @@ def refuse_delivery(path: DeliveryPath, body: RefuseIn) -> Response:
 @v1.post(
     "/statuses",
     tags=[_TAGS["statuses"]],
-    summary="Report 01…06, 15, 16 on a received document, or ask for a sent one back (13)",
+    summary="Report 02…06, 15, 16 on a received document, or ask for a sent one back (13)",
+    description=(
+        "On a document that still waits in the mailbox 02 alone; the others answer 409 `delivery.not_collected` until "
+        "it is acknowledged. The gateway has sent 01 itself: repeating it answers 200 with that one's receipt."
+    ),
     responses={"202": ReceiptOut, "200": ReceiptOut},
 )
 def post_status(body: StatusIn) -> Response:

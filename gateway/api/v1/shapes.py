@@ -120,7 +120,9 @@ class StatusIn(_In):
     """A status on a received document."""
 
     document: str = Field(max_length=100, description="The gateway's id of the document")
-    code: StatusCode
+    code: StatusCode = Field(
+        description="01 and 03 to 06 only once the document is collected; 01 is the gateway's to send"
+    )
     description: str | None = Field(None, max_length=2000, description="Must be given with 02, 13 and 16")
     agency: str | None = Field(
         None, max_length=35, description="Whose copy, when there are several that the caller has to do with"
@@ -155,7 +157,7 @@ class RecipientIn(_In):
     """One recipient."""
 
     code: str = Field(min_length=1, max_length=35)
-    name: str | None = Field(None, max_length=200)
+    name: str | None = Field(None, max_length=200, description="Absent means as in the directory")
 
 
 class ResponseIn(_In):
@@ -171,8 +173,9 @@ class MetadataIn(_In):
     """
     The ``metadata`` part of a multipart post: what an edXML header says.
 
-    The gateway adds nothing that is not here, except a DocumentId in the form of QĐ 28/2018
-    made from sender, date and number when none is given.
+    What is not here the gateway adds only where it knows it: the agencies' names from the directory, the sender's
+    trace header at the moment of the first post, the business type 0, and a DocumentId in the form of QĐ 28/2018 made
+    from sender, date and number when none is given.
     """
 
     sender: str | None = Field(None, max_length=35, description="Absent means the agency of the key")

@@ -175,6 +175,23 @@ def test_words_and_files_become_a_package(site: Site, client: FlaskClient) -> No
     assert [(a.name, a.size) for a in document.attachments] == [("tờ trình.pdf", len(documents.PDF)), ("bảng.csv", 8)]
 
 
+def test_a_post_without_a_signer_is_told_of_that_alone(site: Site, client: FlaskClient) -> None:
+    metadata = {
+        "recipients": [{"code": COMMUNE}, {"code": PUSHED, "name": ""}],
+        "number": {"number": "08", "notation": "SA-VP"},
+        "issued_on": "2026-03-05",
+        "issued_place": "Lạng Sơn",
+        "document_type": {"name": "Công văn", "type": 2},
+        "subject": "V/v gửi không cần XML",
+    }
+    key = site.key(DEPARTMENT)
+    files = [(io.BytesIO(documents.PDF), "a.pdf"), (io.BytesIO(b"a;b\n"), "b.csv"), (io.BytesIO(b"x"), "không đuôi")]
+    data = {"metadata": json.dumps(metadata), "files": files}
+    posted = client.post("/api/v1/documents", data=data, headers=key).get_json()
+    shown = client.get(f"/api/v1/documents/{posted['id']}", headers=key).get_json()
+    assert [w["code"] for w in shown["warnings"]] == ["N.MessageHeader.SignerInfo"]
+
+
 @pytest.mark.parametrize(
     ("metadata", "path"),
     [(None, "metadata"), ("{", "metadata"), ('{"subject": ""}', "metadata.recipients"), ('{"x": 1}', "metadata")],
@@ -318,13 +335,31 @@ def test_a_wrong_token_answers_409(site: Site, client: FlaskClient) -> None:
     assert (response.status_code, code_of(response)) == (409, "delivery.lease_lost")
 
 
+def test_a_status_on_what_still_waits_in_the_mailbox_answers_409(site: Site, client: FlaskClient) -> None:
+    posted = post(client, to_commune(), site.key(DEPARTMENT)).get_json()
+    status = {"document": posted["id"], "code": "06"}
+    response = client.post("/api/v1/statuses", json=status, headers=site.key(COMMUNE))
+    assert (response.status_code, code_of(response)) == (409, "delivery.not_collected")
+
+
+def test_a_status_01_after_the_acknowledgement_answers_200_with_the_gateways_own(
+    site: Site, client: FlaskClient
+) -> None:
+    posted = post(client, to_commune(), site.key(DEPARTMENT)).get_json()
+    site.collect(COMMUNE)
+    status = {"document": posted["id"], "code": "01"}
+    response = client.post("/api/v1/statuses", json=status, headers=site.key(COMMUNE))
+    assert (response.status_code, response.get_json()["duplicate"]) == (200, True)
+
+
 def test_a_status_in_json_reaches_the_sender(site: Site, client: FlaskClient) -> None:
     posted = post(client, to_commune(), site.key(DEPARTMENT)).get_json()
+    site.collect(COMMUNE)
     status = {"document": posted["id"], "code": "03"}
     response = client.post("/api/v1/statuses", json=status, headers=site.key(COMMUNE))
     assert response.status_code == 202, response.data
     items = client.get("/api/v1/inbox", headers=site.key(DEPARTMENT)).get_json()["items"]
-    assert [i["document"]["kind"] for i in items] == ["status"]
+    assert [i["document"]["kind"] for i in items] == ["status", "status"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
+
+from gateway.errors import NotCollected
 from gateway.exchange import mailbox, statuses
 from gateway.exchange.accept import Answer
 from gateway.ledger.records import Forwarded, StatusEffect
@@ -96,6 +99,78 @@ def test_a_document_asked_back_again_after_the_answer_is_asked_back_twice(site: 
     assert [s.code for s in trace.statuses] == ["13", "16", "13"]
 
 
+# Before and after the document is collected
+
+ARRIVED_OR_MORE = [code for code in StatusCode if code.rank is not None]
+
+
+@pytest.mark.parametrize("locked", [False, True])
+@pytest.mark.parametrize("code", ARRIVED_OR_MORE)
+def test_what_was_never_collected_is_not_reported_as_arrived_or_done(
+    site: Site, code: StatusCode, locked: bool
+) -> None:
+    answer = sent_to(site, COMMUNE)
+    [copy] = site.ledger.deliveries(answer.document_id)
+    if locked:
+        mailbox.lock(site.parts, copy.id, caller=site.known[COMMUNE], lease=LEASE)
+    with pytest.raises(NotCollected) as refusal:
+        report(site, answer, COMMUNE, code)
+    assert copy.id in refusal.value.detail
+    assert copies(site, answer) == {COMMUNE: None}
+    assert effects(site, answer) == []
+
+
+@pytest.mark.parametrize("code", ARRIVED_OR_MORE)
+def test_what_was_collected_is_reported_on(site: Site, code: StatusCode) -> None:
+    answer = sent_to(site, COMMUNE)
+    site.collect(COMMUNE)
+    report(site, answer, COMMUNE, code)
+    assert copies(site, answer) == {COMMUNE: code}
+
+
+def test_a_document_may_be_refused_before_it_is_collected(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    report(site, answer, COMMUNE, StatusCode.REFUSED, "Sai thẩm quyền")
+    [copy] = site.ledger.deliveries(answer.document_id)
+    assert (copy.state, copy.status) == (DeliveryState.REFUSED, StatusCode.REFUSED)
+
+
+@pytest.mark.parametrize(("recipient", "caller"), [(PUSHED, PUSHED), (OTHER_PROVINCE, ABOVE)])
+def test_what_others_took_is_reported_on_though_their_answer_is_not_here_yet(
+    site: Site, recipient: AgencyCode, caller: AgencyCode
+) -> None:
+    """The receiver of a push, or the next gateway, may have it before its answer has come."""
+    answer = sent_to(site, recipient)
+    report(site, answer, caller, StatusCode.ARRIVED)
+    report(site, answer, caller, StatusCode.DONE)
+    assert copies(site, answer) == {recipient: StatusCode.DONE}
+
+
+def test_an_agencys_own_package_on_what_it_did_not_collect_is_taken(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    reports(site, COMMUNE, code=StatusCode.REGISTERED, caller=COMMUNE)
+    assert copies(site, answer) == {COMMUNE: StatusCode.REGISTERED}
+
+
+@pytest.mark.parametrize("at_a_time_of_its_own", [False, True])
+def test_an_arrival_that_the_gateway_has_reported_is_not_reported_again(site: Site, at_a_time_of_its_own: bool) -> None:
+    answer = sent_to(site, COMMUNE)
+    site.collect(COMMUNE)
+    report(site, answer, COMMUNE, StatusCode.REGISTERED)
+    again = statuses.report_status(
+        site.parts,
+        caller=site.known[COMMUNE],
+        document_id=answer.document_id,
+        code=StatusCode.ARRIVED,
+        description="Đã đến",
+        reported_at=site.clock.forward(minutes=1) if at_a_time_of_its_own else None,
+    )
+    trace = site.ledger.trace(answer.document_id)
+    assert trace is not None
+    assert [s.code for s in trace.statuses] == [StatusCode.ARRIVED, StatusCode.REGISTERED]
+    assert (again.duplicate, again.document_id) == (True, trace.statuses[0].package)
+
+
 # Whose copy
 
 
@@ -176,6 +251,7 @@ def test_the_second_predecessor_may_be_named_in_json(site: Site) -> None:
 def test_an_agency_is_named_in_json_before_those_whose_place_it_took(site: Site) -> None:
     found(site, FIRST)
     answer = sent_to(site, FIRST, COMMUNE)
+    site.collect(COMMUNE)
     merge(site, FIRST, into=COMMUNE)
     statuses.report_status(
         site.parts,
@@ -249,11 +325,9 @@ def test_a_receiver_whose_code_means_another_by_now_reports_under_its_own(site: 
     raw = documents.a_package(sender=documents.an_organization(COMMUNE), recipients=(documents.an_organization(code),))
     answer = site.accept(raw, caller=COMMUNE)
     lose_code(site, code, to=PUSHED)
+    site.collect(DEPARTMENT)
     report(site, answer, DEPARTMENT, StatusCode.DONE)
     assert copies(site, answer) == {DEPARTMENT: StatusCode.DONE}
-    [row] = mailbox.peek(site.parts, caller=site.known[DEPARTMENT], limit=50, after=None).rows
-    lock = mailbox.lock(site.parts, row.delivery.id, caller=site.known[DEPARTMENT], lease=LEASE)
-    mailbox.acknowledge(site.parts, row.delivery.id, lock.token, caller=site.known[DEPARTMENT])
     told = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
     assert {r.document.sender_as_written for r in told} == {DEPARTMENT}
 
@@ -263,10 +337,8 @@ def test_a_sender_whose_code_means_another_by_now_is_told_under_its_own(site: Si
     raw = documents.a_package(sender=documents.an_organization(code), recipients=(documents.an_organization(COMMUNE),))
     answer = site.accept(raw)
     lose_code(site, code, to=PUSHED)
+    site.collect(COMMUNE)
     report(site, answer, COMMUNE, StatusCode.DONE)
-    [row] = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
-    lock = mailbox.lock(site.parts, row.delivery.id, caller=site.known[COMMUNE], lease=LEASE)
-    mailbox.acknowledge(site.parts, row.delivery.id, lock.token, caller=site.known[COMMUNE])
     told = mailbox.peek(site.parts, caller=site.known[DEPARTMENT], limit=50, after=None).rows
     assert [r.document.kind for r in told] == [PackageKind.STATUS] * 2
     assert copies(site, answer) == {COMMUNE: StatusCode.DONE}
