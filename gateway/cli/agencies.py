@@ -155,7 +155,28 @@ def show(shell: Shell, *, code: str) -> None:
         return
     for name, value in facts.items():
         if value not in (None, (), [], False):
-            click.echo(f"{name:<16} {plain(value if not isinstance(value, list) else '; '.join(map(str, value)))}")
+            label = shell.words(_LABELS[name])
+            click.echo(f"{label:<16} {plain(value if not isinstance(value, list) else '; '.join(map(str, value)))}")
+
+
+_LABELS = {
+    "code": Text("Mã định danh", "Code"),
+    "aliases": Text("Mã khác", "Aliases"),
+    "name": Text("Tên", "Name"),
+    "level": Text("Cấp", "Level"),
+    "parent": Text("Cơ quan cấp trên", "Parent"),
+    "valid_from": Text("Từ ngày", "From"),
+    "valid_to": Text("Đến ngày", "Until"),
+    "successors": Text("Kế thừa", "Successors"),
+    "closed_reason": Text("Lý do đóng", "Closed because"),
+    "channel": Text("Kênh", "Channel"),
+    "url": Text("Địa chỉ", "URL"),
+    "credential": Text("Tên bí mật", "Credential"),
+    "through": Text("Qua", "Through"),
+    "accepts": Text("Chấp nhận chữ ký", "Accepts"),
+    "certificates": Text("Chứng thư", "Certificates"),
+}
+"""What ``show`` calls the facts of an agency; programs get their names."""
 
 
 def _facts(agency: Agency, directory: Directory) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from gateway.cli import exits
 from gateway.cli.command import Group, command, for_programs, option
+from gateway.cli.misuse import Misuse
 from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
 from gateway.delivery.agency import AgencyClient, AgencySettings
@@ -51,7 +52,12 @@ def _connection(function: Callable[..., Any]) -> Callable[..., Any]:
 def _client(url: str, key_file: Path | None, ca_file: Path | None) -> AgencyClient:
     key = key_file.read_text(encoding="ascii").strip() if key_file else os.environ.get("GATEWAY_KEY", "").strip()
     if not key:
-        raise click.UsageError("A key is needed: --key-file, or GATEWAY_KEY in the environment.")
+        raise Misuse(
+            Text(
+                "Cần có khóa: --key-file, hoặc biến môi trường GATEWAY_KEY.",
+                "A key is needed: --key-file, or GATEWAY_KEY in the environment.",
+            )
+        )
     return AgencyClient(AgencySettings(url=url, key=key, ca_file=ca_file))
 
 
@@ -63,10 +69,16 @@ Một gói bị từ chối thì vẫn gửi tiếp các gói sau; mã kết th�
         """Send edXML packages (documents or statuses). Sending one again makes no second copy.
 Goes on after a package that is refused; the exit code tells whether to correct (1) or to try again (3).""",
     ),
-    examples="""\
+    examples=Text(
+        """\
+gateway send van-ban.edxml --url https://truc.example --key-file khoa.txt
+gateway send *.edxml --json
+gateway send van-ban.edxml --only H37.21       # bản này chỉ cho một nơi nhận (giữa các trục)""",
+        """\
 gateway send van-ban.edxml --url https://truc.example --key-file khoa.txt
 gateway send *.edxml --json
 gateway send van-ban.edxml --only H37.21       # this copy is for one of its recipients (between gateways)""",
+    ),
 )
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @option(
@@ -234,7 +246,10 @@ def _waiting(client: AgencyClient) -> list[str]:
 def _store(client: AgencyClient, delivery: str, folder: Path) -> Path:
     """The package under a name that is ours: what packages call themselves is no file name."""
     if not all(c.isalnum() or c == "-" for c in delivery):
-        raise click.UsageError(f"{plain(delivery)} is not the id of a delivery.")
+        raise Misuse(
+            Text("{delivery} không phải là mã của lượt chuyển.", "{delivery} is not the id of a delivery."),
+            delivery=delivery,
+        )
     path = folder / f"{delivery}.edxml"
     handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
     part = Path(name)

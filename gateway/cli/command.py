@@ -7,6 +7,7 @@ Commands, groups and options whose help is in both languages and teaches by exam
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import click
 
-from gateway.cli import exits
+from gateway.cli import exits, misuse
 from gateway.cli.shell import Shell, shell_of
 from gateway.cli.words import LANGUAGES, Language, Text
 from gateway.errors import GatewayError
@@ -115,11 +116,36 @@ def for_programs() -> Callable[[Callable[P, R]], Callable[P, R]]:
     )
 
 
-class _Taught:
+_HELP = Text("Hiện hướng dẫn này.", "Show this message.")
+
+
+def _examples(given: Text | str) -> Text:
+    """Examples without comments are the same in both languages."""
+    return Text(given, given) if isinstance(given, str) else given
+
+
+class _Taught(click.Command):
     """The help of commands and groups: words in the caller's language, then examples."""
 
     words: Text
-    examples: str
+    examples: Text
+    """Their comments are in the caller's language, too."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        found = super().get_help_option(ctx)
+        if found is not None:
+            found.help = _HELP.say(shell_of(ctx).language)
+        return found
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        prefix = Text("Cách dùng: ", "Usage: ").say(shell_of(ctx).language)
+        formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)), prefix)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        records = [option.get_help_record(ctx) for option in options]
+        with formatter.section(Text("Tùy chọn", "Options").say(shell_of(ctx).language)):
+            formatter.write_dl([record for record in records if record is not None])
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.indentation():
@@ -127,20 +153,21 @@ class _Taught:
             formatter.write_text(self.words.say(shell_of(ctx).language))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if not self.examples:
+        language = shell_of(ctx).language
+        lines = self.examples.say(language).splitlines()
+        if not lines:
             return
-        title = Text("Ví dụ", "Examples").say(shell_of(ctx).language)
-        with formatter.section(title):
-            for line in self.examples.splitlines():
+        with formatter.section(Text("Ví dụ", "Examples").say(language)):
+            for line in lines:
                 formatter.write(" " * formatter.current_indent + line + "\n")
 
 
-class Command(_Taught, click.Command):
+class Command(_Taught):
     """One command."""
 
-    def __init__(self, *args: Any, words: Text, examples: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, words: Text, examples: Text | str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.words, self.examples = words, examples
+        self.words, self.examples = words, _examples(examples)
         self.params += shared_options()
 
 
@@ -157,10 +184,15 @@ class Group(_Taught, click.Group):
     """Commands under a common name, loaded when one of them is called."""
 
     def __init__(
-        self, *args: Any, words: Text, examples: str = "", places: Mapping[str, Place] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        words: Text,
+        examples: Text | str = "",
+        places: Mapping[str, Place] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.words, self.examples = words, examples
+        self.words, self.examples = words, _examples(examples)
         self.places = dict(places or {})
         self.params += shared_options()
 
@@ -177,6 +209,11 @@ class Group(_Taught, click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list, without loading anything."""
         language = shell_of(ctx).language
@@ -190,7 +227,7 @@ class Group(_Taught, click.Group):
             formatter.write_dl(lines)
 
     def command_of(
-        self, name: str, words: Text, *, examples: str = "", hidden: bool = False
+        self, name: str, words: Text, *, examples: Text | str = "", hidden: bool = False
     ) -> Callable[[Callable[Concatenate[Shell, P], R]], Command]:
         """Declare a command of this group; the function gets the shell first."""
         return _declared(self, name, words, examples=examples, hidden=hidden)
@@ -220,7 +257,7 @@ class Group(_Taught, click.Group):
             click.echo(err=True)
             code = exits.INTERRUPTED
         except click.ClickException as error:
-            error.show()
+            misuse.tell(shell, error, sys.argv[1:] if args is None else args)
             code = error.exit_code
         except BrokenPipeError:
             # The reader (`head`) has had enough; the interpreter must not complain while flushing.
@@ -229,7 +266,7 @@ class Group(_Taught, click.Group):
 
 
 def _declared(
-    group: Group | None, name: str, words: Text, *, examples: str, hidden: bool
+    group: Group | None, name: str, words: Text, *, examples: Text | str, hidden: bool
 ) -> Callable[[Callable[Concatenate[Shell, P], R]], Command]:
     def declare(function: Callable[Concatenate[Shell, P], R]) -> Command:
         def called(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -247,7 +284,7 @@ def _declared(
 
 
 def command(
-    name: str, words: Text, *, examples: str = "", hidden: bool = False
+    name: str, words: Text, *, examples: Text | str = "", hidden: bool = False
 ) -> Callable[[Callable[Concatenate[Shell, P], R]], Command]:
     """Declare a command of the top level; ``root`` names its place. The function gets the shell first."""
     return _declared(None, name, words, examples=examples, hidden=hidden)

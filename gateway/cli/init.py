@@ -42,11 +42,18 @@ Không ghi đè tệp nào đã có; chạy lại chỉ bổ sung phần còn th
         """Set up a gateway: settings, directory, signing key (test CA), database, first account.
 Nothing that exists is overwritten; running it again adds what is missing.""",
     ),
-    examples="""\
+    examples=Text(
+        """\
+gateway init
+gateway init /etc/gateway --code 000.00.00.H38 --name "Trục liên thông tỉnh Lào Cai" --first-level H38
+gateway init --csr                       # khóa và yêu cầu gửi CA thật
+gateway init --certificate issued.crt    # ghép chứng thư CA đã cấp với khóa đó""",
+        """\
 gateway init
 gateway init /etc/gateway --code 000.00.00.H38 --name "Trục liên thông tỉnh Lào Cai" --first-level H38
 gateway init --csr                       # a key and a request for a real CA
 gateway init --certificate issued.crt    # join what the CA has issued with that key""",
+    ),
 )
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("config"))
 @option("--code", default=LANG_SON.code, words=Text("Mã định danh của trục.", "Agency code of the gateway."))

@@ -8,6 +8,7 @@ import sys
 import click
 
 from gateway.cli.command import Group, for_programs, option
+from gateway.cli.misuse import Misuse
 from gateway.cli.opened import actor, opened, utc_now
 from gateway.cli.shell import Shell, moment
 from gateway.cli.words import LANGUAGES, Text
@@ -38,7 +39,14 @@ def _password(*, stdin: bool, ask: bool) -> tuple[str, bool]:
     else:
         return secrets.token_urlsafe(12), True
     if not _SHORTEST <= len(password) <= PASSWORD_LONGEST:
-        raise click.UsageError(f"A password has {_SHORTEST} to {PASSWORD_LONGEST} characters.")
+        raise Misuse(
+            Text(
+                "Mật khẩu dài từ {shortest} đến {longest} ký tự.",
+                "A password has {shortest} to {longest} characters.",
+            ),
+            shortest=_SHORTEST,
+            longest=PASSWORD_LONGEST,
+        )
     return password, False
 
 

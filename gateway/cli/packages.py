@@ -17,6 +17,7 @@ from cryptography import x509
 from gateway.bootstrap import utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, for_programs, option
+from gateway.cli.misuse import Misuse
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
 from gateway.console.words import verdict_sentence
@@ -106,7 +107,7 @@ def _written(output: Path | None, *, force: bool) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         return
     if output.exists() and not force:
-        raise click.UsageError(f"{output} exists; --force replaces it.")
+        raise Misuse(Text("{output} đã có; --force để thay.", "{output} exists; --force replaces it."), output=output)
     handle, name = tempfile.mkstemp(dir=output.parent, prefix=output.name)
     try:
         with os.fdopen(handle, "wb") as out:

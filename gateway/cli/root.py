@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway import __version__
-from gateway.cli.command import Group, Place
+from gateway.cli.command import Group, Option, Place
 from gateway.cli.words import Text
 
 root = Group(
@@ -14,11 +14,18 @@ root = Group(
         "Trục liên thông văn bản điện tử của tỉnh: tiếp nhận, kiểm tra, lưu giữ và chuyển gói tin edXML.",
         "A province's document-interconnection gateway: it accepts, checks, keeps and delivers edXML packages.",
     ),
-    examples="""\
+    examples=Text(
+        """\
+gateway demo                       # xem ba trục trao đổi văn bản
+gateway init && gateway serve      # lập và chạy trục của mình
+gateway verify goi-tin.edxml       # gói tin có gì, ai đã ký
+gateway doctor                     # điều gì sai, phải làm gì""",
+        """\
 gateway demo                       # watch three gateways exchange documents
 gateway init && gateway serve      # start one of your own
 gateway verify goi-tin.edxml       # what is in a package, and who signed it
 gateway doctor                     # what is wrong, and what to do""",
+    ),
     places={
         "demo": Place("gateway.cli.demo.command", "demo", Text("Trình diễn ba trục liên thông.", "Show it at work.")),
         "init": Place("gateway.cli.init", "init", Text("Lập một trục mới.", "Set up a new gateway.")),
@@ -43,7 +50,14 @@ gateway doctor                     # what is wrong, and what to do""",
         "read": Place("gateway.cli.packages", "read", Text("Đọc gói tin thành JSON.", "Read a package as JSON.")),
     },
 )
-click.version_option(__version__, "--version", prog_name="gateway", message="%(prog)s %(version)s")(root)
+click.version_option(
+    __version__,
+    "--version",
+    prog_name="gateway",
+    message="%(prog)s %(version)s",
+    cls=Option,
+    words=Text("Hiện phiên bản.", "Show the version."),
+)(root)
 
 
 def main() -> None:

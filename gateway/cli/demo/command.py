@@ -49,10 +49,16 @@ mọi trạng thái đã về (mã 0), hoặc nêu tên những gì còn thiếu
 processes; agencies send, receive, refuse and report. Runs until Ctrl-C; --once ends when every document has
 arrived and every status is back (0), or names what is missing (1).""",
     ),
-    examples="""\
+    examples=Text(
+        """\
+gateway demo
+gateway demo --once
+gateway demo --keep /tmp/demo --port-base 8100     # giữ thư mục, nhật ký, cơ sở dữ liệu để xem""",
+        """\
 gateway demo
 gateway demo --once
 gateway demo --keep /tmp/demo --port-base 8100     # keep folder, logs and databases to look at""",
+    ),
 )
 @option("--once", is_flag=True, words=Text("Kết thúc khi xong.", "End when all is done."))
 @option(

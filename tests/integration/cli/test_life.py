@@ -215,6 +215,9 @@ def test_the_directory_goes_out_and_in(idle: RunningGateway, tmp_path: Path) -> 
     call(idle, "agencies", "import", str(file), "--dry-run")
     assert COMMUNE in call(idle, "agencies", "list", "h37.21").stdout
     assert json.loads(call(idle, "agencies", "show", "h37.21", "--json").stdout)["channel"] == "mailbox"
+    shown = call(idle, "agencies", "show", "h37.21").stdout
+    assert f"Code             {COMMUNE}\n" in shown
+    assert "Mã định danh" in call(idle, "agencies", "show", "h37.21", "--lang", "vi").stdout
     call(idle, "agencies", "show", "H37.77", code=1)
     file.write_text(file.read_text(encoding="utf-8").replace('level = "commune"', 'level = "village"'))
     assert "level" in call(idle, "agencies", "import", str(file), code=4).stderr
