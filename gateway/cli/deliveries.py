@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,11 @@ from gateway.cli.command import Group, for_programs, option
 from gateway.cli.opened import Opened, actor, opened, utc_now
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
-from gateway.console.words import STATES, cause
+from gateway.console.filters import unlisted_code
+from gateway.console.words import STATES, cause, report_title
 from gateway.errors import NotFound
-from gateway.ledger.records import Filter, LogRow
-from gateway.model import VIETNAM_TIME, DeliveryState
+from gateway.ledger.records import Filter, LogRow, Report
+from gateway.model import VIETNAM_TIME, AgencyCode, DeliveryState, DocumentNumber, PackageKind
 
 deliveries = Group(
     "deliveries",
@@ -58,6 +59,7 @@ def _filters(function: Any) -> Any:
 
 
 def _filter(
+    shell: Shell,
     gateway: Opened,
     *,
     states: Sequence[str],
@@ -70,12 +72,30 @@ def _filter(
     now = utc_now()
     return Filter(
         states=frozenset(DeliveryState(s) for s in states),
-        agency=gateway.agency(agency, at=now).code if agency else None,
+        agency=_agency(shell, gateway, agency, at=now) if agency else None,
         via=gateway.agency(via, at=now).code if via else None,
         since=since.replace(tzinfo=VIETNAM_TIME) if since else None,
         until=until.replace(tzinfo=VIETNAM_TIME) if until else None,
         text=text,
     )
+
+
+def _agency(shell: Shell, gateway: Opened, typed: str, *, at: datetime) -> AgencyCode:
+    """The agency meant, by its primary code; one that only the ledger has met by the code as it is."""
+    try:
+        return gateway.agency(typed, at=at).code
+    except NotFound:
+        code = unlisted_code(typed)
+        if code is None:
+            raise
+    # Perhaps it was misspelt.
+    shell.note(
+        Text(
+            "Danh bạ không có cơ quan {code}; tìm trong sổ cái.", "The directory has no agency {code}; looking anyway."
+        ),
+        code=code,
+    )
+    return code
 
 
 @deliveries.command_of(
@@ -90,9 +110,11 @@ def _filter(
 def list_deliveries(shell: Shell, *, limit: int, cursor: str | None, **wanted: Any) -> None:
     """Show deliveries."""
     with opened(shell.settings()) as gateway:
-        page = gateway.ledger.search(_filter(gateway, **wanted), limit=limit, cursor=cursor)
+        page = gateway.ledger.search(_filter(shell, gateway, **wanted), limit=limit, cursor=cursor)
+        reports = _reports(gateway, page.rows)
     if shell.json:
-        shell.result({"deliveries": [_facts(row) for row in page.rows], "next": page.next})
+        found = [_facts(row, reports.get(row.document.id)) for row in page.rows]
+        shell.result({"deliveries": found, "next": page.next})
         return
     columns = [
         Text("Lượt chuyển", "Delivery"),
@@ -111,7 +133,7 @@ def list_deliveries(shell: Shell, *, limit: int, cursor: str | None, **wanted: A
             (
                 row.delivery.id,
                 moment(row.document.received_at),
-                _number(row),
+                _title(shell, row, reports.get(row.document.id)),
                 row.document.sender,
                 row.delivery.recipient,
                 STATES[row.delivery.state].words.say(shell.language),
@@ -126,13 +148,22 @@ def list_deliveries(shell: Shell, *, limit: int, cursor: str | None, **wanted: A
         shell.note(Text("Còn nữa: --cursor {cursor}", "There is more: --cursor {cursor}"), cursor=page.next)
 
 
-def _number(row: LogRow) -> str:
+def _reports(gateway: Opened, rows: Sequence[LogRow]) -> Mapping[str, Report]:
+    """What those rows that are statuses say, by the packages' ids."""
+    statuses = {row.document.id for row in rows if row.document.kind is PackageKind.STATUS}
+    return gateway.ledger.reports(sorted(statuses))
+
+
+def _title(shell: Shell, row: LogRow, report: Report | None) -> str:
+    """What people call a package; the kind of one without a number."""
+    if report is not None:
+        return report_title(report, shell.language)
     document = row.document
-    return "/".join(filter(None, (document.number, document.notation))) or document.kind.value
+    return DocumentNumber(number=document.number, notation=document.notation).text or document.kind.value
 
 
-def _facts(row: LogRow) -> dict[str, Any]:
-    return {"delivery": row.delivery, "document": row.document}
+def _facts(row: LogRow, report: Report | None) -> dict[str, Any]:
+    return {"delivery": row.delivery, "document": row.document, "report": report}
 
 
 @deliveries.command_of("show", Text("Một lượt chuyển và các lần gửi.", "One delivery with its tries."))
@@ -145,8 +176,9 @@ def show(shell: Shell, *, delivery: str) -> None:
         if row is None:
             raise NotFound(f"There is no delivery {delivery}.")
         attempts = gateway.ledger.attempts(delivery)
+        report = _reports(gateway, [row]).get(row.document.id)
     if shell.json:
-        shell.result({**_facts(row), "attempts": attempts})
+        shell.result({**_facts(row, report), "attempts": attempts})
         return
     mark = STATES[row.delivery.state]
     shell.say(
@@ -154,7 +186,7 @@ def show(shell: Shell, *, delivery: str) -> None:
             "{number} · {sender} → {recipient} qua {via}: {state}",
             "{number} · {sender} → {recipient} through {via}: {state}",
         ),
-        number=_number(row),
+        number=_title(shell, row, report),
         sender=row.document.sender,
         recipient=row.delivery.recipient,
         via=row.delivery.via,
@@ -188,7 +220,7 @@ def replay(shell: Shell, *, ids: tuple[str, ...], reason: str, **wanted: Any) ->
         raise click.UsageError("Either name deliveries or choose by options, not both.")
     replayed: list[str] = []
     with opened(shell.settings()) as gateway:
-        which = list(ids) if ids else _filter(gateway, **wanted)
+        which = list(ids) if ids else _filter(shell, gateway, **wanted)
         limit = 10_000
         while True:
             some = gateway.ledger.replay(which, reason=reason, actor=actor(), now=utc_now(), limit=limit)

@@ -19,6 +19,7 @@ from gateway.console.way import steps
 from gateway.ledger.actions import Action
 from gateway.ledger.records import AttemptRow, DeliveryRow, Trace
 from gateway.ledger.states import DeliveryEvent, states_that
+from gateway.model import PackageKind
 
 REPLAYABLE = states_that(DeliveryEvent.REPLAY)
 
@@ -51,10 +52,13 @@ def document(document_id: str) -> ResponseReturnValue:
         abort(404)
     way = steps(trace, language(), agency_name)
     legs = _legs(trace)
+    report = parts().ledger.reports([trace.document.id]).get(trace.document.id)
     sender = agency_name(trace.document.sender, trace.document.sender_name)
     return render_template(
         "console/document.html",
         doc=trace.document,
+        report=report,
+        title=words.report_title(report, language()) if report else number_text(trace.document),
         number_text=number_text,
         legs=legs,
         legs_shown=LEGS_SHOWN,
@@ -73,16 +77,16 @@ def _legs(trace: Trace) -> list[Leg]:
     for attempt in trace.attempts:
         tries[attempt.delivery].append(attempt)
     now = parts().clock()
-    legs = [_leg(each, tuple(tries[each.id]), now) for each in trace.deliveries]
+    legs = [_leg(each, trace.document.kind, tuple(tries[each.id]), now) for each in trace.deliveries]
     # Python's sort keeps the ledger's order among equals.
     return sorted(legs, key=lambda leg: _TONES[leg.attention])
 
 
-def _leg(delivery: DeliveryRow, attempts: tuple[AttemptRow, ...], now: datetime) -> Leg:
+def _leg(delivery: DeliveryRow, kind: PackageKind, attempts: tuple[AttemptRow, ...], now: datetime) -> Leg:
     waited = words.long_wait(delivery, now)
     return Leg(
         delivery=delivery,
-        mark=words.delivery_mark(delivery),
+        mark=words.delivery_mark(delivery, kind),
         attention=words.needs_attention(delivery, now),
         waited=words.age(waited, language()) if waited else None,
         attempts=attempts,

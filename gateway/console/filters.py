@@ -16,6 +16,7 @@ LONGEST: Final = 200
 """Characters of one member that are looked at."""
 
 EVERY_KIND: Final = "all"
+NOT_OFFERED: Final = "log.filter.not_offered"
 CHOICES: Final = 8
 """Agencies offered when a text names several."""
 
@@ -30,6 +31,8 @@ _SEPARATOR = " — "
 class Asked:
     """One reading of the URL's filters."""
 
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """Every member as it stands in the URL, cleaned."""
     text: str = ""
     agency: str = ""
     """As typed; shown again."""
@@ -39,7 +42,8 @@ class Asked:
     since: str = ""
     until: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """What could not be used as typed: by member (``from``, ``to``, ``agency``), the key of a text."""
+    """What could not be used as typed: by member (``state``, ``kind``, ``from``, ``to``, ``agency``), the key of a
+    text."""
     choices: tuple[Agency, ...] = ()
     """Agencies that ``agency`` may mean when it does not name one."""
     filters: Filter
@@ -85,8 +89,15 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
     if words:
         faults["agency"] = "log.filter.agency_as_text"
     state = next((s for s in DeliveryState if s.value == typed["state"]), None)
-    kind = None if typed["kind"] == EVERY_KIND else _kind(typed["kind"])
+    if state is None and typed["state"]:
+        faults["state"] = NOT_OFFERED
+    kind = next((k for k in PackageKind if k.value == typed["kind"]), None)
+    if kind is None and typed["kind"] != EVERY_KIND:
+        kind = PackageKind.DOCUMENT
+        if typed["kind"]:
+            faults["kind"] = NOT_OFFERED
     return Asked(
+        typed=typed,
         text=typed["q"],
         agency=typed["agency"],
         state=state,
@@ -109,10 +120,6 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
 def _clean(text: str) -> str:
     """Bounded, and without control characters: PostgreSQL refuses some, and nobody types them."""
     return " ".join("".join(c if c.isprintable() else " " for c in text[:LONGEST]).split())
-
-
-def _kind(value: str) -> PackageKind:
-    return next((k for k in PackageKind if k.value == value), PackageKind.DOCUMENT)
 
 
 def _moment(typed: str, member: str, faults: dict[str, str], *, end: bool = False) -> datetime | None:
@@ -156,11 +163,22 @@ def _agency(typed: str, directory: Directory) -> tuple[AgencyCode | None, str, t
     if exact is not None:
         return exact.code, "", ()
     found = directory.search(typed, CHOICES, hidden=True)
-    named = found if len(found) == 1 else tuple(a for a in found if fold(a.name) == fold(typed))
+    # The whole name: the one agency that part of a name finds here may not be the one meant, others are known by the
+    # ledger alone.
+    named = tuple(a for a in found if fold(a.name) == fold(typed))
     if len(named) == 1:
         return named[0].code, "", ()
-    code = AgencyCode.normal(tail)
-    if not found and code.generation is not CodeGeneration.OTHER:
-        # Beyond the default route there are agencies that only the ledger has met.
+    code = unlisted_code(tail)
+    if not found and code is not None:
         return code, "", ()
     return None, typed, found
+
+
+def unlisted_code(typed: str) -> AgencyCode | None:
+    """
+    The code that a text is by its form alone; ``None`` when it has the form of none.
+
+    Beyond the default route there are agencies that only the ledger has met.
+    """
+    code = AgencyCode.normal(typed)
+    return None if code.generation is CodeGeneration.OTHER else code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from gateway.console.blueprint import pages
 from gateway.console.filters import EVERY_KIND, agency_label, read_filters
 from gateway.console.parts import parts
 from gateway.console.rendering import directory, language, number
-from gateway.ledger.records import Counts, DeliveryRow, DocumentSummary, LogRow, Page
+from gateway.ledger.records import Counts, DeliveryRow, DocumentSummary, LogRow, Page, Report
 from gateway.model import DeliveryState, DocumentNumber, PackageKind
 
 ROWS = 50
@@ -30,6 +31,10 @@ class Line:
 
     delivery: DeliveryRow
     document: DocumentSummary
+    report: Report | None
+    """What it says when it is a status."""
+    title: str | None
+    """What people call it; ``None`` for a document without a number."""
     mark: words.Mark
     attention: str | None
     waited: str | None
@@ -37,13 +42,21 @@ class Line:
     selectable: bool
 
 
-def line(row: LogRow, now: datetime) -> Line:
-    """A row of the ledger as of now."""
+def lines_of(rows: Sequence[LogRow], now: datetime) -> list[Line]:
+    """Rows of the ledger as of now."""
+    statuses = {row.document.id for row in rows if row.document.kind is PackageKind.STATUS}
+    reports = parts().ledger.reports(sorted(statuses))
+    return [_line(row, reports.get(row.document.id), now) for row in rows]
+
+
+def _line(row: LogRow, report: Report | None, now: datetime) -> Line:
     waited = words.long_wait(row.delivery, now)
     return Line(
         delivery=row.delivery,
         document=row.document,
-        mark=words.delivery_mark(row.delivery),
+        report=report,
+        title=words.report_title(report, language()) if report else number_text(row.document),
+        mark=words.delivery_mark(row.delivery, row.document.kind),
         attention=words.needs_attention(row.delivery, now),
         waited=words.age(waited, language()) if waited else None,
         selectable=row.delivery.state is DeliveryState.ABANDONED,
@@ -67,7 +80,7 @@ def log() -> ResponseReturnValue:
     if not backwards:
         found = ledger.search(filters, limit=ROWS, cursor=cursor)
     now = parts().clock()
-    lines = [line(row, now) for row in found.rows]
+    lines = lines_of(found.rows, now)
     person = visitor()
     known = directory()
     return render_template(
@@ -75,7 +88,6 @@ def log() -> ResponseReturnValue:
         asked=asked,
         backwards=backwards,
         lines=lines,
-        number_text=number_text,
         next=found.next,
         cursor=cursor,
         counts=ledger.counts(kind=asked.kind),

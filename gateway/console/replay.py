@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from gateway.console.access import actor, demand_replay, safe_next
 from gateway.console.blueprint import pages
 from gateway.console.document import REPLAYABLE
-from gateway.console.log import line, number_text
+from gateway.console.log import lines_of
 from gateway.console.parts import parts
 from gateway.console.rendering import language
 from gateway.console.texts import say
@@ -90,11 +90,9 @@ def _replayable(ids: Sequence[str]) -> list[LogRow]:
 
 
 def _page(ids: Sequence[str], rows: Sequence[LogRow], *, target: str, missing: bool = False) -> str:
-    now = parts().clock()
     return render_template(
         "console/replay.html",
-        lines=[line(row, now) for row in rows],
-        number_text=number_text,
+        lines=lines_of(rows, parts().clock()),
         skipped=len(ids) - len(rows),
         target=target,
         missing=missing,

@@ -85,7 +85,7 @@ TEXTS: Final[dict[str, Text]] = {
     ),
     "error.403.title": Text("Không có quyền thực hiện", "Not permitted"),
     "error.403.body": Text(
-        "Tài khoản của bạn chỉ được xem. Hãy liên hệ người quản trị nếu cần chuyển lại văn bản.",
+        "Tài khoản của bạn chỉ được xem. Hãy liên hệ người quản trị nếu cần gửi lại văn bản.",
         "Your account may only look. Ask an administrator when a document has to be sent again.",
     ),
     "error.404.title": Text("Không tìm thấy", "Not found"),
@@ -155,9 +155,13 @@ TEXTS: Final[dict[str, Text]] = {
         "“{value}” không phải ngày dạng dd/mm/yyyy nên không được dùng để lọc.",
         "“{value}” is not a date like dd/mm/yyyy, so it does not filter.",
     ),
+    "log.filter.not_offered": Text(
+        "“{value}” không có trong các lựa chọn nên không được dùng để lọc.",
+        "“{value}” is not among the choices, so it does not filter.",
+    ),
     "log.filter.agency_as_text": Text(
-        "Không có một cơ quan duy nhất cho “{value}”; đang tìm chữ này trong tên và mã.",
-        "“{value}” does not name one agency; its words are looked for in names and codes.",
+        "“{value}” không phải mã hay tên đầy đủ của một cơ quan trong danh bạ; đang tìm chữ này trong tên và mã.",
+        "“{value}” is not the code or whole name of one agency in the directory; its words are looked for.",
     ),
     "log.filter.backwards": Text(
         "Ngày bắt đầu sau ngày kết thúc nên không có dòng nào.", "The first day is after the last, so nothing is found."
@@ -180,7 +184,7 @@ TEXTS: Final[dict[str, Text]] = {
     "log.col.select": Text("Chọn", "Select"),
     "log.select_one": Text("Chọn {number} gửi {recipient}", "Select {number} to {recipient}"),
     "log.select_all": Text("Chọn tất cả dòng đã ngừng gửi", "Select all abandoned rows"),
-    "log.replay": Text("Chuyển lại các dòng đã chọn…", "Send the selected again…"),
+    "log.replay": Text("Gửi lại các dòng đã chọn…", "Send the selected again…"),
     "log.replay.hint": Text(
         "Đánh dấu các dòng đã ngừng gửi, rồi xem lại và nêu lý do ở trang sau.",
         "Tick abandoned rows; the next page asks for a reason.",
@@ -191,17 +195,19 @@ TEXTS: Final[dict[str, Text]] = {
     "due": Text("Sẽ thử lại lúc {time}.", "Next try at {time}."),
     "no_number": Text("(không số)", "(no number)"),
     "no_subject": Text("(không có trích yếu)", "(no subject)"),
+    "report.on": Text("về", "for"),
     "age.days": Text("{n} ngày", "{n} days", "1 day"),
     "age.hours": Text("{n} giờ", "{n} hours", "1 hour"),
     "age.minutes": Text("{n} phút", "{n} minutes", "1 minute"),
     "age.seconds": Text("{n} giây", "{n} seconds", "1 second"),
     # One document
     "doc.title": Text("Văn bản {number}", "Document {number}"),
-    "doc.status_title": Text("Gói trạng thái {number}", "Status package {number}"),
+    "doc.status_package": Text("Gói trạng thái", "Status package"),
     "doc.back": Text("Nhật ký liên thông", "Routing log"),
     "doc.facts": Text("Thông tin văn bản", "Facts"),
     "doc.sender": Text("Nơi gửi", "Sender"),
     "doc.as_written": Text("ghi trong gói tin: {code}", "in the package: {code}"),
+    "doc.about": Text("Về văn bản", "Document reported on"),
     "doc.issued_on": Text("Ngày ban hành", "Issued on"),
     "doc.type": Text("Loại văn bản", "Type"),
     "doc.urgency": Text("Độ khẩn", "Urgency"),
@@ -229,9 +235,9 @@ TEXTS: Final[dict[str, Text]] = {
     "doc.via": Text("qua {agency}", "through {agency}"),
     "doc.col.attempts": Text("Các lần thử", "Tries"),
     "doc.col.action": Text("Thao tác", "Action"),
-    "doc.replay": Text("Chuyển lại…", "Send again…"),
+    "doc.replay": Text("Gửi lại…", "Send again…"),
     "doc.replay_all": Text(
-        "Chuyển lại {n} nơi chưa tới…", "Send the {n} that failed again…", "Send the one that failed again…"
+        "Gửi lại {n} nơi chưa tới…", "Send the {n} that failed again…", "Send the one that failed again…"
     ),
     "doc.redirected": Text("gửi cho {agency}, nay do cơ quan này kế thừa", "sent to {agency}, whose successor this is"),
     "doc.statuses": Text("Phản hồi của nơi nhận", "Reports"),
@@ -270,29 +276,29 @@ TEXTS: Final[dict[str, Text]] = {
     "attempt.abandoned": Text("không thành công, ngừng gửi", "failed, abandoned"),
     "attempt.lost": Text("tiến trình gửi bị ngắt giữa chừng", "the worker died"),
     # Replay
-    "replay.title": Text("Chuyển lại văn bản", "Send again"),
+    "replay.title": Text("Gửi lại văn bản", "Send again"),
     "replay.intro": Text(
         "{n} lượt chuyển sau đây sẽ được gửi lại ngay. Nơi nào đã có thì không bị trùng, vì mã lượt chuyển giữ nguyên.",
         "These {n} deliveries will be tried again at once. A receiver that has one already loses nothing: ids stay.",
         "This delivery will be tried again at once. A receiver that already has it loses nothing: its id stays.",
     ),
-    "replay.caption": Text("Các lượt sẽ chuyển lại", "What will be sent again"),
+    "replay.caption": Text("Các lượt sẽ gửi lại", "What will be sent again"),
     "replay.skipped": Text(
-        "{n} lượt đã đổi trạng thái nên không chuyển lại nữa.",
+        "{n} lượt đã đổi trạng thái nên không gửi lại nữa.",
         "{n} deliveries have moved on and will not be sent again.",
         "1 delivery has moved on and will not be sent again.",
     ),
-    "replay.nothing.title": Text("Không còn gì để chuyển lại", "Nothing is left to send again"),
+    "replay.nothing.title": Text("Không còn gì để gửi lại", "Nothing is left to send again"),
     "replay.nothing.body": Text(
-        "Chưa chọn dòng nào, hoặc các lượt đã chọn đã được chuyển lại trước đó.",
+        "Chưa chọn dòng nào, hoặc các lượt đã chọn đã được gửi lại trước đó.",
         "Nothing was selected, or what was selected has been sent again already.",
     ),
     "replay.reason": Text("Lý do", "Reason"),
     "replay.reason.hint": Text(
         "Bắt buộc; được lưu cùng tên bạn trong nhật ký sự kiện.", "Required; kept with your name in the event log."
     ),
-    "replay.reason.missing": Text("Hãy nêu lý do chuyển lại.", "Say why it is sent again."),
-    "replay.confirm": Text("Xác nhận chuyển lại", "Confirm and send again"),
+    "replay.reason.missing": Text("Hãy nêu lý do gửi lại.", "Say why it is sent again."),
+    "replay.confirm": Text("Xác nhận gửi lại", "Confirm and send again"),
     "replay.cancel": Text("Thôi, quay lại", "Cancel"),
     "replay.done": Text(
         "Đã đưa {n} lượt vào hàng chờ gửi lại.",
@@ -300,7 +306,7 @@ TEXTS: Final[dict[str, Text]] = {
         "1 delivery waits to be sent again.",
     ),
     "replay.none": Text(
-        "Không có lượt nào cần chuyển lại: chúng đã được chuyển lại hoặc đã đổi trạng thái.",
+        "Không có lượt nào cần gửi lại: chúng đã được gửi lại hoặc đã đổi trạng thái.",
         "Nothing had to be sent again: it was done already, or the state has changed.",
     ),
     # Refusals

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from gateway.console.texts import Language, Text, say
 from gateway.errors import every_error
 from gateway.ledger.actions import Action
-from gateway.ledger.records import DeliveryRow, StatusEffect
+from gateway.ledger.records import DeliveryRow, Report, StatusEffect
 from gateway.model import (
     BusinessType,
     Channel,
@@ -52,6 +52,7 @@ STATES: Final = MappingProxyType(
 BLOCKED: Final = Mark(Text("Chờ văn bản trước", "Behind an earlier one"), "‖", "calm")
 RETRYING: Final = Mark(Text("Gửi lỗi, sẽ thử lại", "Failed, will retry"), "▲", "warn")
 TO_COLLECT: Final = Mark(Text("Chờ nơi nhận lấy", "To be collected"), "○", "calm")
+HANDED_ON: Final = Mark(Text("Trục kế tiếp đã nhận", "The next gateway has it"), "✔", "good")
 COLLECTING: Final = Mark(Text("Nơi nhận đang lấy", "Being collected"), "◐", "busy")
 
 LANES: Final = MappingProxyType(
@@ -291,8 +292,20 @@ def cause(code: str, language: Language) -> str:
     return known.say(language) if known else code
 
 
-def delivery_mark(delivery: DeliveryRow) -> Mark:
-    """The state of a delivery as its row shows it: finer than the states that are counted."""
+def report_title(report: Report, language: Language) -> str:
+    """A status in one line: ``06 Hoàn thành về 12/UBND-VP``."""
+    about = report.about or say("no_number", language)
+    return f"{report.code} {STATUSES[report.code].say(language)} {say('report.on', language)} {about}"
+
+
+def delivery_mark(delivery: DeliveryRow, kind: PackageKind) -> Mark:
+    """
+    The state of a delivery as its row shows it: finer than the states that are counted.
+
+    :param kind: of the package; nobody reports on a status, so one that the next gateway has is done.
+    """
+    if kind is PackageKind.STATUS and delivery.state is DeliveryState.FORWARDED:
+        return HANDED_ON
     collected = delivery.channel is Channel.MAILBOX
     if delivery.state is DeliveryState.WAITING:
         if delivery.blocked:
@@ -358,7 +371,7 @@ EVENTS: Final = MappingProxyType(
         Action.DELIVERY_DELIVERED: Text("Đã tới {recipient}", "Delivered to {recipient}"),
         Action.DELIVERY_REFUSED: Text("{recipient} từ chối", "{recipient} refused it"),
         Action.DELIVERY_ABANDONED: Text("Ngừng gửi tới {recipient}", "Gave up on {recipient}"),
-        Action.DELIVERY_REPLAYED: Text("Chuyển lại tới {recipient}", "Sent again to {recipient}"),
+        Action.DELIVERY_REPLAYED: Text("Gửi lại tới {recipient}", "Sent again to {recipient}"),
         Action.DELIVERY_WITHDRAWN: Text("Rút lại, không chuyển tới {recipient} nữa", "Withdrawn from {recipient}"),
         Action.MAILBOX_LOCKED: Text("{recipient} bắt đầu lấy văn bản", "{recipient} began to collect it"),
         Action.MAILBOX_ACKNOWLEDGED: Text("{recipient} xác nhận đã lấy", "{recipient} confirmed receipt"),

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.sql.util import ClauseAdapter
 
 from gateway.errors import RequestError
 from gateway.ledger.identity import stored
 from gateway.ledger.records import Filter
-from gateway.ledger.tables import deliveries, documents
-from gateway.model import AgencyCode, DeliveryState, fold
+from gateway.ledger.tables import deliveries, documents, statuses
+from gateway.model import AgencyCode, DeliveryState, PackageKind, fold
 
 MOST_ROWS = 200
 """Of one page."""
@@ -96,7 +96,9 @@ def delivery_conditions(filters: Filter) -> list[Condition]:
     if filters.agency is not None and filters.visible_to is not None:
         conditions.append(or_(*(way.condition for way in _visible(filters.visible_to))))
     for word in words(filters.text):
-        conditions.append(or_(_has(documents.c.folded, word), _has(deliveries.c.folded, word)))
+        conditions.append(
+            or_(_has(documents.c.folded, word), _has(deliveries.c.folded, word), *_of_report(filters, word))
+        )
     return conditions
 
 
@@ -113,7 +115,13 @@ def document_conditions(filters: Filter) -> list[Condition]:
     if filters.agency is not None and filters.visible_to is not None:
         conditions.append(visible_to(filters.visible_to))
     for word in words(filters.text):
-        conditions.append(or_(_has(documents.c.folded, word), _some_delivery(_has(deliveries.c.folded, word))))
+        conditions.append(
+            or_(
+                _has(documents.c.folded, word),
+                _some_delivery(_has(deliveries.c.folded, word)),
+                *_of_report(filters, word),
+            )
+        )
     return conditions
 
 
@@ -166,6 +174,28 @@ def _of_delivery(filters: Filter) -> list[Condition]:
     if filters.states:
         conditions.append(deliveries.c.state.in_(filters.states))
     return conditions
+
+
+def _of_report(filters: Filter, word: str) -> list[Condition]:
+    """Whether it is a status, of a document with this word; as one condition, or none where that is not to be found."""
+    # An agency may report on a document that it cannot see: what the search finds would tell it the subject.
+    if filters.kind is PackageKind.DOCUMENT or filters.visible_to is not None:
+        return []
+    about = documents.alias()
+    named = (_has(_without_marks(name), word) for name in (statuses.c.about_identity, statuses.c.about_alias))
+    report = (
+        select(statuses.c.id)
+        .select_from(statuses.outerjoin(about, statuses.c.document == about.c.id))
+        .where(statuses.c.package == documents.c.id, or_(_has(about.c.folded, word), *named))
+        .correlate(documents)
+    )
+    return [and_(documents.c.kind == PackageKind.STATUS, report.exists())]
+
+
+def _without_marks(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """A name as ``fold`` makes it, as far as both engines can: of the letters with marks, numbers hold the đ alone."""
+    # SQLite lowers the letters of ASCII only.
+    return func.replace(func.replace(func.lower(column), "đ", "d"), "Đ", "d")
 
 
 def _has(column: ColumnElement[str], word: str) -> Condition:

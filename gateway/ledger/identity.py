@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 from gateway.model import BusinessType
@@ -16,6 +17,19 @@ def stored(name: str) -> str:
     if len(name) <= _LONGEST:
         return name
     return f"long-sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+_NUMBERED = re.compile(r"(~|[^,]*,)[0-9]{4}/[0-9]{2}/[0-9]{2},(?P<number>.+)")
+
+
+def number_in(name: str) -> str | None:
+    """
+    The number that a document's name ends with, as on paper; ``None`` when it is of another form.
+
+    ``~2026/11/22,07/QĐ`` by number and date, ``H37.1,2026/11/22,07/QĐ`` by the norm of DocumentIds.
+    """
+    found = _NUMBERED.fullmatch(name)
+    return found["number"] if found else None
 
 
 def revision_of(business_type: BusinessType, sha256: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,6 +41,7 @@ from gateway.ledger.records import (
     RefusalBounds,
     RefusalRow,
     Reply,
+    Report,
     Settled,
     StatusRow,
     Trace,
@@ -397,6 +398,11 @@ class Ledger:
         """The way of one document; ``None`` when it is unknown."""
         with reading(self.engine) as connection:
             return reads.trace(connection, document_id)
+
+    def reports(self, packages: Sequence[str]) -> Mapping[str, Report]:
+        """What status packages say, by the gateway's ids of the packages; other ids have no entry."""
+        with reading(self.engine) as connection:
+            return reads.reports(connection, packages)
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
         """The event log, oldest first, from after the given number."""

@@ -41,6 +41,8 @@ def replay(
                 attempts_before=deliveries.c.attempts,
                 settled_at=None,
                 token=None,
+                # Of the tries before; it begins anew, and the attempts keep why those ended.
+                error_code=None,
                 changed_at=now,
                 # A refusal would otherwise end the main line of statuses before it begins again.
                 status=case((refused, literal(None, deliveries.c.status.type)), else_=deliveries.c.status),

@@ -33,9 +33,11 @@ from gateway.ledger.records import (
     Filter,
     LogRow,
     Page,
+    Report,
     StatusRow,
     Trace,
 )
+from gateway.ledger.statements import chunks
 from gateway.ledger.tables import (
     IN_MAILBOX,
     attempts,
@@ -236,6 +238,18 @@ def last_report(connection: Connection, document_id: str, delivery_id: str) -> S
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else StatusRow(**row._mapping)
+
+
+def reports(connection: Connection, packages: Sequence[str]) -> dict[str, Report]:
+    """What status packages say, by the packages' ids."""
+    own = (statuses.c[name] for name in ("package", "code", "document", "about_identity", "about_alias"))
+    statement = select(*own, documents.c.number, documents.c.notation).select_from(
+        statuses.outerjoin(documents, statuses.c.document == documents.c.id)
+    )
+    rows = (
+        row for part in chunks(packages) for row in connection.execute(statement.where(statuses.c.package.in_(part)))
+    )
+    return {row.package: Report(**row._mapping) for row in rows}
 
 
 def read_events(connection: Connection, *, after: int, limit: int) -> list[EventRow]:

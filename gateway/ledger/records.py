@@ -16,12 +16,14 @@ from typing import Any, Generic, TypeVar
 import uuid_utils
 
 from gateway.ledger.actions import Action
+from gateway.ledger.identity import number_in
 from gateway.model import (
     AgencyCode,
     Attachment,
     BusinessType,
     Channel,
     DeliveryState,
+    DocumentNumber,
     Lane,
     PackageKind,
     StatusCode,
@@ -382,7 +384,7 @@ class DeliveryRow:
     settled_at: datetime | None
     """When it was forwarded, delivered, refused, abandoned or withdrawn; ``None`` while open."""
     error_code: str | None
-    """Of the last failed try; ``None`` when none failed since."""
+    """Of the last failed try; ``None`` when none failed since, or it was replayed."""
     status: StatusCode | None
     """The furthest that the receiver reported, or 02."""
     status_at: datetime | None
@@ -432,6 +434,31 @@ class StatusRow:
     about_sender: AgencyCode
     about_identity: str
     effect: StatusEffect
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a status package says, and of which document."""
+
+    package: str
+    """The gateway's id of the status package."""
+    code: StatusCode
+    document: str | None
+    """The gateway's id of the document reported on; ``None`` while parked."""
+    number: str | None
+    """Of that document, as its notation."""
+    notation: str | None
+    about_identity: str
+    """As the status names the document, and so its alias."""
+    about_alias: str | None
+
+    @property
+    def about(self) -> str | None:
+        """What people call the document: its number, else the one in the status's names for it, else such a name."""
+        names = [name for name in (self.about_identity, self.about_alias) if name]
+        numbers = (number_in(name) for name in names)
+        own = DocumentNumber(number=self.number, notation=self.notation).text
+        return next((text for text in (own, *numbers, *names) if text), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -536,7 +563,8 @@ class Filter:
     """Accepted before."""
     text: str | None = None
     """Words, accents and case ignored, all of which must occur in subject, number, id, or a name or code of
-    sender or recipient. Reads whatever the other members leave."""
+    sender or recipient; of a status, also in those of the document reported on, unless ``visible_to`` is given.
+    Reads whatever the other members leave."""
     identity: str | None = None
     """Or alias; quick together with the sender."""
 

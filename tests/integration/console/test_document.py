@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,8 +11,9 @@ from flask.testing import FlaskClient
 from gateway.errors import PayloadMissing
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
+from gateway.model import StatusCode
 from tests.support.console import COMMUNE, Clock, a_console, a_days_work, accept, add_person, log_in
-from tests.support.ledger import NOON, a_delivery, a_status, report
+from tests.support.ledger import NOON, a_delivery, a_document, a_reply, a_status, report
 
 
 def section(page: str, name: str) -> str:
@@ -84,11 +86,28 @@ def test_many_recipients_are_folded_and_queued_in_one_step(operator: FlaskClient
 
 
 def test_a_status_package_leads_to_its_document(operator: FlaskClient, ledger: Ledger) -> None:
-    document = accept(ledger, a_delivery(COMMUNE))
-    accepted = report(ledger, a_status(document))
-    page = operator.get(f"/console/documents/{accepted.document_id}").text
-    assert "Gói trạng thái" in page
+    document = accept(ledger, a_delivery(COMMUNE), number="12", notation="UBND-VP")
+    reply = a_reply(document, StatusCode.DONE)
+    ledger.accept(replace(reply.document, number=None, notation=None), reply.deliveries, reply.status)
+    page = operator.get(f"/console/documents/{reply.document.id}").text
+    assert "Gói trạng thái: 06 Hoàn thành về 12/UBND-VP" in page  # the title
+    named = rf'href="/console/documents/{document.id}"><bdi>12/UBND-VP</bdi>'
+    heading = re.search(r"<h1>.*?</h1>", page, re.DOTALL)
+    assert heading is not None
+    assert re.search(named, heading[0])
+    assert re.search(named, section(page, "facts"))
     assert f"/console/documents/{document.id}" in section(page, "statuses")
+    assert "(không số)" not in page
+    # Nobody reports on a status.
+    assert "Chưa phản hồi" not in page
+    assert "Xử lý tại nơi nhận" not in section(page, "deliveries")
+
+
+def test_the_package_of_a_status_that_waits_for_its_document_says_which(operator: FlaskClient, ledger: Ledger) -> None:
+    awaited = a_document(number="12", notation="UBND-VP", identity="~2026/11/22,12/UBND-VP", alias=None)
+    accepted = report(ledger, a_status(awaited, StatusCode.REFUSED))
+    page = operator.get(f"/console/documents/{accepted.document_id}").text
+    assert "Gói trạng thái: 02 Từ chối tiếp nhận về 12/UBND-VP" in page
 
 
 def test_the_package_is_what_was_received_and_its_taking_is_recorded(viewer: FlaskClient, ledger: Ledger) -> None:
@@ -121,6 +140,6 @@ def test_replay_is_offered_only_where_and_to_whom_it_is_possible(
     operator: FlaskClient, viewer: FlaskClient, ledger: Ledger
 ) -> None:
     ids = a_days_work(ledger, NOON)
-    assert "Chuyển lại…" in operator.get(f"/console/documents/{ids['abandoned']}").text
-    assert "Chuyển lại…" not in operator.get(f"/console/documents/{ids['finished']}").text
-    assert "Chuyển lại…" not in viewer.get(f"/console/documents/{ids['abandoned']}").text
+    assert "Gửi lại…" in operator.get(f"/console/documents/{ids['abandoned']}").text
+    assert "Gửi lại…" not in operator.get(f"/console/documents/{ids['finished']}").text
+    assert "Gửi lại…" not in viewer.get(f"/console/documents/{ids['abandoned']}").text

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 
 from gateway.ledger import Ledger
-from gateway.model import AgencyCode, DeliveryState, Lane
-from tests.support.console import COMMUNE, OFFICE, SCIENCE, Clock, a_days_work, abandoned, accept
+from gateway.ledger.records import Forwarded, NewDocument
+from gateway.model import AgencyCode, DeliveryState, Lane, StatusCode
+from tests.support.console import (
+    COMMUNE,
+    FARMING,
+    NATIONAL,
+    OFFICE,
+    SCIENCE,
+    Clock,
+    a_days_work,
+    abandoned,
+    accept,
+    try_one,
+)
 from tests.support.ledger import NOON, a_delivery, a_document, a_reply, a_status, report
 
 
@@ -64,9 +78,96 @@ def test_an_agency_is_sender_or_recipient(operator: FlaskClient, ledger: Ledger)
     accept(ledger, a_delivery(COMMUNE), subject="gửi đến")
     accept(ledger, a_delivery(SCIENCE), subject="gửi đi", sender=COMMUNE)
     accept(ledger, a_delivery(SCIENCE), subject="không liên quan", sender=OFFICE)
-    assert set(subjects(operator.get("/console/?agency=dong+dang").text)) == {"gửi đến", "gửi đi"}
+    assert set(subjects(operator.get("/console/?agency=uy+ban+nhan+dan+xa+dong+dang").text)) == {
+        "gửi đến",
+        "gửi đi",
+    }
     several = operator.get("/console/?agency=so").text
     assert "Có phải ý bạn là" in several
+
+
+def test_agencies_that_only_the_ledger_has_met_are_found_by_part_of_their_name(
+    operator: FlaskClient, ledger: Ledger
+) -> None:
+    own = "Sở Nông nghiệp và Môi trường tỉnh Lạng Sơn"
+    accept(ledger, a_delivery(FARMING, recipient_name=own), subject="trong tỉnh")
+    beyond = a_delivery(AgencyCode("H38.22"), recipient_name="Sở Nông nghiệp và Môi trường tỉnh Lào Cai")
+    accept(ledger, beyond, subject="ngoài tỉnh")
+    page = operator.get("/console/?agency=so+nong+nghiep").text
+    assert set(subjects(page)) == {"trong tỉnh", "ngoài tỉnh"}
+    assert "Có phải ý bạn là" in page
+    suggestion = quote(f"{own} — H37.22")
+    assert subjects(operator.get(f"/console/?agency={suggestion}").text) == ["trong tỉnh"]
+
+
+def reported(ledger: Ledger, code: StatusCode = StatusCode.DONE, **changes: Any) -> tuple[NewDocument, NewDocument]:
+    """A document and the package of a status about it, which the next gateway has."""
+    document = accept(ledger, a_delivery(SCIENCE), number="12", notation="UBND-VP", **changes)
+    return document, a_report_on(ledger, document, code)
+
+
+def a_report_on(ledger: Ledger, document: NewDocument, code: StatusCode) -> NewDocument:
+    reply = a_reply(document, code, reporter=SCIENCE, copy_of=(SCIENCE,))
+    bare = {"number": None, "notation": None, "issued_on": None, "type_name": None, "subject": None}
+    package, upwards = replace(reply.document, **bare), a_delivery(NATIONAL)
+    ledger.accept(package, [upwards], reply.status)
+    try_one(ledger, upwards.id, Forwarded(receipt="{}"), NOON)
+    return package
+
+
+def test_a_status_is_listed_by_what_it_says_of_which_document(operator: FlaskClient, ledger: Ledger) -> None:
+    document, package = reported(ledger)
+    page = operator.get("/console/?kind=status").text
+    [row] = re.findall(r"<tr class=.*?</tr>", page, re.DOTALL)
+    said = " ".join(re.sub(r"<[^>]+>", "", row).split())
+    assert "06 Hoàn thành về 12/UBND-VP" in said
+    assert "không số" not in said
+    assert f'href="/console/documents/{package.id}"' in row
+    assert re.search(rf'href="/console/documents/{document.id}"><bdi>12/UBND-VP', row)
+
+
+def test_nobody_reports_on_a_status(operator: FlaskClient, ledger: Ledger) -> None:
+    reported(ledger)
+    page = operator.get("/console/?kind=status").text
+    assert "Xử lý tại nơi nhận" not in page
+    assert "Chưa phản hồi" not in page
+    assert "Xử lý tại nơi nhận" in operator.get("/console/").text
+    assert "Xử lý tại nơi nhận" in operator.get("/console/?kind=all").text
+
+
+def test_a_status_that_the_next_gateway_has_is_done(operator: FlaskClient, ledger: Ledger) -> None:
+    _, package = reported(ledger)
+    for address in ("/console/?kind=status", f"/console/documents/{package.id}"):
+        page = operator.get(address).text
+        assert re.search(r'<span class="mark good">.{,60}Trục kế tiếp đã nhận</span>', page)
+
+
+@pytest.mark.parametrize("kind", ["status", "all"])
+def test_a_status_is_found_by_the_number_of_its_document(operator: FlaskClient, ledger: Ledger, kind: str) -> None:
+    _, package = reported(ledger)
+    other = accept(ledger, a_delivery(SCIENCE), number="13", notation="UBND-VP")
+    a_report_on(ledger, other, StatusCode.DONE)
+    page = operator.get(f"/console/?kind={kind}&q=12/UBND-VP").text
+    assert f'href="/console/documents/{package.id}"' in page
+    assert "13/UBND-VP" not in page
+
+
+def test_a_status_whose_document_is_awaited_says_which(operator: FlaskClient, ledger: Ledger) -> None:
+    awaited = a_document(number="7", notation="QĐ-UBND", identity="~2026/11/22,7/QĐ-UBND", alias=None)
+    a_report_on(ledger, awaited, StatusCode.REGISTERED)
+    page = operator.get("/console/?kind=status&q=7/qd-ubnd").text
+    assert "03 Đã tiếp nhận" in page
+    assert "7/QĐ-UBND" in page
+
+
+@pytest.mark.parametrize("member", ["state", "kind"])
+def test_what_cannot_be_chosen_is_said(operator: FlaskClient, ledger: Ledger, member: str) -> None:
+    accept(ledger, a_delivery(SCIENCE))
+    page = operator.get(f"/console/?{member}=zzz").text
+    assert f'id="{member}-fault"' in page
+    assert f'aria-describedby="{member}-fault"' in page
+    assert "“zzz”" in page
+    assert len(numbers(page)) == 1
 
 
 def test_states_and_kinds_filter(operator: FlaskClient, ledger: Ledger) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace as changed
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -11,9 +12,20 @@ from werkzeug.test import TestResponse
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
 from gateway.ledger.records import Abandoned
-from gateway.model import AgencyCode, DeliveryState
-from tests.support.console import COMMUNE, Clock, a_console, abandoned, accept, add_person, log_in, token, try_one
-from tests.support.ledger import NOON, a_delivery
+from gateway.model import AgencyCode, Channel, DeliveryState
+from tests.support.console import (
+    COMMUNE,
+    Clock,
+    a_console,
+    a_days_work,
+    abandoned,
+    accept,
+    add_person,
+    log_in,
+    token,
+    try_one,
+)
+from tests.support.ledger import NOON, a_delivery, a_reply
 
 
 def replay(client: FlaskClient, ids: Sequence[str], reason: str = "Đường truyền đã thông") -> TestResponse:
@@ -53,6 +65,36 @@ def test_a_reason_is_required(operator: FlaskClient, ledger: Ledger) -> None:
     assert states(ledger, [delivery]) == {DeliveryState.ABANDONED}
 
 
+def test_a_refused_copy_that_is_sent_again_waits_to_be_collected(operator: FlaskClient, ledger: Ledger) -> None:
+    ids = a_days_work(ledger, NOON)
+    [leg] = ledger.deliveries(ids["refused"])
+    assert replay(operator, [leg.id]).status_code == 303
+    page = operator.get(f"/console/documents/{ids['refused']}").text
+    assert "Chờ nơi nhận lấy" in page
+    assert "Gửi lỗi, sẽ thử lại" not in page
+    assert "Gửi nhầm cơ quan" in page  # why it had been refused
+
+
+def test_a_status_is_sent_again_under_its_name(operator: FlaskClient, ledger: Ledger) -> None:
+    document = accept(ledger, a_delivery(COMMUNE), number="12", notation="UBND-VP")
+    reply = a_reply(document)
+    [upwards] = reply.deliveries
+    package = changed(reply.document, number=None, notation=None)
+    ledger.accept(package, [changed(upwards, channel=Channel.PUSH)], reply.status)
+    try_one(ledger, upwards.id, Abandoned(code="delivery.peer_unreachable", detail="x"), NOON)
+    page = operator.get("/console/replay", query_string={"delivery": upwards.id}).text
+    assert "01 Đã đến" in page
+    assert "12/UBND-VP" in page
+
+
+def test_sending_again_has_one_name(operator: FlaskClient, ledger: Ledger) -> None:
+    document, delivery = abandoned(ledger)
+    for address in ("/console/", f"/console/documents/{document.id}", f"/console/replay?delivery={delivery}"):
+        page = operator.get(address).text
+        assert "Gửi lại" in page
+        assert "chuyển lại" not in page.lower()
+
+
 def test_a_double_click_replays_once(operator: FlaskClient, ledger: Ledger) -> None:
     _, delivery = abandoned(ledger)
     page = operator.get("/console/replay", query_string={"delivery": delivery})
@@ -86,9 +128,9 @@ def test_what_is_on_its_way_is_left_alone(operator: FlaskClient, ledger: Ledger)
     accept(ledger, leg)
     answer = replay(operator, [leg.id])
     assert answer.status_code == 303
-    assert "Không có lượt nào cần chuyển lại" in operator.get(answer.location).text
+    assert "Không có lượt nào cần gửi lại" in operator.get(answer.location).text
     assert states(ledger, [leg.id]) == {DeliveryState.WAITING}
-    assert "Không còn gì để chuyển lại" in operator.get(f"/console/replay?delivery={leg.id}").text
+    assert "Không còn gì để gửi lại" in operator.get(f"/console/replay?delivery={leg.id}").text
 
 
 def test_all_failed_recipients_of_a_document_are_one_form(operator: FlaskClient, ledger: Ledger) -> None:
@@ -97,7 +139,7 @@ def test_all_failed_recipients_of_a_document_are_one_form(operator: FlaskClient,
     for leg in legs[:55]:
         try_one(ledger, leg.id, Abandoned(code="delivery.peer_unreachable", detail="x"), NOON)
     page = operator.get(f"/console/documents/{document.id}").text
-    assert "Chuyển lại 55 nơi chưa tới…" in page
+    assert "Gửi lại 55 nơi chưa tới…" in page
     review = operator.get(f"/console/replay?document={document.id}")
     ids = re.findall(r'name="delivery" value="([^"]+)"', review.text)
     assert len(ids) == 55

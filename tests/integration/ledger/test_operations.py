@@ -75,6 +75,17 @@ def test_after_a_replay_a_refusal_no_longer_ends_the_statuses(ledger: Ledger) ->
     assert row.status is StatusCode.REGISTERED
 
 
+@pytest.mark.parametrize("outcome", [Abandoned(code="c", detail=""), Refused(code="mailbox.refused", detail="")])
+def test_a_replayed_delivery_has_no_fault_until_a_try_fails_again(ledger: Ledger, outcome: Outcome) -> None:
+    delivery_id = ended(ledger, outcome)
+    ledger.replay([delivery_id], reason=REASON, actor="lan", now=at(60))
+    row = ledger.delivery(delivery_id)
+    assert row is not None
+    assert row.error_code is None
+    # Why it had ended stays known.
+    assert [a.code for a in ledger.attempts(delivery_id)] == [outcome.code]
+
+
 def test_replay_by_id_is_all_or_nothing(ledger: Ledger) -> None:
     replayable = abandoned(ledger)
     done = ended(ledger, Delivered())

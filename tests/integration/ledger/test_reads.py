@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import RequestError
 from gateway.ledger import Ledger
-from gateway.ledger.records import Abandoned, Delivered, Failed, Filter, Page
+from gateway.ledger.records import Abandoned, Delivered, Failed, Filter, NewDocument, NewStatus, Page
 from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, PackageKind, StatusCode
 from tests.support.ledger import (
     NOON,
@@ -17,6 +17,7 @@ from tests.support.ledger import (
     a_delivery,
     a_document,
     a_status,
+    a_status_package,
     at,
     claim,
     claim_one,
@@ -127,6 +128,71 @@ def test_an_agency_sees_its_own(ledger: Ledger) -> None:
     both = Filter(visible_to=parent, agency=OTHER)
     assert [d.subject for d in ledger.documents(both).rows] == ["received", "handed over"]
     assert [r.document.subject for r in ledger.search(both).rows] == ["handed over"]
+
+
+def test_a_status_package_is_listed_with_what_it_reports(ledger: Ledger) -> None:
+    document = a_document(number="12", notation="UBND-VP")
+    ledger.accept(document, [a_delivery()])
+    status = a_status(document, StatusCode.DONE)
+    package = report(ledger, status).document_id
+    parked = report(ledger, a_status(a_document())).document_id
+    found = ledger.reports([package, parked, document.id])
+    assert set(found) == {package, parked}
+    assert (found[package].code, found[package].document) == (StatusCode.DONE, document.id)
+    assert found[package].about == "12/UBND-VP"
+    assert found[parked].document is None
+    assert ledger.reports([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("identity", "alias", "about"),
+    [
+        ("H37.1,2026/11/22,07/QĐ-UBND", None, "07/QĐ-UBND"),
+        ("~2026/11/22,07/QĐ-UBND", None, "07/QĐ-UBND"),
+        ("6f9619ff-8b86-d011-b42d-00cf4fc964ff", "~2026/11/22,07/QĐ-UBND", "07/QĐ-UBND"),
+        ("VPCP_12345", None, "VPCP_12345"),
+        ("", None, None),
+    ],
+)
+def test_a_document_that_is_awaited_is_called_by_the_number_in_its_names(
+    ledger: Ledger, identity: str, alias: str | None, about: str | None
+) -> None:
+    package = report(ledger, a_status(a_document(), about_identity=identity, about_alias=alias)).document_id
+    assert ledger.reports([package])[package].about == about
+
+
+@pytest.mark.parametrize("text", ["12/UBND-VP", "12/ubnd-vp bao cao"])
+def test_a_status_is_found_by_the_document_that_it_reports_on(ledger: Ledger, text: str) -> None:
+    document = a_document(number="12", notation="UBND-VP", subject="Báo cáo tuần", document_id=None)
+    for about in (document, a_document(number="13")):
+        ledger.accept(about, [a_delivery()])
+        status = a_status(about)
+        ledger.accept(_a_bare_package(status, subject=f"on {about.number}"), [a_delivery(SENDER)], status)
+    assert subjects(ledger, text=text, kind=PackageKind.STATUS) == ["on 12"]
+    assert set(subjects(ledger, text=text)) == {"Báo cáo tuần", "on 12"}
+    assert subjects(ledger, text=text, kind=PackageKind.DOCUMENT) == ["Báo cáo tuần"]
+
+
+def test_a_status_whose_document_is_awaited_is_found_by_the_names_that_it_gives(ledger: Ledger) -> None:
+    status = a_status(a_document(), about_identity="VPCP_12345", about_alias="~2026/11/22,07/QĐ-UBND")
+    ledger.accept(_a_bare_package(status, subject="early"), [a_delivery(SENDER)], status)
+    for text in ("07/qđ-ubnd", "07/QD", "vpcp_12345"):
+        assert subjects(ledger, text=text, kind=PackageKind.STATUS) == ["early"]
+
+
+def test_a_search_tells_an_agency_nothing_of_documents_that_it_cannot_see(ledger: Ledger) -> None:
+    document = a_document(subject="Kế hoạch kín", received_from=SENDER)
+    ledger.accept(document, [a_delivery()])
+    status = a_status(document, reporter=STRANGER, copy_of=(STRANGER,))
+    ledger.accept(_a_bare_package(status, subject="probe"), [a_delivery(SENDER)], status)
+    assert subjects(ledger, text="ke hoach kin", visible_to=STRANGER) == []
+    assert set(subjects(ledger, text="ke hoach kin")) == {"Kế hoạch kín", "probe"}
+
+
+def _a_bare_package(status: NewStatus, **changes: Any) -> NewDocument:
+    """As on the wire: a status has neither number nor type of its own."""
+    bare = {"number": None, "notation": None, "issued_on": None, "type_name": None}
+    return a_status_package(status, **(bare | changes))
 
 
 Lister = Callable[..., Page[Any]]

@@ -62,11 +62,10 @@ def test_what_is_no_date_is_said_and_does_not_filter(typed: str) -> None:
         "000.02.14.H37",  # the code of the other generation
         "02.14.H37",  # its short form
         "Ủy ban nhân dân xã Đồng Đăng — H37.14.2",  # as the list offers it
-        "dong dang",
         "uy ban nhan dan xa dong dang",
     ],
 )
-def test_an_agency_is_found_by_any_of_its_names(typed: str) -> None:
+def test_an_agency_is_found_by_any_of_its_codes_and_its_whole_name(typed: str) -> None:
     asked = read_filters({"agency": typed}, DIRECTORY)
     assert asked.filters.agency == "H37.14.2"
     assert asked.filters.text is None
@@ -81,6 +80,14 @@ def test_a_name_of_several_is_looked_for_as_text_and_they_are_offered() -> None:
     assert len(asked.choices) > 1
     label = agency_label(asked.choices[0])
     assert read_filters({"agency": label}, DIRECTORY).filters.agency == asked.choices[0].code
+
+
+def test_part_of_a_name_is_looked_for_as_text_since_the_ledger_knows_more_agencies_than_the_directory() -> None:
+    asked = read_filters({"agency": "nong nghiep"}, DIRECTORY)
+    assert asked.filters.agency is None
+    assert asked.filters.text == "nong nghiep"
+    assert [a.code for a in asked.choices] == ["H37.22"]
+    assert asked.faults == {"agency": "log.filter.agency_as_text"}
 
 
 def test_a_code_that_the_directory_does_not_know_is_still_a_code() -> None:
@@ -105,3 +112,4 @@ def test_hostile_members_are_bounded_and_clean() -> None:
     assert asked.filters.text.startswith("a b c")
     assert asked.filters.states == frozenset()
     assert asked.filters.kind is PackageKind.DOCUMENT
+    assert asked.faults == {"state": "log.filter.not_offered", "kind": "log.filter.not_offered"}

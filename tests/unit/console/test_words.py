@@ -79,7 +79,7 @@ def test_every_reason_that_the_verifier_gives_has_words() -> None:
 
 
 def test_states_differ_in_words_and_shape_and_not_only_in_colour() -> None:
-    marks = [*words.STATES.values(), words.RETRYING, words.BLOCKED]
+    marks = [*words.STATES.values(), words.RETRYING, words.BLOCKED, words.HANDED_ON]
     for spoken in LANGUAGES:
         assert len({m.words.say(spoken) for m in marks}) == len(marks)
     assert all(m.shape for m in marks)
@@ -163,7 +163,14 @@ def test_an_unknown_error_code_stands_for_itself() -> None:
     ],
 )
 def test_a_delivery_is_marked_by_what_happens_next(changes: dict[str, object], mark: words.Mark) -> None:
-    assert words.delivery_mark(a_row(**changes)) == mark
+    assert words.delivery_mark(a_row(**changes), PackageKind.DOCUMENT) == mark
+
+
+def test_nothing_more_is_awaited_of_a_status_that_the_next_gateway_has() -> None:
+    forwarded = a_row(state=DeliveryState.FORWARDED)
+    assert words.delivery_mark(forwarded, PackageKind.STATUS) == words.HANDED_ON
+    assert words.delivery_mark(forwarded, PackageKind.DOCUMENT) == words.STATES[DeliveryState.FORWARDED]
+    assert words.delivery_mark(a_row(), PackageKind.STATUS) == words.STATES[DeliveryState.WAITING]
 
 
 @pytest.mark.parametrize(
