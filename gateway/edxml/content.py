@@ -236,7 +236,7 @@ def hold(data: bytes, spool: Spool, limits: Limits) -> Content:
         size=size,
         sha256=hashlib.sha256(data).hexdigest(),
         head=data[:_HEAD],
-        replaced=data.count(_REPLACEMENT),
+        replaced=data.count(_REPLACEMENT) if _REPLACEMENT[:1] in data else 0,
         is_utf8=is_utf8,
     )
 

@@ -68,7 +68,7 @@ def outline(root: etree._Element, findings: Findings, limits: Limits) -> Outline
 
     :raises InvalidPackage: there is no header, or not one alone: nobody could say what the package is.
     """
-    top = Section(root, "", names.IN_ROOT, namespace=split_name(root)[0], findings=findings)
+    top = Section(root, "", names.IN_ROOT, split_name(root)[0], findings)
     envelope = top.section(names.ENVELOPE, names.IN_ENVELOPE, at="")
     header = None if envelope is None else envelope.section(names.HEADER, names.IN_HEADER, at="")
     message = None if header is None else header.section(names.MESSAGE_HEADER, names.IN_MESSAGE_HEADER)

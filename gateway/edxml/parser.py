@@ -29,6 +29,7 @@ _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _UTF16_NAMES = frozenset({"utf-16", "utf16", "ucs-2", "iso-10646-ucs-2"})
 _SHORTEST_ATTRIBUTE = len(' a=""')
 _LONGEST_PLAIN_TAG = 256
+_USUAL_DEPTH = 12
 _DECLARATION = re.compile(rb'(?:<\?xml version="1\.0" encoding="(?:UTF|utf)-8"(?: standalone="(?:yes|no)")?\?>)?')
 _PLAIN_TAG = re.compile(rb'(<[\x00- "-;=@-\x7f]{1,%d}+>)' % _LONGEST_PLAIN_TAG)
 """Of ASCII less ``! < > ?``."""
@@ -211,7 +212,10 @@ def parse_plain(utf8: bytes, limits: Limits) -> Tree | None:
         root = etree.fromstring(utf8, hardened_parser())
     except etree.XMLSyntaxError:
         return None
-    return None if _deeper_than(limits.depth)(root) else Tree(root=root, namespace_well_formed=True)
+    # Each level asked about costs, and nearly all packages have few.
+    if _deeper_than(min(_USUAL_DEPTH, limits.depth))(root) and _deeper_than(limits.depth)(root):
+        return None
+    return Tree(root=root, namespace_well_formed=True)
 
 
 @cache

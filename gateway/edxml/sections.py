@@ -27,19 +27,22 @@ class Section:
     :param namespace: the root's, ``""`` for none; elements must be in it or in the standard's.
     """
 
+    __slots__ = ("_children", "_known", "_repeated", "element", "findings", "namespace", "path")
+
     def __init__(
-        self, element: etree._Element, path: str, known: Spellings, *, namespace: str, findings: Findings
+        self, element: etree._Element, path: str, known: Spellings, namespace: str, findings: Findings
     ) -> None:
         self.element = element
         self.path = path
         self.namespace = namespace
         self.findings = findings
         self._known = known
-        self._children: dict[str, etree._Element] = {}
+        children: dict[str, etree._Element] = {}
+        self._children = children
         """The first of each name."""
         self._repeated: dict[str, list[etree._Element]] = {}
         """All of those names that several have; hardly ever any."""
-        children, exact = self._children, known.exact
+        exact = known.exact
         for child in element:
             name = exact.get(child.tag) or self._respelled(child)
             if name is None:
@@ -66,17 +69,19 @@ class Section:
 
     def section(self, name: str, known: Spellings, *, at: str | None = None) -> Section | None:
         """The child of that name as a section; ``at`` replaces its path."""
-        child = self.one(name)
-        return None if child is None else self.wrap(child, name, known, at=at)
+        child = self._children.get(name)
+        if child is None:
+            return None
+        if name in self._repeated:
+            self._note_repeated(name)
+        path = self._below(name) if at is None else at
+        return Section(child, path, known, self.namespace, self.findings)
 
     def sections(self, name: str, known: Spellings) -> Iterator[Section]:
         """All children of that name as sections."""
-        return (self.wrap(child, name, known) for child in self.all(name))
-
-    def wrap(self, child: etree._Element, name: str, known: Spellings, *, at: str | None = None) -> Section:
-        """A child as a section."""
-        path = self._below(name) if at is None else at
-        return Section(child, path, known, namespace=self.namespace, findings=self.findings)
+        path = self._below(name)
+        for child in self.all(name):
+            yield Section(child, path, known, self.namespace, self.findings)
 
     def text(
         self,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from lxml import etree
 
 from gateway.edxml import names
@@ -65,14 +63,11 @@ def own_namespaces(of_root: str) -> frozenset[str]:
     return _OWN if of_root else _OWN_OR_NONE
 
 
-def children(element: etree._Element, name: str, own: frozenset[str]) -> Iterator[etree._Element]:
+def children(element: etree._Element, name: str, own: frozenset[str]) -> list[etree._Element]:
     """Children of the package's own namespaces by name, letter case forgiven."""
     wanted, length = name.lower(), len(name)
-    for child in element:
-        if str(child.tag)[-length:].lower() == wanted:
-            namespace, local = split_name(child)
-            if len(local) == length and namespace in own:
-                yield child
+    alike = [child for child in element if child.tag[-length:].lower() == wanted]
+    return [child for child in alike if len(split_name(child)[1]) == length and split_name(child)[0] in own]
 
 
 def split_name(element: etree._Element) -> tuple[str, str]:

@@ -66,7 +66,7 @@ def check(
         raise Finding(Reason.VALUE_MISMATCH) from e
     except (SignXMLException, *_LEAKS) as e:
         raise Finding(Reason.STRUCTURE) from e
-    if [read(r) for r in verified.iterfind(f"{{{DS}}}Reference")] != [signature.reference]:
+    if [read(r) for r in verified.iterchildren(f"{{{DS}}}Reference")] != [signature.reference]:
         raise Finding(Reason.DIGEST_MISMATCH)
 
 

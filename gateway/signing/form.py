@@ -10,7 +10,7 @@ this module has not read as exactly that form.
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -115,10 +115,10 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
     :raises Finding: it is of another form, or uses what policy does not accept.
     """
     signed_info, value, key_info = _parts(element)
-    children = list(signed_info)
-    if [child.tag for child in children].count(_REFERENCE) != 1:
+    if len(list(signed_info.iterchildren(_REFERENCE))) != 1:
         raise Finding(Reason.REFERENCE)
-    if _tags(signed_info) != _SIGNED_INFO_CHILDREN:
+    children = _children(signed_info)
+    if _tags(children) != _SIGNED_INFO_CHILDREN:
         raise Finding(Reason.STRUCTURE)
     canonicalization_method, signature_method, reference = children
     method = signature_method.get("Algorithm", "")
@@ -152,9 +152,10 @@ def read_reference(reference: etree._Element, policy: SignaturePolicy) -> Refere
     """
     if reference.get("URI") != "" or not _REFERENCE_ATTRIBUTES.issuperset(reference.attrib):
         raise Finding(Reason.REFERENCE)
-    if _tags(reference) != _REFERENCE_CHILDREN:
-        raise Finding(Reason.TRANSFORM if reference.find(_TRANSFORMS) is None else Reason.STRUCTURE)
-    transforms, digest_method, value = reference
+    children = _children(reference)
+    if _tags(children) != _REFERENCE_CHILDREN:
+        raise Finding(Reason.STRUCTURE if _TRANSFORMS in _tags(children) else Reason.TRANSFORM)
+    transforms, digest_method, value = children
     c14n, prefixes = _read_transforms(transforms)
     uri = digest_method.get("Algorithm", "")
     known = policy.digest(uri)
@@ -223,19 +224,20 @@ def _the_one_signature(root: etree._Element) -> etree._Element:
 
 def _parts(element: etree._Element) -> tuple[etree._Element, etree._Element, etree._Element | None]:
     """SignedInfo, SignatureValue and, when there is one, KeyInfo; anything else (Object) is refused."""
-    tags = _tags(element)
-    if not _SIGNATURE_ATTRIBUTES.issuperset(element.attrib) or tags not in (
-        _SIGNATURE_CHILDREN,
-        _SIGNATURE_CHILDREN_AND_KEY,
-    ):
+    children = _children(element)
+    if not _SIGNATURE_ATTRIBUTES.issuperset(element.attrib):
         raise Finding(Reason.STRUCTURE)
-    return element[0], element[1], element[2] if len(tags) == 3 else None
+    if _tags(children) not in (_SIGNATURE_CHILDREN_AND_KEY, _SIGNATURE_CHILDREN):
+        raise Finding(Reason.STRUCTURE)
+    signed_info, value, *key_info = children
+    return signed_info, value, key_info[0] if key_info else None
 
 
 def _read_transforms(transforms: etree._Element) -> tuple[C14N, tuple[str, ...]]:
-    if _tags(transforms) not in ([_TRANSFORM], [_TRANSFORM, _TRANSFORM]):
+    children = _children(transforms)
+    if _tags(children) not in ([_TRANSFORM, _TRANSFORM], [_TRANSFORM]):
         raise Finding(Reason.TRANSFORM)
-    enveloped, *canonical = transforms
+    enveloped, *canonical = children
     if enveloped.get("Algorithm") != table.ENVELOPED or len(enveloped):
         raise Finding(Reason.TRANSFORM)
     if not canonical:
@@ -248,10 +250,10 @@ def _read_transforms(transforms: etree._Element) -> tuple[C14N, tuple[str, ...]]
 def _certificates(key_info: etree._Element | None) -> Iterator[bytes]:
     if key_info is None:
         return
-    if not _KEY_INFO_CHILDREN.issuperset(_tags(key_info)):
+    if not _KEY_INFO_CHILDREN.issuperset(_tags(_children(key_info))):
         raise Finding(Reason.STRUCTURE)
     for data in key_info.iterchildren(_X509_DATA):
-        _tags(data)
+        _children(data)
     named = list(key_info.iter(_CERTIFICATE))
     if len(named) > table.KEY_INFO_CERTIFICATES_MAX:
         raise Finding(Reason.STRUCTURE)
@@ -282,16 +284,17 @@ def _is_der_sequence(text: str) -> bool:
     return int.from_bytes(der[2 : 2 + width], "big") + 2 + width == len(der)
 
 
-def _tags(element: etree._Element) -> list[object]:
-    """The tags of the children of an element that holds nothing else, as in XML-DSig's schema."""
-    tags: list[object] = []
-    between = [element.text]
-    for child in element:
-        tags.append(child.tag)
-        between.append(child.tail)
-    if any(text and not text.isspace() for text in between):
-        raise Finding(Reason.STRUCTURE)
-    return tags
+def _children(element: etree._Element) -> list[etree._Element]:
+    """The children of an element that holds nothing else, as in XML-DSig's schema."""
+    children = list(element)
+    for text in (element.text, *[child.tail for child in children]):
+        if text and not text.isspace():
+            raise Finding(Reason.STRUCTURE)
+    return children
+
+
+def _tags(elements: Sequence[etree._Element]) -> list[object]:
+    return [element.tag for element in elements]
 
 
 def _only(element: etree._Element, name: str) -> etree._Element:
