@@ -20,6 +20,9 @@ _TT10 = re.compile(r"[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.[A-Z][0-9]{2}")
 _QD20 = re.compile(r"[A-Z][0-9]{2}(\.[0-9A-Z]{1,6}){0,6}")
 _SHORT_TT10 = re.compile(r"([0-9]{2,3}\.){1,2}[A-Z][0-9]{2}")
 _UUID = re.compile(r"\{?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.IGNORECASE)
+_LATIN_MARKS = re.compile("[\u0300-\u034e\u0350-\u036f]+")
+"""All combining characters below U+0370, which are all that Vietnamese has."""
+_BEYOND_LATIN = re.compile("[\u0370-\U0010ffff]")
 
 
 def fold(text: str) -> str:
@@ -30,7 +33,12 @@ def fold(text: str) -> str:
     the same way (``lower('Đ')`` stays, FTS5 keeps đ).
     """
     decomposed = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
+    without_marks = _BEYOND_LATIN.sub(_unmarked, _LATIN_MARKS.sub("", decomposed))
+    return unicodedata.normalize("NFC", without_marks)
+
+
+def _unmarked(character: re.Match[str]) -> str:
+    return "" if unicodedata.combining(character[0]) else character[0]
 
 
 def normal_key(text: str) -> str:

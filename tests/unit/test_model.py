@@ -61,6 +61,13 @@ def test_searching_ignores_marks_and_case(text: str) -> None:
     assert fold(text) == "de an"
 
 
+def test_folding_drops_every_combining_character_and_no_other() -> None:
+    everything = "".join(chr(c) for c in range(0x20000) if not 0xD800 <= c < 0xE000)
+    expected = unicodedata.normalize("NFD", everything.casefold().replace("đ", "d"))
+    kept = "".join(c for c in expected if not unicodedata.combining(c))
+    assert fold(everything) == unicodedata.normalize("NFC", kept)
+
+
 def test_keys_are_compared_in_nfc_and_trimmed() -> None:
     assert normal_key(" " + unicodedata.normalize("NFD", "7816/VPCP-TTĐT ế")) == "7816/VPCP-TTĐT ế"
 
