@@ -51,8 +51,9 @@ class Lingering:
         """
         Say that nothing more comes from here, and close it later: by any thread.
 
-        :param most: bytes that the client may still send.
+        :param most: bytes that the client may still send; under TLS they arrive in records, which are a little longer.
         """
+        most += most // 50 + _PIECE
         try:
             connection.shutdown(socket.SHUT_WR)
             connection.setblocking(False)

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import re
+import string
 import struct
 import tempfile
 import zipfile
@@ -287,6 +288,9 @@ def _without_blanks(text: bytes) -> bytes:
     return text
 
 
+_LETTERS = string.ascii_letters.encode() + string.digits.encode() + b"+/="
+
+
 class Base64Sink:
     """Decodes base64 as it arrives. A fault is remembered, not raised: the rest still has to be read and digested."""
 
@@ -308,6 +312,8 @@ class Base64Sink:
         self._left = text[whole:]
         if whole:
             self._decode(text[:whole])
+        if self._left.strip(_LETTERS):  # now: what is taken here nobody else looks at
+            self.fault = self.fault or _NOT_BASE64
         return self.fault is None
 
     def finish(self) -> Decoded:

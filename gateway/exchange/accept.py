@@ -98,7 +98,9 @@ def accept(
     faults.point("accept.after_spool")
     now = parts.clock()
     try:
-        with read_unverified(upload.source, limits=parts.rules.limits, spool=parts.spool) as package:
+        with read_unverified(
+            upload.source, limits=parts.rules.limits, spool=parts.spool, sha256=upload.sha256
+        ) as package:
             return _accept(parts, upload, package, caller=caller, only=only, made_here=made_here, now=now)
     except IncompleteUpload:
         raise

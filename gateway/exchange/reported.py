@@ -27,14 +27,12 @@ def new_status(
     identity, alias = names_in_reference(response)
     if report.code is StatusCode.RECALL_ASKED:
         # Reported by the document's own sender, who may ask back every copy, about that of the receiver it names.
-        senders = one_place(directory, directory.get(reporter), reporter, now)
+        senders = _spoken_for(directory, caller, reporter, now)
         asked = response.code or reporter
         copies = one_place(directory, directory.find(asked, at=now), asked, now)
     else:
         senders = _senders_named(directory, response.code or reporter, now)
-        own, *others = one_place(directory, directory.get(reporter), reporter, now)
-        # Nobody else's: a unit does not answer for its superior, nor an heir for its fellow heir.
-        copies = (own, *(code for code in others if directory.speaks_for(caller, code, at=now)))
+        copies = _spoken_for(directory, caller, reporter, now)
     return NewStatus(
         id=new_id(),
         code=report.code,
@@ -48,14 +46,30 @@ def new_status(
     )
 
 
+def _spoken_for(directory: Directory, caller: Agency, reporter: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
+    """
+    The reporter, and those of its place for whom the caller may speak as well.
+
+    Nobody else: a unit does not answer for its superior, nor an heir for its fellow heir, nor the
+    superior of a closed agency for that one's successor.
+    """
+    own, *others = one_place(directory, directory.get(reporter), reporter, now)
+    return (own, *(code for code in others if directory.speaks_for(caller, code, at=now)))
+
+
 def one_place(directory: Directory, agency: Agency | None, code: AgencyCode, now: datetime) -> tuple[AgencyCode, ...]:
-    """An agency, and then the one that took its place when it closed, or those whose place it took itself."""
+    """An agency, and then those that took its place when it closed, the living one last, or whose place it took."""
     if agency is None:
         return (AgencyCode.normal(code),)
     living = directory.successor(agency, at=now)
     if living is agency:
         return (agency.code, *(former.code for former in directory.predecessors(agency, at=now)))
-    return (agency.code,) if living is None else (agency.code, living.code)
+    steps = [agency]
+    while living is not None and steps[-1] is not living:
+        heir = directory.get(steps[-1].successors[0])
+        assert heir is not None  # there is a living end
+        steps.append(heir)
+    return tuple(step.code for step in steps)
 
 
 def code_now(directory: Directory, written: AgencyCode, agency: AgencyCode, now: datetime) -> AgencyCode:

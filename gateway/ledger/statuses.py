@@ -171,23 +171,19 @@ def _locate(
 
     Several packages can carry one identity (a document and its updates): the oldest kind that was
     delivered to the reporter is meant, since the main line of statuses belongs to it (domain §1.7).
+
+    :param names: the surest first. A number that a careless sender gave to two documents must not bring one
+        of them what is said of the other by its own id.
     """
-    known = [
-        documents.c.sender == sender,
-        documents.c.kind == PackageKind.DOCUMENT,
-        or_(documents.c.identity.in_(names), documents.c.alias.in_(names)),
-    ]
-    ids = connection.scalars(
-        select(documents.c.id).where(*known).order_by(documents.c.business_type, documents.c.received_at)
-    ).all()
+    ids = next((found for name in names if (found := _named_so(connection, sender, name))), ())
     if not ids:
         return None, None
     copies = connection.execute(
         select(deliveries)
         .where(
             deliveries.c.document.in_(ids),
-            # An answer names the agency that the package named, also when its copy went to the successor.
-            or_(deliveries.c.recipient.in_(list(copy_of)), deliveries.c.redirected_from.in_(list(copy_of))),
+            # Not by whom a redirected copy was meant for: who may speak for that one need not for its successor.
+            deliveries.c.recipient.in_(list(copy_of)),
         )
         .order_by(deliveries.c.id)
         .with_for_update()
@@ -195,8 +191,20 @@ def _locate(
     if not copies:
         return ids[0], _went_instead(connection, ids, copy_of[0])
     order = {code: i for i, code in enumerate(copy_of)}
-    delivery = min(copies, key=lambda d: (order.get(d.recipient, len(order)), ids.index(d.document)))
+    delivery = min(copies, key=lambda d: (ids.index(d.document), order[d.recipient]))
     return delivery.document, delivery
+
+
+def _named_so(connection: Connection, sender: str, name: str) -> Sequence[str]:
+    """The documents of a sender under one name, the oldest kind and the oldest first."""
+    known = [
+        documents.c.sender == sender,
+        documents.c.kind == PackageKind.DOCUMENT,
+        or_(documents.c.identity == name, documents.c.alias == name),
+    ]
+    return connection.scalars(
+        select(documents.c.id).where(*known).order_by(documents.c.business_type, documents.c.received_at)
+    ).all()
 
 
 def _went_instead(connection: Connection, ids: Sequence[str], reporter: str) -> Row[Any] | None:

@@ -16,7 +16,10 @@ from gateway.ledger.records import Forwarded, StatusEffect
 from gateway.model import (
     Agency,
     AgencyCode,
+    Business,
+    BusinessType,
     DeliveryState,
+    DocumentId,
     Level,
     PackageKind,
     StatusCode,
@@ -41,9 +44,9 @@ def merge(site: Site, *codes: AgencyCode, into: AgencyCode, on: date = date(2026
         site.change(code, valid_to=on, successors=(into,), closed_reason="thử")
 
 
-def sent_to(site: Site, *recipients: AgencyCode, **options: Any) -> Answer:
-    raw = documents.a_package(recipients=tuple(documents.an_organization(r) for r in recipients))
-    return site.accept(raw, **options)
+def sent_to(site: Site, *recipients: AgencyCode, **changes: Any) -> Answer:
+    raw = documents.a_package(recipients=tuple(documents.an_organization(r) for r in recipients), **changes)
+    return site.accept(raw)
 
 
 def reports(
@@ -342,3 +345,58 @@ def test_a_sender_whose_code_means_another_by_now_is_told_under_its_own(site: Si
     told = mailbox.peek(site.parts, caller=site.known[DEPARTMENT], limit=50, after=None).rows
     assert [r.document.kind for r in told] == [PackageKind.STATUS] * 2
     assert copies(site, answer) == {COMMUNE: StatusCode.DONE}
+
+
+# Whose
+
+
+def test_a_report_on_one_of_two_documents_with_the_same_number_is_about_the_one_it_names(site: Site) -> None:
+    one = sent_to(site, COMMUNE, document_id=DocumentId("AAA"))
+    two = sent_to(site, COMMUNE, document_id=DocumentId("BBB"))
+    caller = site.known[COMMUNE]
+    waiting = {r.document.id: r.delivery.id for r in mailbox.peek(site.parts, caller=caller, limit=9, after=None).rows}
+    lock = mailbox.lock(site.parts, waiting[two.document_id], caller=caller, lease=LEASE)
+    mailbox.refuse(site.parts, lock.delivery_id, lock.token, reason="Trùng số", caller=caller)
+    assert (copies(site, one), copies(site, two)) == ({COMMUNE: None}, {COMMUNE: StatusCode.REFUSED})
+    left = mailbox.peek(site.parts, caller=caller, limit=9, after=None).rows
+    assert [r.document.id for r in left] == [one.document_id]
+
+
+def test_a_superior_cannot_refuse_in_a_closed_agencys_name_what_was_redirected_to_its_successor(site: Site) -> None:
+    found(site, FIRST, endpoint=None)
+    merge(site, FIRST, into=COMMUNE)
+    answer = sent_to(site, FIRST)
+    reports(site, FIRST, caller=PROVINCE, code=StatusCode.REFUSED)
+    assert copies(site, answer) == {COMMUNE: None}
+    assert effects(site, answer) == [StatusEffect.UNMATCHED]
+
+
+def test_a_superior_cannot_ask_back_in_a_closed_agencys_name_what_its_successor_sent(site: Site) -> None:
+    found(site, FIRST, endpoint=None)
+    merge(site, FIRST, into=COMMUNE)
+    raw = documents.a_package(
+        sender=documents.an_organization(COMMUNE), recipients=(documents.an_organization(PUSHED),)
+    )
+    answer = site.accept(raw, caller=COMMUNE)
+    asked = replace(documents.a_status().responses[0], code=PUSHED)
+    reports(site, FIRST, code=StatusCode.RECALL_ASKED, caller=PROVINCE, responses=(asked,))
+    assert effects(site, answer) == []
+
+
+def test_a_copy_redirected_before_a_second_merger_is_still_the_first_ones(site: Site) -> None:
+    found(site, FIRST)
+    found(site, SECOND)
+    merge(site, FIRST, into=SECOND)
+    answer = sent_to(site, FIRST)
+    merge(site, SECOND, into=COMMUNE, on=date(2026, 2, 1))
+    reports(site, FIRST, caller=COMMUNE)
+    assert effects(site, answer) == [StatusEffect.ADVANCED]
+
+
+def test_a_successor_reports_on_the_document_before_its_update(site: Site) -> None:
+    found(site, FIRST)
+    first = sent_to(site, FIRST)
+    merge(site, FIRST, into=COMMUNE)
+    update = sent_to(site, FIRST, business=Business(type=BusinessType.UPDATE, reason="Sửa nội dung"))
+    reports(site, COMMUNE, caller=COMMUNE)
+    assert (effects(site, first), effects(site, update)) == ([StatusEffect.ADVANCED], [])

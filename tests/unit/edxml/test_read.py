@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from gateway.edxml.moments import read_date, read_moment, write_date, write_mome
 from gateway.edxml.secrecy import is_marked, is_marked_in_brackets
 from gateway.errors import MalformedPackage, PackageLimitExceeded
 from gateway.model import BusinessType, Variant
+from gateway.signing.sign import sign_package
+from tests.support import pki
 from tests.support.documents import PDF, a_package, a_status_package, read, with_content, zipped
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "accepted"
@@ -186,6 +189,24 @@ def test_a_document_that_is_a_zip_itself_is_told_from_an_archive_inside_the_wrap
     raw = with_content(a_package(), zipped({"a.bin": zipped(entries)}))
     with read(raw, tmp_path, stream_above=stream_above) as package:
         assert (package.attachments[0].media_type, package.attachments[0].wrapped) == (media_type, True)
+
+
+@pytest.mark.parametrize("end", [b"&lt;", b"&amp;&gt;", b"<![CDATA[<]]>"])
+def test_what_is_left_over_of_a_content_is_digested_alike_by_both_readers(end: bytes, tmp_path: Path) -> None:
+    raw = with_content(sign_package(a_package(), pki.agency()), base64.b64encode(PDF) + end, encode=False)
+    digests = set()
+    for stream_above in (0, 10**9):
+        with read(raw, tmp_path, stream_above=stream_above) as package:
+            digests.add(package.enveloped_digest(c14n=C14N.EXCLUSIVE, digest="sha256"))
+            assert package.errors
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("stream_above", [0, 10**9])
+def test_bytes_left_over_of_a_content_must_be_text(stream_above: int, tmp_path: Path) -> None:
+    raw = with_content(a_package(), base64.b64encode(PDF) + b"\xff", encode=False)
+    with pytest.raises(MalformedPackage):
+        read(raw, tmp_path, stream_above=stream_above)
 
 
 def test_a_source_that_changes_between_two_passes_is_noticed(tmp_path: Path) -> None:
