@@ -14,7 +14,9 @@ from gateway.errors import DocumentConflict
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
 from gateway.exchange.upload import Upload, receive, spool_file, unwritten
-from gateway.model import Agency, Business, Envelope, Hop, Organization
+from gateway.ledger.identity import stored
+from gateway.ledger.records import DocumentRow
+from gateway.model import Agency, AgencyCode, Business, Envelope, Hop, Organization
 
 
 def compose(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | bytes], *, caller: Agency) -> Answer:
@@ -31,39 +33,48 @@ def compose(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | byte
     now = parts.clock()
     parts = replace(parts, clock=lambda: now)  # The first hop and the receipt then say the same moment.
     directory = parts.directory()
-    envelope = _named(envelope, directory, now)
-    posted = _first_posted(parts, envelope, directory, now)
+    first = _first_posted(parts, envelope, directory, now)
+    envelope = _named(envelope, {} if first is None else _names_then(parts, first), directory, now)
     try:
-        return _hand_over(parts, envelope, contents, caller=caller, posted=posted or now)
+        return _hand_over(parts, envelope, contents, caller=caller, posted=now if first is None else first.received_at)
     except DocumentConflict as conflict:
         existing = parts.ledger.document(conflict.existing)
-        if existing is None or existing.received_at == posted:
+        if existing is None or first is not None:
             raise
         # Perhaps the same words, posted by two requests at once: then they differ in nothing but the hop.
         return _hand_over(parts, envelope, contents, caller=caller, posted=existing.received_at)
 
 
-def _named(envelope: Envelope, directory: Directory, now: datetime) -> Envelope:
-    """With the names that the directory knows where the caller gave none."""
+def _named(envelope: Envelope, then: Mapping[AgencyCode, str | None], directory: Directory, now: datetime) -> Envelope:
+    """With the names of the first post, or else those that the directory knows, where the caller gave none."""
 
     def named(organization: Organization) -> Organization:
         if organization.name and organization.name.strip():
             return organization
+        if organization.code in then:
+            return replace(organization, name=then[organization.code])
         known = directory.find(organization.code, at=now)
         return organization if known is None else replace(organization, name=known.name)
 
     return replace(envelope, sender=named(envelope.sender), recipients=tuple(named(one) for one in envelope.recipients))
 
 
-def _first_posted(parts: Parts, envelope: Envelope, directory: Directory, now: datetime) -> datetime | None:
-    """When a document of this identity was accepted first; ``None`` when none was."""
+def _names_then(parts: Parts, first: DocumentRow) -> dict[AgencyCode, str | None]:
+    """What the agencies of a document were called when it was accepted: they may have been renamed since."""
+    # Of a redirected copy the ledger keeps the successor's name, which stands nowhere in the package.
+    copies = {d.as_written: d.recipient_name for d in parts.ledger.deliveries(first.id) if d.redirected_from is None}
+    return {first.sender_as_written: first.sender_name, **copies}
+
+
+def _first_posted(parts: Parts, envelope: Envelope, directory: Directory, now: datetime) -> DocumentRow | None:
+    """The document of this identity that was accepted first; ``None`` when none was."""
     sender = directory.find(envelope.sender.code, at=now)
     if sender is None or envelope.identity is None:
         return None
     first = parts.ledger.find_document(sender.code, envelope.identity, business_type=envelope.business_type)
-    if first is None or first.identity != envelope.identity:  # another, whose second name this is
+    if first is None or first.identity != stored(envelope.identity):  # another, whose second name this is
         return None
-    return first.received_at
+    return first
 
 
 def _hand_over(

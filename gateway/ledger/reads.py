@@ -87,7 +87,7 @@ def document(connection: Connection, document_id: str) -> DocumentRow | None:
 def find_document(
     connection: Connection, sender: AgencyCode, identity: str, business_type: BusinessType | None, kind: PackageKind
 ) -> DocumentRow | None:
-    """The first document known under a name."""
+    """The first document known under a name; one whose own it is comes before those that have it as a second one."""
     name = stored(identity)
     statement = select(*_DOCUMENT).where(
         documents.c.sender == sender,
@@ -96,7 +96,8 @@ def find_document(
     )
     if business_type is not None:
         statement = statement.where(documents.c.business_type == business_type)
-    first = statement.order_by(documents.c.business_type, documents.c.received_at, documents.c.id).limit(1)
+    order = (documents.c.identity != name, documents.c.business_type, documents.c.received_at, documents.c.id)
+    first = statement.order_by(*order).limit(1)
     row = connection.execute(first).one_or_none()
     return None if row is None else DocumentRow(**row._mapping)
 

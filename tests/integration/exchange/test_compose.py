@@ -85,6 +85,23 @@ def test_the_same_words_days_later_are_the_same_package(site: Site) -> None:
     assert site.ledger.refusals() == []
 
 
+def test_the_same_words_after_a_recipient_was_renamed_are_the_same_package(site: Site) -> None:
+    first = posted(site, words())
+    site.change(COMMUNE, name="Ủy ban nhân dân phường mới")
+    again = posted(site, words())
+    assert (again.document_id, again.duplicate) == (first.document_id, True)
+
+
+@pytest.mark.parametrize("document_id", ["x" * 230, "0f8fad5b-d9cb-469f-a165-70867728950e"])
+def test_a_repeat_leaves_no_refusal_behind(site: Site, document_id: str) -> None:
+    posted(site, words())
+    first = posted(site, words(document_id=DocumentId(document_id)))
+    site.clock.forward(minutes=1)
+    again = posted(site, words(document_id=DocumentId(document_id)))
+    assert (again.document_id, again.duplicate) == (first.document_id, True)
+    assert site.ledger.refusals() == []
+
+
 def test_other_words_under_the_same_name_are_a_conflict(site: Site) -> None:
     first = posted(site, words())
     site.clock.forward(days=1)
