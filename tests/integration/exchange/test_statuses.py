@@ -204,11 +204,14 @@ def test_a_predecessor_and_its_successor_have_a_copy_each(site: Site) -> None:
     assert copies(site, answer) == {FIRST: StatusCode.REGISTERED, COMMUNE: StatusCode.DONE}
 
 
-def test_a_superior_cannot_report_on_a_successors_copy_in_the_name_of_the_closed_agency(site: Site) -> None:
-    """The province speaks for its closed commune, but not for the one that took its place."""
+@pytest.mark.parametrize("named", [COMMUNE, FIRST])
+def test_a_superior_cannot_report_on_a_successors_copy_in_the_name_of_the_closed_agency(
+    named: AgencyCode, site: Site
+) -> None:
+    """The province speaks for its closed commune, but not for the one that took its place; redirected copies too."""
     found(site, FIRST, endpoint=None)
     merge(site, FIRST, into=COMMUNE)
-    answer = sent_to(site, COMMUNE)
+    answer = sent_to(site, named)
     reports(site, FIRST, caller=PROVINCE, code=StatusCode.REFUSED)
     assert copies(site, answer) == {COMMUNE: None}
     assert effects(site, answer) == [StatusEffect.UNMATCHED]
@@ -360,15 +363,6 @@ def test_a_report_on_one_of_two_documents_with_the_same_number_is_about_the_one_
     assert (copies(site, one), copies(site, two)) == ({COMMUNE: None}, {COMMUNE: StatusCode.REFUSED})
     left = mailbox.peek(site.parts, caller=caller, limit=9, after=None).rows
     assert [r.document.id for r in left] == [one.document_id]
-
-
-def test_a_superior_cannot_refuse_in_a_closed_agencys_name_what_was_redirected_to_its_successor(site: Site) -> None:
-    found(site, FIRST, endpoint=None)
-    merge(site, FIRST, into=COMMUNE)
-    answer = sent_to(site, FIRST)
-    reports(site, FIRST, caller=PROVINCE, code=StatusCode.REFUSED)
-    assert copies(site, answer) == {COMMUNE: None}
-    assert effects(site, answer) == [StatusEffect.UNMATCHED]
 
 
 def test_a_superior_cannot_ask_back_in_a_closed_agencys_name_what_its_successor_sent(site: Site) -> None:
