@@ -550,6 +550,15 @@ class Channel(enum.StrEnum):
     """The gateway posts to the agency's URL, signed as Standard Webhooks prescribe."""
     PEER = "peer"
     """Another gateway's ``/api/v1``."""
+    VXP = "vxp"
+    """An axis that speaks the national kit's protocol; it is posted to and asked (domain §2.1)."""
+    LGSP = "lgsp"
+    """An axis that speaks Lạng Sơn's protocol; it is posted to and asked (domain §2.2)."""
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether another gateway or axis is behind it, which delivers further, rather than a receiver."""
+        return self in (Channel.PEER, Channel.VXP, Channel.LGSP)
 
 
 class DeliveryState(enum.StrEnum):
@@ -587,7 +596,9 @@ class Endpoint:
     url: str | None = None
     """``None`` for a mailbox."""
     credential: str | None = None
-    """Name of a secret in the settings (push secret, peer key); never the secret itself."""
+    """Name of a secret in the settings (push secret, peer key, secret of an axis); never the secret itself."""
+    system: str | None = None
+    """The id under which this gateway is known to an axis (``systemid``, ``X-SystemId``); ``None`` elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from gateway.directory.directory import Directory, closed_at
 from gateway.errors import RecipientClosed, RecipientNotInPackage, RoutingError, UnknownRecipient
-from gateway.model import Agency, AgencyCode, Channel, Endpoint
+from gateway.model import Agency, AgencyCode, Endpoint
 
 _SENTENCES = 20
 """A package may name thousands of wrong recipients: all are in ``recipients``, so many are put into words."""
@@ -125,7 +125,7 @@ def _route_one(
     if holder is None or holder.endpoint is None:
         faults.unreachable[as_written] = f"There is no endpoint through which {as_written} is reached."
         return None
-    if origin is not None and holder.code == origin.code and holder.endpoint.channel is Channel.PEER:
+    if origin is not None and holder.code == origin.code and holder.endpoint.channel.is_gateway:
         faults.unreachable[as_written] = (
             f"The way to {as_written} leads back to {origin.code}, the gateway that handed the package over."
         )

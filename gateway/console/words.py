@@ -115,6 +115,8 @@ CHANNELS: Final = MappingProxyType(
         Channel.MAILBOX: Text("Hộp thư", "Mailbox"),
         Channel.PUSH: Text("Gửi thẳng tới hệ thống", "Push to its system"),
         Channel.PEER: Text("Qua trục khác", "By another gateway"),
+        Channel.VXP: Text("Qua trục nói giao thức VXP", "By an axis that speaks VXP"),
+        Channel.LGSP: Text("Qua trục nói giao thức LGSP", "By an axis that speaks LGSP"),
     }
 )
 

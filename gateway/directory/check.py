@@ -231,6 +231,8 @@ def _endpoint(agency: Agency) -> Iterator[Finding]:
         yield error(agency.code, "endpoint.url", "It carries a password; name a secret in `credential`.")
     elif url.scheme == "http" and host not in ("127.0.0.1", "::1", "localhost"):
         yield warning(agency.code, "endpoint.url", "It is not encrypted (http).")
+    if endpoint.channel in (Channel.VXP, Channel.LGSP) and not endpoint.system:
+        yield error(agency.code, "endpoint.system", f"The channel {endpoint.channel} needs the id of this system.")
     if not endpoint.credential:
         yield warning(agency.code, "endpoint.credential", "Without one nothing proves to the receiver who calls.")
 

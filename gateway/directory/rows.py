@@ -70,12 +70,22 @@ def folded(agency: Agency) -> str:
 
 
 def _endpoint_fields(endpoint: Endpoint) -> dict[str, str]:
-    fields = {"channel": endpoint.channel, "url": endpoint.url, "credential": endpoint.credential}
+    fields = {
+        "channel": endpoint.channel,
+        "url": endpoint.url,
+        "credential": endpoint.credential,
+        "system": endpoint.system,
+    }
     return {key: value for key, value in fields.items() if value is not None}
 
 
 def _endpoint(fields: dict[str, str]) -> Endpoint:
-    return Endpoint(channel=Channel(fields["channel"]), url=fields.get("url"), credential=fields.get("credential"))
+    return Endpoint(
+        channel=Channel(fields["channel"]),
+        url=fields.get("url"),
+        credential=fields.get("credential"),
+        system=fields.get("system"),
+    )
 
 
 def _certificate_fields(certificate: RegisteredCertificate) -> dict[str, str]:

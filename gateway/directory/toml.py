@@ -46,7 +46,7 @@ _AGENCY_KEYS = (
     "endpoint",
     "certificates",
 )
-_ENDPOINT_KEYS = ("channel", "url", "credential")
+_ENDPOINT_KEYS = ("channel", "url", "credential", "system")
 _CERTIFICATE_KEYS = ("pem", "file", "role", "valid_from", "valid_to")
 
 
@@ -232,8 +232,8 @@ def _endpoint(reader: _Table) -> Endpoint | None:
     channel = reader.choice("channel", Channel, text)
     if text is None:
         reader.wrong("channel", "It is missing.")
-    url, credential = reader.text("url"), reader.text("credential")
-    return None if channel is None else Endpoint(channel=channel, url=url, credential=credential)
+    url, credential, system = reader.text("url"), reader.text("credential"), reader.text("system")
+    return None if channel is None else Endpoint(channel=channel, url=url, credential=credential, system=system)
 
 
 def _certificate(reader: _Table, folder: Path) -> RegisteredCertificate | None:
@@ -313,6 +313,8 @@ def _endpoint_lines(endpoint: Endpoint) -> Iterator[str]:
         yield f"url = {_quoted(endpoint.url)}"
     if endpoint.credential is not None:
         yield f"credential = {_quoted(endpoint.credential)}"
+    if endpoint.system is not None:
+        yield f"system = {_quoted(endpoint.system)}"
 
 
 def _certificate_lines(certificate: RegisteredCertificate) -> Iterator[str]:

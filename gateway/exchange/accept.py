@@ -44,7 +44,6 @@ from gateway.model import (
     Agency,
     AgencyCode,
     BusinessType,
-    Channel,
     Envelope,
     Hop,
     PackageKind,
@@ -225,7 +224,7 @@ def _sent_at(parts: Parts, envelope: Envelope, sender: Agency, caller: Agency, n
     back: then it is the time of the package's last hop, which whoever wrote last into the package stated
     (that gateway, or the sender that signed it), and not longer ago than this deployment bears with.
     """
-    by_gateway = caller.code != sender.code and caller.endpoint is not None and caller.endpoint.channel is Channel.PEER
+    by_gateway = caller.code != sender.code and caller.endpoint is not None and caller.endpoint.channel.is_gateway
     hops = [hop.at for hop in envelope.trace if hop.at is not None]
     if not by_gateway or not hops:
         return now
