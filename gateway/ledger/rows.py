@@ -107,3 +107,33 @@ class Insert:
 
     def _row(self, values: Mapping[str, Any], dialect: Dialect) -> list[Any]:
         return self._stored(map(values.get, self._names), dialect)
+
+
+class Update:
+    """The change of some columns of rows, each found by one column."""
+
+    def __init__(self, table: Table, *, where: str, columns: Sequence[str]) -> None:
+        """
+        Make the text.
+
+        :param where: the column by which a row is found.
+        :param columns: what is set, always all of it.
+        """
+        self._names = [*columns, where]
+        self._stored = _Stored([table.c[name] for name in self._names])
+        places = ", ".join(f"{name} = ?" for name in columns)
+        self._text = f"UPDATE {table.name} SET {places} WHERE {where} = ?"  # noqa: S608 # names of ours
+
+    def all(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """
+        Change any number of rows.
+
+        :param rows: by column, as Python has them.
+        :raises KeyError: a value is missing; nothing is NULL by oversight.
+        """
+        if not rows:
+            return
+        dialect = connection.dialect
+        values = [self._stored([row[name] for name in self._names], dialect) for row in rows]
+        with contextlib.closing(_driver(connection).cursor()) as cursor:
+            cursor.executemany(spelled(self._text, dialect), values)

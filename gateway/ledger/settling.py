@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from gateway.ledger.actions import Action
+from gateway.ledger.rows import Insert, Update
 from gateway.ledger.statements import chunks, event, record
 from gateway.ledger.states import HOLDS_BACK, DeliveryEvent, next_state
 from gateway.ledger.tables import attempts, deliveries, delivery_blocks
@@ -45,7 +46,11 @@ class Move:
 MOVED = tuple(deliveries.c[name] for name in ("id", "document", "state", "error_code", "due_at"))
 """What a ``Move`` must know of its delivery."""
 
-_MOVE = update(deliveries).where(deliveries.c.id == bindparam("moved"))
+_MOVE = Update(
+    deliveries,
+    where="id",
+    columns=("state", "changed_at", "settled_at", "token", "worker", "taken_at", "error_code", "due_at"),
+)
 
 
 def move_all(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[DeliveryState]:
@@ -59,7 +64,7 @@ def move_all(connection: Connection, moves: Sequence[Move], *, now: datetime) ->
         return []
     states = [next_state(move.delivery.state, move.happening) for move in moves]
     steps = list(zip(moves, states, strict=True))
-    connection.execute(_MOVE, [_values(move, state, now) for move, state in steps])
+    _MOVE.all(connection, [_values(move, state, now) for move, state in steps])
     record(connection, [_event(move, state, now) for move, state in steps])
     left = [m.delivery.id for m, state in steps if m.delivery.state in HOLDS_BACK and state not in HOLDS_BACK]
     for part in chunks(left):
@@ -76,7 +81,7 @@ def move(connection: Connection, step: Move, *, now: datetime) -> DeliveryState:
 def _values(move: Move, state: DeliveryState, now: datetime) -> dict[str, Any]:
     # All columns each time, so that one statement serves whatever happened.
     usual = {
-        "moved": move.delivery.id,
+        "id": move.delivery.id,
         "state": state,
         "changed_at": now,
         "settled_at": None if state.is_open else now,
@@ -136,13 +141,12 @@ def _let_go(connection: Connection, left: Sequence[str], now: datetime) -> None:
         record(connection, unblocked)
 
 
-_INSERT_ATTEMPT = insert(attempts)
+_INSERT_ATTEMPT = Insert(attempts)
 
 
 def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Keep how tries ended; rows are made by ``attempt``."""
-    if rows:
-        connection.execute(_INSERT_ATTEMPT, [dict(row) for row in rows])
+    _INSERT_ATTEMPT.all(connection, rows)
 
 
 def attempt(
