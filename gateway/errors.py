@@ -279,6 +279,13 @@ class NotAuthenticated(RequestError):
     vi = "Yêu cầu không có thông tin xác thực hợp lệ."
 
 
+class SessionEnded(NotAuthenticated):
+    """The token has expired, was replaced by a newer login, or is none of this gateway; log in again."""
+
+    code = "request.session_ended"
+    vi = "Mã truy cập (token) đã hết hạn, đã bị thay bằng lần đăng nhập mới hơn, hoặc không hợp lệ; hãy đăng nhập lại."
+
+
 class NotPermitted(RequestError):
     """The credential does not allow this."""
 
@@ -305,6 +312,20 @@ class BodyTooLarge(RequestError):
 
     code = "request.body_too_large"
     vi = "Nội dung yêu cầu vượt quá giới hạn."
+
+
+class LengthRequired(RequestError):
+    """The request must state its length; this call takes no chunked body."""
+
+    code = "request.length_required"
+    vi = "Yêu cầu phải khai báo độ dài (Content-Length); lệnh này không nhận nội dung gửi theo từng đoạn (chunked)."
+
+
+class WindowRefused(RequestError):
+    """The time window has dates in another form than yyyy/MM/dd, is turned round, or is too wide."""
+
+    code = "request.window_refused"
+    vi = "Khoảng thời gian không đúng dạng yyyy/MM/dd, bị đảo ngược, hoặc quá dài."
 
 
 class TooManyRequests(RequestError):
@@ -348,6 +369,35 @@ class ReasonRequired(RequestError):
 
     code = "request.reason_required"
     vi = "Phải nêu lý do cho trạng thái hoặc thao tác này."
+
+
+class SystemInvalid(RequestError):
+    """A system needs an id of 1 to 64 printable ASCII characters without blanks, a name and an agency."""
+
+    code = "system.invalid"
+    vi = "Hệ thống cần mã gồm 1–64 ký tự ASCII in được, không có dấu cách, cùng tên và ít nhất một cơ quan."
+
+
+class RegistrationInvalid(RequestError):
+    """The request to add or delete an agency lacks something or holds what cannot be taken."""
+
+    code = "registration.invalid"
+    vi = "Yêu cầu thêm hoặc xóa cơ quan thiếu thông tin hoặc có thông tin không dùng được."
+
+
+class AgencyKnown(StateConflict):
+    """The directory has an agency by this code already."""
+
+    code = "registration.agency_known"
+    vi = "Danh bạ đã có cơ quan mang mã định danh này."
+
+
+class TooManyRegistrations(RequestError):
+    """Too many requests of this system wait for an operator; more are taken once those are decided."""
+
+    code = "registration.too_many"
+    vi = "Hệ thống này có quá nhiều yêu cầu đang chờ người vận hành duyệt; hãy thử lại sau khi có kết quả."
+    disposition = Disposition.RETRY
 
 
 # Deliveries: try later, or give up on this one
@@ -407,6 +457,20 @@ class PeerRefused(DeliveryError):
         super().__init__(detail)
 
 
+class AxisDown(PeerAnswerUnusable):
+    """The axis answered with something that is not its protocol's answer, such as a proxy's page."""
+
+    code = "axis.down"
+    vi = "Trục liên thông trả lời không đúng giao thức (chẳng hạn trang lỗi của máy chủ trung gian)."
+
+
+class AxisAnswerLost(PeerUnreachable):
+    """The connection broke after the package was sent; the axis may have it, and is asked before the next try."""
+
+    code = "axis.answer_lost"
+    vi = "Mất kết nối sau khi đã gửi; trục có thể đã nhận, sẽ hỏi lại trước khi gửi tiếp."
+
+
 class EndpointMisconfigured(DeliveryError):
     """The endpoint lacks something that an operator must provide."""
 
@@ -420,6 +484,20 @@ class SenderNotAccepted(EndpointMisconfigured):
 
     code = "delivery.sender_not_accepted"
     vi = "Hệ thống nhận chưa chấp nhận văn bản của cơ quan gửi này từ kết nối này."
+
+
+class AxisNotAuthenticated(EndpointMisconfigured):
+    """The axis does not accept this gateway's system id and secret."""
+
+    code = "axis.not_authenticated"
+    vi = "Trục liên thông không chấp nhận mã hệ thống và khóa bí mật của trục này."
+
+
+class AxisPackageUnusable(DeliveryError):
+    """What the axis handed out under a docId is not a package: cut, not base64, or too large."""
+
+    code = "axis.package_unusable"
+    vi = "Nội dung lấy từ trục theo docId không phải là gói tin: bị cắt, sai base64 hoặc quá lớn."
 
 
 # The operator's side

@@ -26,6 +26,7 @@ from gateway.errors import (
     DocumentError,
     IncompleteUpload,
     InvalidPackage,
+    NotAuthenticated,
     RecipientNotInPackage,
     RoutingError,
     SenderClosed,
@@ -78,36 +79,56 @@ def accept(
     parts: Parts,
     upload: Upload,
     *,
-    caller: Agency,
+    caller: Agency | Sequence[Agency],
     only: Sequence[AgencyCode] | None = None,
     made_here: bool = False,
+    system: str | None = None,
 ) -> Answer:
     """
     Take over the responsibility for one package.
 
     :param upload: the raw package; the caller of this function closes it.
-    :param caller: the authenticated agency that hands it over.
+    :param caller: the authenticated agency that hands it over. Of several (a system that speaks for them all) it
+        is the first that speaks for the package's sender, or else the first.
     :param only: the recipients that this copy is for (another gateway forwards part of a package);
         ``None`` means all that it names.
     :param made_here: the gateway built the package from the caller's own words; a status then needs no signature.
+    :param system: id of the system that handed it over, for the event of its acceptance; ``None``: it came with an
+        API key, or was made here.
     :return: the receipt, once everything is durable.
+    :raises NotAuthenticated: there is no caller: none of the system's agencies is in the directory any more.
     :raises DocumentError: why it was turned away; recorded among the refusals.
     :raises LedgerUnavailable, StorageFull, PayloadStoreUnavailable: not accepted; the same may succeed later.
     """
     faults.point("accept.after_spool")
     now = parts.clock()
+    callers = [caller] if isinstance(caller, Agency) else list(caller)
+    if not callers:
+        raise NotAuthenticated("None of the agencies that this system speaks for is in the directory any more.")
+    speaker = callers[0]
     try:
         with read_unverified(
             upload.source, limits=parts.rules.limits, spool=parts.spool, sha256=upload.sha256
         ) as package:
-            return _accept(parts, upload, package, caller=caller, only=only, made_here=made_here, now=now)
+            speaker = _speaking(parts.directory(), package.envelope, callers, now)
+            return _accept(
+                parts, upload, package, caller=speaker, only=only, made_here=made_here, system=system, now=now
+            )
     except IncompleteUpload:
         raise
     except OSError as error:  # attachments are unwrapped, and packages completed, in the spool
         raise unwritten(error) from error
     except DocumentError as error:
-        _record_refusal(parts, upload, error, caller, now)
+        _record_refusal(parts, upload, error, speaker, now)
         raise
+
+
+def _speaking(directory: Directory, envelope: Envelope, callers: Sequence[Agency], now: datetime) -> Agency:
+    """Who of the callers hands the package over: the first that speaks for its sender; the first when none does."""
+    if len(callers) == 1:
+        return callers[0]
+    code = envelope.sender.code
+    return next((agency for agency in callers if directory.speaks_for(agency, code, at=now)), callers[0])
 
 
 def _accept(
@@ -118,6 +139,7 @@ def _accept(
     caller: Agency,
     only: Sequence[AgencyCode] | None,
     made_here: bool,
+    system: str | None,
     now: datetime,
 ) -> Answer:
     if package.errors:
@@ -161,6 +183,7 @@ def _accept(
             sender=sender,
             caller=caller,
             made_here=made_here,
+            system=system,
             now=now,
         )
     )
@@ -287,6 +310,7 @@ def _new(
     sender: Agency,
     caller: Agency,
     made_here: bool,
+    system: str | None,
     now: datetime,
 ) -> NewDocument:
     envelope = package.envelope
@@ -337,6 +361,7 @@ def _new(
         attachments=package.attachments,
         received_at=now,
         received_from=caller.code,
+        system=system,
         receipt=receipt,
         seal=seal,
     )

@@ -213,6 +213,7 @@ _SEARCHED = 4_000
 def _facts(document: NewDocument) -> dict[str, Any]:
     return {
         "actor": document.received_from,
+        "system": document.system,
         "sha256": document.sha256,
         "size": document.size,
         "lane": int(document.lane),

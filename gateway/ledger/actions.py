@@ -45,6 +45,13 @@ class Action(enum.StrEnum):
     """Agencies were imported: which version of the directory, and how many changed."""
     KEY_ADDED = "key.added"
     KEY_REVOKED = "key.revoked"
+    SYSTEM_ADDED = "system.added"
+    SYSTEM_SECRET_ROTATED = "system.secret_rotated"  # noqa: S105 # the name of an event
+    """It has a new secret; the ones before work until the end of the overlap."""
+    SYSTEM_REVOKED = "system.revoked"
+    AGENCY_REQUESTED = "agency.requested"
+    """A system asked to add an agency to the directory, or to close one."""
+    AGENCY_REQUEST_DECIDED = "agency.request_decided"
     OPERATOR_ADDED = "operator.added"
     OPERATOR_CHANGED = "operator.changed"
     OPERATOR_LOGGED_IN = "operator.logged_in"

@@ -9,17 +9,19 @@ from typing import Any
 from sqlalchemy import Engine
 
 from gateway.errors import DocumentConflict, GatewayError
-from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements
+from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements, systems
 from gateway.ledger.engine import reading, writing, written
 from gateway.ledger.records import (
     DEFAULT_BOUNDS,
     EVERYTHING,
     Accepted,
+    AgencyRequest,
     ApiKey,
     AttemptRow,
     Backlog,
     Claim,
     Counts,
+    Decision,
     DeliveryRow,
     DocumentRow,
     DocumentSummary,
@@ -44,9 +46,11 @@ from gateway.ledger.records import (
     Report,
     Settled,
     StatusRow,
+    System,
+    SystemSecret,
     Trace,
 )
-from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, PackageKind
+from gateway.model import CALLED, AgencyCode, BusinessType, Channel, DeliveryState, PackageKind
 
 
 class Ledger:
@@ -161,7 +165,7 @@ class Ledger:
         lease: timedelta,
         limit: int,
         per_endpoint: int = 2,
-        channels: Sequence[Channel] = (Channel.PUSH, Channel.PEER),
+        channels: Sequence[Channel] = CALLED,
         without: Collection[AgencyCode] = (),
     ) -> list[Claim]:
         """
@@ -498,3 +502,70 @@ class Ledger:
         """Remember when a person last logged in."""
         with writing(self.engine) as connection:
             accounts.note_login(connection, login, now=now)
+
+    # Systems that speak the protocols of the country
+
+    def add_system(self, system: System, sealed: str, *, actor: str | None) -> None:
+        """Register a system with its first secret, sealed. Raises ``StateConflict`` when the id was given before."""
+        with writing(self.engine) as connection:
+            systems.add_system(connection, system, sealed, actor=actor)
+
+    def find_system(self, system_id: str) -> tuple[System, tuple[SystemSecret, ...]] | None:
+        """By id, also when revoked, with all its secrets, newest first, replaced ones included."""
+        with reading(self.engine) as connection:
+            return systems.find_system(connection, system_id)
+
+    def systems(self) -> list[System]:
+        """All, by id."""
+        with reading(self.engine) as connection:
+            return systems.all_systems(connection)
+
+    def rotate_secret(
+        self, system_id: str, sealed: str, *, until: datetime, actor: str | None, now: datetime
+    ) -> System:
+        """
+        Give a system a new secret; the ones before work until ``until``, or end earlier if they already would.
+
+        :raises NotFound: there is no such system.
+        :raises StateConflict: it was revoked.
+        """
+        with writing(self.engine) as connection:
+            return systems.rotate_secret(connection, system_id, sealed, until=until, actor=actor, now=now)
+
+    def revoke_system(self, system_id: str, *, actor: str | None, now: datetime) -> System:
+        """Refuse a system from now on; an earlier revocation stands. Raises ``NotFound``."""
+        with writing(self.engine) as connection:
+            return systems.revoke_system(connection, system_id, actor=actor, now=now)
+
+    def request_agency(self, asked: AgencyRequest, *, limit: int) -> AgencyRequest:
+        """
+        Keep what a system asks of the directory until an operator decides.
+
+        :param limit: requests of one system that may be undecided.
+        :return: the one that already waits for this code, when there is one.
+        :raises TooManyRegistrations: so many wait already.
+        """
+        with writing(self.engine) as connection:
+            return systems.request_agency(connection, asked, limit=limit)
+
+    def agency_request(self, request_id: str) -> AgencyRequest | None:
+        """One request, decided or not."""
+        with reading(self.engine) as connection:
+            return systems.find_request(connection, request_id)
+
+    def agency_requests(self, *, undecided: bool = True, limit: int = 1000) -> list[AgencyRequest]:
+        """What systems ask of the directory, oldest first; by default only what waits for a decision."""
+        with reading(self.engine) as connection:
+            return systems.requests(connection, undecided=undecided, limit=limit)
+
+    def decide_request(
+        self, request_id: str, decision: Decision, *, reason: str | None, actor: str, now: datetime
+    ) -> AgencyRequest:
+        """
+        Note what an operator decided; the directory is the caller's to change.
+
+        :raises NotFound: there is no such request.
+        :raises StateConflict: it was decided before.
+        """
+        with writing(self.engine) as connection:
+            return systems.decide_request(connection, request_id, decision, reason=reason, actor=actor, now=now)

@@ -88,6 +88,8 @@ class NewDocument:
     received_at: datetime
     received_from: AgencyCode
     """The agency of the credential that handed it over."""
+    system: str | None = None
+    """Id of the system whose credential it was, for the event only; ``None``: it was an API key, or made here."""
     receipt: str
     """JSON, signed; returned again to every repetition."""
     seal: bytes
@@ -618,6 +620,73 @@ class ApiKey:
     def is_valid(self, at: datetime) -> bool:
         """Neither expired nor revoked at that moment."""
         return not any(end is not None and end <= at for end in (self.expires_at, self.revoked_at))
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A client's system that speaks one of the protocols of the country (VXP, LGSP) with a shared secret."""
+
+    id: str
+    """``systemid`` or ``X-SystemId``: 1 to 64 printable ASCII characters without blanks."""
+    name: str
+    agencies: tuple[AgencyCode, ...]
+    """Primary codes; it speaks for each as an API key of that agency would."""
+    gateway: bool
+    """True: it is itself an axis or a province's centre. What it collects counts as forwarded, not as arrived,
+    and makes no 01; recipients behind it are its own to deliver to."""
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemSecret:
+    """One secret of a system, as it is kept."""
+
+    sealed: str
+    """Readable only with the key of ``gateway.exchange.systems.SecretBox``."""
+    created_at: datetime
+    expires_at: datetime | None = None
+    """Set when it is replaced: it works until then. ``None``: the newest."""
+
+    def is_valid(self, at: datetime) -> bool:
+        """Not replaced, or still in the overlap of its rotation."""
+        return self.expires_at is None or self.expires_at > at
+
+
+class RequestKind(enum.StrEnum):
+    """What a system asks to be done to the directory."""
+
+    ADD = "add"
+    DELETE = "delete"
+
+
+class Decision(enum.StrEnum):
+    """What an operator made of a request."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgencyRequest:
+    """``registerAgency`` or ``deleteAgency``: a wish that an operator decides on; nobody registers himself."""
+
+    id: str
+    system: str
+    kind: RequestKind
+    code: AgencyCode
+    parent: AgencyCode | None
+    """As asked; ``None`` when it was not given."""
+    name: str | None
+    """Of the agency; ``None`` for ``delete``."""
+    mail: str | None
+    """Personal data, perhaps: never logged, nor in an event."""
+    requested_at: datetime
+    decided_at: datetime | None = None
+    decision: Decision | None = None
+    actor: str | None = None
+    """Who decided."""
+    reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 
 from gateway.ledger.actions import Action
-from gateway.ledger.records import OperatorRole, StatusEffect
+from gateway.ledger.records import Decision, OperatorRole, RequestKind, StatusEffect
 from gateway.ledger.types import Coded, Json, Named, Numbered, UtcDateTime
 from gateway.model import (
     AgencyCode,
@@ -304,6 +305,49 @@ api_keys = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
+)
+
+systems = Table(
+    "systems",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("agencies", Json(tuple[str, ...]), nullable=False),
+    Column("gateway", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+system_secrets = Table(
+    "system_secrets",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("system", Text, ForeignKey("systems.id"), nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Index(None, "system"),
+)
+
+UNDECIDED = "decided_at IS NULL"
+
+agency_requests = Table(
+    "agency_requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("system", Text, ForeignKey("systems.id"), nullable=False),
+    Column("kind", Coded(RequestKind), nullable=False),
+    _code("code"),
+    _code("parent", nullable=True),
+    Column("name", Text),
+    Column("mail", Text),
+    Column("requested_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("decision", Coded(Decision)),
+    Column("actor", Text),
+    Column("reason", Text),
+    # What is asked again while it is undecided is the same request.
+    Index("uq_agency_requests_undecided", "system", "kind", "code", unique=True, **_partial(UNDECIDED)),
 )
 
 operators = Table(

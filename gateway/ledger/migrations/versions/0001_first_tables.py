@@ -257,6 +257,51 @@ def upgrade() -> None:
         "ix_statuses_waiting_identity", "statuses", ["about_sender", "about_identity"], **where("delivery IS NULL")
     )
     op.create_table(
+        "systems",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("agencies", sa.Text(), nullable=False),
+        sa.Column("gateway", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_systems")),
+    )
+    op.create_table(
+        "system_secrets",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["system"], ["systems.id"], name=op.f("fk_system_secrets_system")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_system_secrets")),
+    )
+    op.create_index(op.f("ix_system_secrets_system"), "system_secrets", ["system"])
+    op.create_table(
+        "agency_requests",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("parent", sa.Text(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("mail", sa.Text(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decision", sa.String(32), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["system"], ["systems.id"], name=op.f("fk_agency_requests_system")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_agency_requests")),
+    )
+    op.create_index(
+        "uq_agency_requests_undecided",
+        "agency_requests",
+        ["system", "kind", "code"],
+        unique=True,
+        **where("decided_at IS NULL"),
+    )
+    op.create_table(
         "agencies",
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
