@@ -561,6 +561,10 @@ class Channel(enum.StrEnum):
         return self in (Channel.PEER, Channel.VXP, Channel.LGSP)
 
 
+CALLED = (Channel.PUSH, Channel.PEER, Channel.VXP, Channel.LGSP)
+"""Channels by which a worker hands documents over; the others wait to be collected."""
+
+
 class DeliveryState(enum.StrEnum):
     """Where one document stands on its way to one recipient; transitions in ``ledger/states.py``."""
 

@@ -39,7 +39,7 @@ from gateway.ledger.records import (
     Refused,
     Reply,
 )
-from gateway.model import AgencyCode, Channel, DeliveryState, Lane
+from gateway.model import CALLED, AgencyCode, Channel, DeliveryState, Lane
 
 _log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Queue(Protocol):
         lease: timedelta,
         limit: int,
         per_endpoint: int = 2,
-        channels: Sequence[Channel] = (Channel.PUSH, Channel.PEER),
+        channels: Sequence[Channel] = CALLED,
         without: Collection[AgencyCode] = (),
     ) -> list[Claim]: ...
     def settle_all(
