@@ -417,6 +417,11 @@ class PeerUnreachable(DeliveryError):
     code = "delivery.peer_unreachable"
     vi = "Không kết nối được tới hệ thống nhận."
 
+    def __init__(self, detail: str | None = None, *, nothing_sent: bool = False) -> None:
+        self.nothing_sent = nothing_sent
+        """True when there was no connection at all: the endpoint cannot have anything of this try."""
+        super().__init__(detail)
+
 
 class PeerUntrusted(PeerUnreachable):
     """The endpoint's TLS certificate cannot be trusted, so nothing was sent."""

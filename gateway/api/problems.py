@@ -33,6 +33,7 @@ _STATUS: dict[type[errors.GatewayError], int] = {
     errors.NotFound: 404,
     errors.UnsupportedMedia: 415,
     errors.BodyTooLarge: 413,
+    errors.LengthRequired: 411,
     errors.TooManyRequests: 429,
     errors.StateConflict: 409,
     errors.ReasonRequired: 422,

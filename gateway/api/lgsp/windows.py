@@ -1,0 +1,46 @@
+"""The days that ``syncReceivedEdocList`` is asked for. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.errors import WindowRefused
+from gateway.model import VIETNAM_TIME
+
+_DAY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """From the first moment of one day in Việt Nam up to, and without, that of another; aware."""
+
+    since: datetime
+    until: datetime
+    """Excluded: on the real axis too a window of one and the same day is empty (domain §2.2)."""
+
+
+def window(from_date: str | None, to_date: str | None, *, longest_days: int) -> Window:
+    """
+    The window between two dates.
+
+    :param from_date: ``yyyy/MM/dd``, a day in Việt Nam; untrusted, as is ``to_date``.
+    :param longest_days: more days than this between the two are refused.
+    :raises WindowRefused: a date is missing, none, or after the other; or the window is too wide.
+    """
+    since, until = _midnight(from_date, "fromDate"), _midnight(to_date, "toDate")
+    if until < since:
+        raise WindowRefused("toDate lies before fromDate.", path="toDate")
+    if (until - since).days > longest_days:
+        raise WindowRefused(f"At most {longest_days} days may lie between fromDate and toDate.", path="toDate")
+    return Window(since=since, until=until)
+
+
+def _midnight(text: str | None, name: str) -> datetime:
+    if text is None or not _DAY.fullmatch(text.strip()):
+        raise WindowRefused(f"{name} is not of the form yyyy/MM/dd.", path=name)
+    try:
+        return datetime.strptime(text.strip(), "%Y/%m/%d").replace(tzinfo=VIETNAM_TIME)
+    except ValueError as e:
+        raise WindowRefused(f"{name} is not a day of the calendar.", path=name) from e
