@@ -143,6 +143,13 @@ class DigestMismatch(DocumentError):
     disposition = Disposition.RETRY
 
 
+class HashFileMismatch(DigestMismatch):
+    """The package is not what its hash-file header says, in any of the forms in which that is written."""
+
+    code = "package.hash_file_mismatch"
+    vi = "Gói tin nhận được không khớp với hash-file."
+
+
 class DocumentConflict(DocumentError):
     """Another package with this DocumentId and other bytes was accepted before."""
 
@@ -284,6 +291,20 @@ class SessionEnded(NotAuthenticated):
 
     code = "request.session_ended"
     vi = "Mã truy cập (token) đã hết hạn, đã bị thay bằng lần đăng nhập mới hơn, hoặc không hợp lệ; hãy đăng nhập lại."
+
+
+class HeadersNotSigned(NotAuthenticated):
+    """The headers of the request do not carry the signature of the system that they name."""
+
+    code = "request.headers_not_signed"
+    vi = "Các header của yêu cầu không mang chữ ký HMAC đúng của hệ thống đã khai."
+
+
+class HeadersDiffer(NotAuthenticated):
+    """A header of the request is not what the system has signed."""
+
+    code = "request.headers_differ"
+    vi = "Một header của yêu cầu không khớp với giá trị đã ký."
 
 
 class NotPermitted(RequestError):
