@@ -125,8 +125,8 @@ def problem(error: errors.GatewayError, status: int | None = None) -> Response:
     return response
 
 
-def _of_gateway(error: errors.GatewayError) -> Response:
-    status = status_of(type(error))
+def note(error: errors.GatewayError, status: int) -> None:
+    """One line for a request that failed, whatever the protocol that it came over."""
     level = _log.error if status >= 500 else _log.info
     level(
         "request failed",
@@ -137,20 +137,41 @@ def _of_gateway(error: errors.GatewayError) -> Response:
         detail=error.detail if status >= 500 else None,
         cause=type(error.__cause__).__name__ if error.__cause__ else None,
     )
+
+
+def note_unexpected(error: Exception) -> None:
+    """The line for a failure that nobody foresaw, with its whole story."""
+    _log.error(
+        "unexpected failure",
+        action="request.unexpected",
+        request_id=g.get("request_id"),
+        cause=type(error).__name__,
+        exc_info=error,
+    )
+
+
+def named(error: HTTPException) -> errors.GatewayError:
+    """What the framework refused, by the gateway's own name."""
+    if isinstance(error, ClientDisconnected):
+        return errors.IncompleteUpload()
+    if isinstance(error, RequestEntityTooLarge):
+        return errors.BodyTooLarge()
+    if (error.code or 500) == 500:
+        return errors.GatewayError()
+    return _HTTP_CODES.get(error.code or 500, errors.RequestError)(_detail(error))
+
+
+def _of_gateway(error: errors.GatewayError) -> Response:
+    note(error, status_of(type(error)))
     return problem(error)
 
 
 def _of_framework(error: HTTPException) -> Response:
     """Keep what the framework says in its headers (Allow, Retry-After), change the body to a problem."""
     status = error.code or 500
-    if isinstance(error, ClientDisconnected):
-        return problem(errors.IncompleteUpload())
-    if isinstance(error, RequestEntityTooLarge):
-        return problem(errors.BodyTooLarge())
-    if status == 500:
-        return problem(errors.GatewayError(), 500)
-    named = _HTTP_CODES.get(status, errors.RequestError)(_detail(error))
-    answer = problem(named, status)
+    if isinstance(error, ClientDisconnected | RequestEntityTooLarge) or status == 500:
+        return problem(named(error))
+    answer = problem(named(error), status)
     original = dict(error.get_headers(request.environ))
     for name in ("Allow", "Retry-After", "WWW-Authenticate"):
         if name in original:
@@ -170,13 +191,7 @@ def _detail(error: HTTPException) -> str | None:
 
 
 def _of_anything(error: Exception) -> Response:
-    _log.error(
-        "unexpected failure",
-        action="request.unexpected",
-        request_id=g.get("request_id"),
-        cause=type(error).__name__,
-        exc_info=error,
-    )
+    note_unexpected(error)
     return problem(errors.GatewayError(), 500)
 
 
