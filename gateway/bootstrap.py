@@ -25,7 +25,7 @@ from gateway.api.services import Services
 from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.http import HttpClient, HttpSettings
-from gateway.delivery.retry import POLICIES
+from gateway.delivery.retry import POLICIES, scaled
 from gateway.delivery.send import Sender, stored_payload
 from gateway.delivery.worker import Pace, Worker
 from gateway.directory import LocalSite, load_agencies
@@ -35,6 +35,7 @@ from gateway.edxml import Limits
 from gateway.errors import GatewayError, SettingsInvalid, StorageFull
 from gateway.exchange import lookup, statuses
 from gateway.exchange.parts import Parts, Rules
+from gateway.exchange.systems import KEY_FILE, SecretBox, Systems
 from gateway.ledger import Ledger, check, open_engine, prepare
 from gateway.ledger.records import RefusalBounds, new_id
 from gateway.metrics import DeliveryMeter
@@ -166,6 +167,8 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
             inline_bytes=settings.payloads.inline_bytes,
             body_limit_bytes=settings.web.body_limit_bytes,
             closed_sender_grace=timedelta(days=settings.gateway.closed_sender_grace_days),
+            mailbox_lease=settings.delivery.mailbox_lease,
+            retries=scaled(POLICIES, settings.delivery.wait_factor),
         ),
         spool=scratch.path,
         clock=clock,
@@ -276,6 +279,7 @@ def make_app(gateway: Gateway) -> api.App:
             clock=parts.clock,
             rate_limit=settings.web.rate_limit,
         ),
+        systems=Systems(ledger=gateway.ledger, box=SecretBox(settings.within_data(KEY_FILE)), clock=parts.clock),
         mailbox_lease_seconds=settings.delivery.mailbox_lease_seconds,
         certificates=_former_certificates(settings),
     )

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from gateway.api.auth import Doorkeeper
 from gateway.exchange.parts import Parts
+from gateway.exchange.systems import Systems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,7 @@ class Services:
 
     parts: Parts
     doorkeeper: Doorkeeper
+    systems: Systems
     mailbox_lease_seconds: int
     certificates: Mapping[str, x509.Certificate] = field(default_factory=dict)
     """The gateway's former certificates, by SHA-256 of the DER in lower-case hex; the present one need not be here."""

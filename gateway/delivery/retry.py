@@ -41,13 +41,18 @@ class RetryPolicy:
         :param jitter: chance, in [0, 1).
         :param not_before: what the endpoint's ``Retry-After`` said; heeded up to ``longest_wait``.
         """
-        # Past 32 doublings the wait is longer than any longest_wait, and the
-        # multiplication would overflow timedelta.
-        wait = min(self.first_wait * 2 ** min(attempts - 1, 32), self.longest_wait)
+        wait = self.wait(attempts=attempts)
         if not_before is not None:
             wait = max(wait, min(not_before - now, self.longest_wait))
         at = now + wait * (1 + self.spread * jitter)
         return at if at - since <= self.give_up_after else None
+
+    def wait(self, *, attempts: int) -> timedelta:
+        """How long to wait after so many attempts (at least 1), without anything that chance or the endpoint adds."""
+        # Past 32 doublings the wait is longer than any longest_wait, and the
+        # multiplication would overflow timedelta.
+        doublings: int = 2 ** min(attempts - 1, 32)
+        return min(self.first_wait * doublings, self.longest_wait)
 
     def scaled(self, factor: float) -> RetryPolicy:
         """The same policy with every wait multiplied; patience stays. For demonstrations and tests."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import BinaryIO, Literal
 
 from gateway import faults
 from gateway.errors import NotFound, ReasonRequired
-from gateway.exchange.lookup import formerly
+from gateway.exchange.lookup import formerly, open_package
 from gateway.exchange.parts import Parts
 from gateway.exchange.statuses import arrival, own_report
-from gateway.ledger.records import Lock, LogRow, Page, Reply, Settled
-from gateway.model import Agency, Channel, DeliveryState, StatusCode
+from gateway.ledger.protocol import Window
+from gateway.ledger.records import DeliveryRow, Lock, LogRow, Page, Reply, Settled
+from gateway.model import Agency, AgencyCode, Channel, DeliveryState, PackageKind, StatusCode
 
 
 def peek(parts: Parts, *, caller: Agency, limit: int, after: str | None) -> Page[LogRow]:
@@ -61,16 +64,164 @@ def refuse(parts: Parts, delivery_id: str, token: str, *, reason: str, caller: A
     return settled
 
 
+# Over the protocols of the country, whose clients know no locks and speak for several agencies
+
+
+def listed(
+    parts: Parts,
+    callers: Sequence[Agency],
+    *,
+    kind: PackageKind | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    after: str | None,
+) -> Page[LogRow]:
+    """
+    What the callers have to collect and have not said ``done`` to: highest lane first, then oldest.
+
+    What is under ``processing`` stays among it; what failed is left out until its delay is over.
+
+    :param since: at or after which it became collectable; aware.
+    :param until: exclusive.
+    :param limit: rows of one page, at most 1,000.
+    """
+    owners = _owners(parts, callers)
+    if not owners:
+        return Page(rows=(), next=None)
+    window = Window(kind=kind, since=since, until=until)
+    return parts.ledger.listed(owners, window, now=parts.clock(), limit=limit, after=after)
+
+
+def count(parts: Parts, callers: Sequence[Agency], kind: PackageKind | None) -> int:
+    """How much there is to collect now."""
+    owners = _owners(parts, callers)
+    return parts.ledger.count_listed(owners, Window(kind=kind), now=parts.clock()) if owners else 0
+
+
+def package(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> tuple[LogRow, BinaryIO]:
+    """
+    One delivery, and the package that is handed out for it; the reader is the caller's to close.
+
+    Nothing is locked by it. What was collected before can be had again.
+
+    :raises NotFound: as ``delivery_of``.
+    :raises PayloadMissing: the package is lost.
+    """
+    row, _ = _owned(parts, delivery_id, callers)
+    return row, open_package(parts, row.document.sent_sha256)
+
+
+def settle(
+    parts: Parts,
+    delivery_id: str,
+    callers: Sequence[Agency],
+    outcome: Literal["done", "processing", "fail"],
+    *,
+    gateway: bool,
+    reason: str | None = None,
+) -> Settled:
+    """
+    Note what a receiver's system says of a document that it has fetched; it needs no lock of its own.
+
+    ``done``: it is safe there; the sender gets status 01, unless a gateway says so, which delivers it further.
+    ``processing``: it is kept for the mailbox's lease, or that much longer; it stays listed.
+    ``fail``: it could not be used; a failed try, and it is listed again after the delay of its lane, for ever.
+
+    :param gateway: the system is itself an axis or a province's centre.
+    :return: repeated, when it was said before and nothing was changed.
+    :raises NotFound: as ``delivery_of``.
+    :raises TransitionForbidden: ``processing`` or ``fail`` after it was settled.
+    """
+    row, owner = _owned(parts, delivery_id, callers)
+    former = formerly(parts, owner)
+    now = parts.clock()
+    if outcome == "processing":
+        return parts.ledger.hold(delivery_id, owner.code, formerly=former, now=now, lease=parts.rules.mailbox_lease)
+    if outcome == "fail":
+        policy = parts.rules.retries[row.delivery.lane]
+        return parts.ledger.put_back(
+            delivery_id,
+            owner.code,
+            formerly=former,
+            reason=reason,
+            retry_at=lambda tries: now + policy.wait(attempts=tries),
+            now=now,
+        )
+    reply = None if gateway else _report(parts, delivery_id, owner, StatusCode.ARRIVED)
+    faults.point("mailbox.before_acknowledge")
+    settled = parts.ledger.finish(delivery_id, owner.code, formerly=former, forwarded=gateway, now=now, reply=reply)
+    faults.point("mailbox.after_acknowledge")
+    parts.wake()
+    return settled
+
+
+def sent(
+    parts: Parts,
+    callers: Sequence[Agency],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    document_id: str | None,
+    limit: int,
+    after: str | None,
+    kind: PackageKind | None = PackageKind.DOCUMENT,
+) -> Page[LogRow]:
+    """
+    What the callers sent or handed over, newest first: one row per recipient.
+
+    :param since: accepted at or after; aware.
+    :param until: exclusive.
+    :param document_id: the gateway's id of one document, or the DocumentId that a caller gave its own.
+    :param limit: rows of one page, at most 1,000.
+    """
+    window = Window(kind=kind, since=since, until=until)
+    return parts.ledger.sent(_owners(parts, callers), window, document_id=document_id, limit=limit, after=after)
+
+
+def transport_status(delivery: DeliveryRow) -> str:
+    """Where a delivery stands, in the protocols' word: ``initial``, ``processing``, ``done`` or ``fail``."""
+    match delivery.state:
+        case DeliveryState.WAITING:
+            return "initial" if delivery.error_code is None else "fail"
+        case DeliveryState.LEASED:
+            return "processing"
+        case DeliveryState.FORWARDED | DeliveryState.DELIVERED:
+            return "done"
+        case DeliveryState.REFUSED | DeliveryState.ABANDONED | DeliveryState.WITHDRAWN:
+            return "fail"
+
+
+def _owners(parts: Parts, callers: Sequence[Agency]) -> list[AgencyCode]:
+    """Whose mailboxes the callers may empty: their own, and of those whose place they have taken."""
+    codes = (code for caller in callers for code in (caller.code, *formerly(parts, caller)))
+    return list(dict.fromkeys(codes))
+
+
+def _owned(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> tuple[LogRow, Agency]:
+    """One delivery and the caller whose mailbox it is in."""
+    row = _collectable(parts, delivery_id)
+    owner = next((c for c in callers if row.delivery.via in (c.code, *formerly(parts, c))), None)
+    if owner is None:
+        raise NotFound
+    return row, owner
+
+
+# One delivery
+
+
 def delivery_of(parts: Parts, delivery_id: str, caller: Agency) -> LogRow:
     """
     One delivery of the caller's mailbox, collected ones included.
 
     :raises NotFound: there is none of that id, it is another's, was taken back, or waits behind an earlier one.
     """
+    return _owned(parts, delivery_id, [caller])[0]
+
+
+def _collectable(parts: Parts, delivery_id: str) -> LogRow:
     row = parts.ledger.log_row(delivery_id)
     if row is None or row.delivery.channel is not Channel.MAILBOX:
-        raise NotFound
-    if row.delivery.via not in (caller.code, *formerly(parts, caller)):
         raise NotFound
     if row.delivery.blocked or row.delivery.state is DeliveryState.WITHDRAWN:
         raise NotFound

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from gateway.delivery.retry import POLICIES, RetryPolicy
 from gateway.directory import Directory, LocalSite
 from gateway.edxml import Limits
 from gateway.ledger import Ledger
-from gateway.model import Standing
+from gateway.model import Lane, Standing
 from gateway.payloads import PayloadStore
 from gateway.signing.keys import SigningKey
 from gateway.signing.trust import TrustAnchors
@@ -31,6 +32,10 @@ class Rules:
     body_limit_bytes: int
     closed_sender_grace: timedelta
     """How long after its sender closed a document is still taken from another gateway."""
+    mailbox_lease: timedelta = timedelta(minutes=5)
+    """How long a system that is ``processing`` a document keeps it, without saying so again."""
+    retries: Mapping[Lane, RetryPolicy] = field(default_factory=lambda: POLICIES)
+    """How long what a receiver's system failed with stays away from its list, by lane."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
 
 from gateway.errors import DocumentConflict, GatewayError
-from gateway.ledger import acceptance, accounts, mailbox, operations, queue, reads, refused, statements, systems
+from gateway.ledger import (
+    acceptance,
+    accounts,
+    mailbox,
+    operations,
+    protocol,
+    queue,
+    reads,
+    refused,
+    statements,
+    systems,
+)
 from gateway.ledger.engine import reading, writing, written
+from gateway.ledger.protocol import Window
 from gateway.ledger.records import (
     DEFAULT_BOUNDS,
     EVERYTHING,
@@ -327,6 +339,112 @@ class Ledger:
         """
         with writing(self.engine) as connection:
             return mailbox.refuse(connection, delivery_id, (via, *formerly), token, reason=reason, now=now, reply=reply)
+
+    # The same mailbox over the protocols of the country, whose clients know no locks
+
+    def listed(
+        self, owners: Sequence[AgencyCode], window: Window, *, now: datetime, limit: int, after: str | None = None
+    ) -> Page[LogRow]:
+        """
+        What these agencies have to collect: highest lane first, then oldest.
+
+        What ``hold`` has taken is among it, what ``put_back`` gave back only once its delay is over. The window
+        is over the time since which it is to be collected: acceptance, or when it was let go or replayed.
+
+        :param owners: at least one.
+        :param limit: at most 1,000.
+        :raises RequestError: the cursor is not one of ours, or the limit is none.
+        """
+        with reading(self.engine) as connection:
+            return protocol.listed(connection, owners, window, now=now, limit=limit, after=after)
+
+    def count_listed(self, owners: Sequence[AgencyCode], window: Window, *, now: datetime) -> int:
+        """How many rows ``listed`` has on all its pages."""
+        with reading(self.engine) as connection:
+            return protocol.count(connection, owners, window, now=now)
+
+    def sent(
+        self,
+        owners: Sequence[AgencyCode],
+        window: Window,
+        *,
+        document_id: str | None = None,
+        limit: int,
+        after: str | None = None,
+    ) -> Page[LogRow]:
+        """
+        What these agencies sent or handed over, newest first: one row per recipient.
+
+        :param document_id: the gateway's id, or the sender's own DocumentId of what it sent itself.
+        :param limit: at most 1,000.
+        :raises RequestError: the cursor is not one of ours, or the limit is none.
+        """
+        with reading(self.engine) as connection:
+            return protocol.sent(connection, owners, window, document_id=document_id, limit=limit, after=after)
+
+    def finish(
+        self,
+        delivery_id: str,
+        via: AgencyCode,
+        *,
+        formerly: Collection[AgencyCode] = (),
+        forwarded: bool,
+        now: datetime,
+        reply: Reply | None = None,
+    ) -> Settled:
+        """
+        The receiver has it, whoever holds a lock on it; as ``lock`` and ``acknowledge`` in one transaction.
+
+        The same again returns the same answer, marked as repeated; so does one after it was refused.
+
+        :param forwarded: its recipient is behind the owner of the mailbox, which delivers it further.
+        :raises NotFound: no such delivery in this mailbox.
+        :raises TransitionForbidden: it was taken back.
+        """
+        with writing(self.engine) as connection:
+            return mailbox.finish(connection, delivery_id, (via, *formerly), forwarded=forwarded, now=now, reply=reply)
+
+    def hold(
+        self,
+        delivery_id: str,
+        via: AgencyCode,
+        *,
+        formerly: Collection[AgencyCode] = (),
+        now: datetime,
+        lease: timedelta,
+    ) -> Settled:
+        """
+        The receiver works at it: reserved for the lease, or that much longer when it was reserved already.
+
+        :raises NotFound: no such delivery in this mailbox.
+        :raises TransitionForbidden: it was settled before.
+        """
+        with writing(self.engine) as connection:
+            return mailbox.hold(connection, delivery_id, (via, *formerly), now=now, lease=lease)
+
+    def put_back(
+        self,
+        delivery_id: str,
+        via: AgencyCode,
+        *,
+        formerly: Collection[AgencyCode] = (),
+        reason: str | None,
+        retry_at: Callable[[int], datetime],
+        now: datetime,
+    ) -> Settled:
+        """
+        The receiver has fetched it and could not use it: a failed try, and it waits again.
+
+        Said once more before its delay is over it is a repetition, and not counted.
+
+        :param retry_at: from the number of tries so far, when it is to be listed again.
+        :raises NotFound: no such delivery in this mailbox.
+        :raises TransitionForbidden: it was settled before.
+        """
+        with writing(self.engine) as connection:
+            return mailbox.put_back(
+                connection, delivery_id, (via, *formerly), reason=reason, retry_at=retry_at, now=now
+            )
 
     # Operators
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select, update
 from gateway.errors import LeaseLost, NotFound, ReasonRequired, StateConflict
 from gateway.ledger import acceptance, settling
 from gateway.ledger.actions import Action
+from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut
 from gateway.ledger.records import Lock, Reply, Settled
 from gateway.ledger.statements import event, record
 from gateway.ledger.states import DeliveryEvent, next_state
@@ -98,6 +99,85 @@ def refuse(
         reply=reply,
         reason=reason,
     )
+
+
+def finish(
+    connection: Connection, delivery_id: str, owners: Owners, *, forwarded: bool, now: datetime, reply: Reply | None
+) -> Settled:
+    """As ``Ledger.finish``, inside a transaction."""
+    acceptance.lock_replies(connection, [reply])
+    delivery = _in_mailbox(connection, delivery_id, owners)
+    if delivery.state in _RECEIVED:
+        return Settled(delivery_id=delivery_id, state=delivery.state, at=delivery.settled_at, repeated=True)
+    return _settle(
+        connection,
+        delivery_id,
+        owners,
+        _token(connection, delivery, owners, now=now),
+        happening=DeliveryEvent.FORWARD if forwarded else DeliveryEvent.DELIVER,
+        action=Action.DELIVERY_FORWARDED if forwarded else Action.MAILBOX_ACKNOWLEDGED,
+        now=now,
+        reply=reply,
+        reason=None,
+    )
+
+
+def hold(connection: Connection, delivery_id: str, owners: Owners, *, now: datetime, lease: timedelta) -> Settled:
+    """As ``Ledger.hold``, inside a transaction."""
+    delivery = _in_mailbox(connection, delivery_id, owners)
+    again = delivery.state is DeliveryState.LEASED
+    if again:
+        connection.execute(
+            update(deliveries).where(deliveries.c.id == delivery_id).values(due_at=now + lease, changed_at=now)
+        )
+    else:
+        lock(connection, delivery_id, owners, now=now, lease=lease)
+    return Settled(delivery_id=delivery_id, state=DeliveryState.LEASED, at=now, repeated=again)
+
+
+def put_back(
+    connection: Connection,
+    delivery_id: str,
+    owners: Owners,
+    *,
+    reason: str | None,
+    retry_at: Callable[[int], datetime],
+    now: datetime,
+) -> Settled:
+    """As ``Ledger.put_back``, inside a transaction."""
+    delivery = _in_mailbox(connection, delivery_id, owners)
+    if delivery.state is DeliveryState.WAITING and delivery.due_at > now:
+        return Settled(delivery_id=delivery_id, state=delivery.state, at=delivery.changed_at, repeated=True)
+    _token(connection, delivery, owners, now=now)
+    delivery = _in_mailbox(connection, delivery_id, owners)
+    due_at = retry_at(delivery.attempts - delivery.attempts_before)
+    step = settling.Move(
+        delivery=delivery,
+        happening=DeliveryEvent.FAIL,
+        actor=owners[0],
+        changes={"due_at": due_at, "error_code": FAILED_AT_RECEIVER},
+        data={"code": FAILED_AT_RECEIVER, "attempt": delivery.attempts, "retry_at": due_at.isoformat()},
+    )
+    state = settling.move(connection, step, now=now)
+    detail = cut(reason, LONGEST_DESCRIPTION)
+    tried = settling.attempt(delivery, now=now, outcome="failed", code=FAILED_AT_RECEIVER, detail=detail)
+    settling.record_attempts(connection, [tried])
+    return Settled(delivery_id=delivery_id, state=state, at=now, repeated=False)
+
+
+FAILED_AT_RECEIVER = "mailbox.failed"
+"""Stands where errors have their code: the receiver's system has fetched it and could not use it."""
+
+_RECEIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.FORWARDED, DeliveryState.REFUSED})
+"""States in which the receiver has it, whatever was made of it: to be told so again changes nothing."""
+
+
+def _token(connection: Connection, delivery: Row[Any], owners: Owners, *, now: datetime) -> str:
+    """The lock that a delivery is settled under at once: the one there is, even when it has ended, or a new one."""
+    if delivery.state is DeliveryState.LEASED and delivery.token is not None:
+        held: str = delivery.token
+        return held
+    return lock(connection, delivery.id, owners, now=now, lease=timedelta(0)).token
 
 
 _REFUSED_BY_RECEIVER = "mailbox.refused"

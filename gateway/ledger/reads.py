@@ -160,6 +160,15 @@ def log_row(connection: Connection, delivery_id: str) -> LogRow | None:
     return None if row is None else _log_row(row)
 
 
+def log_rows(connection: Connection, delivery_ids: Sequence[str]) -> list[LogRow]:
+    """Deliveries and their documents, in the order of the ids; those that are unknown are left out."""
+    rows: dict[str, LogRow] = {}
+    for part in chunks(delivery_ids):
+        found = connection.execute(_LOG.where(deliveries.c.id.in_(part)))
+        rows |= {row.delivery.id: row for row in map(_log_row, found)}
+    return [rows[i] for i in delivery_ids if i in rows]
+
+
 def deliveries_of(connection: Connection, document_id: str) -> list[DeliveryRow]:
     """All deliveries of one document, oldest first."""
     statement = select(*_DELIVERY).where(deliveries.c.document == document_id)

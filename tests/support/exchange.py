@@ -22,6 +22,7 @@ from gateway.exchange import mailbox
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.keys import issue_key
 from gateway.exchange.parts import Parts, Rules
+from gateway.exchange.systems import SecretBox, Systems
 from gateway.exchange.upload import upload_of
 from gateway.ledger import Ledger
 from gateway.ledger.records import ApiKey, new_id
@@ -84,6 +85,8 @@ class Site:
     parts: Parts
     clock: Clock
     known: dict[AgencyCode, Agency]
+    box: SecretBox
+    """Seals the secrets of the systems that tests add."""
     tokens: dict[AgencyCode, str] = field(default_factory=dict)
 
     @property
@@ -114,7 +117,8 @@ class Site:
             clock=self.clock,
             rate_limit=options.pop("rate_limit", "100000 per minute"),
         )
-        services = Services(parts=self.parts, doorkeeper=doorkeeper, mailbox_lease_seconds=300)
+        systems = Systems(ledger=self.ledger, box=self.box, clock=self.clock)
+        services = Services(parts=self.parts, doorkeeper=doorkeeper, systems=systems, mailbox_lease_seconds=300)
         api.install(app, services, ready=options.pop("ready", dict), registry=CollectorRegistry())
         return app.test_client()
 
@@ -166,5 +170,5 @@ def a_site(ledger: Ledger, folder: Path, **rules: Any) -> Iterator[Site]:
         spool=spool,
         clock=clock,
     )
-    yield Site(parts=parts, clock=clock, known=known)
+    yield Site(parts=parts, clock=clock, known=known, box=SecretBox(folder / "systems.key"))
     assert not list(spool.iterdir()), "the spool is empty when nothing is under way"

@@ -1,0 +1,140 @@
+"""What systems list over the protocols of the country: what is to be collected, and what became of what they sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select, union
+
+from gateway.errors import RequestError
+from gateway.ledger.filters import decode_cursor, encode_cursor, moment_cursor
+from gateway.ledger.identity import stored
+from gateway.ledger.reads import log_rows
+from gateway.ledger.records import LogRow, Page
+from gateway.ledger.tables import IN_MAILBOX, deliveries, documents
+from gateway.model import AgencyCode, DeliveryState, Lane, PackageKind
+
+MOST_LISTED = 1_000
+"""Rows of one page. Kits without paging take one page for all that there is."""
+
+Owners = Sequence[AgencyCode]
+"""Agencies that a system speaks for, and the closed ones whose place they have taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Which part of a list is asked for; absent members do not restrict."""
+
+    kind: PackageKind | None = None
+    since: datetime | None = None
+    """At or after."""
+    until: datetime | None = None
+    """Before."""
+
+
+def listed(
+    connection: Connection, owners: Owners, window: Window, *, now: datetime, limit: int, after: str | None
+) -> Page[LogRow]:
+    """As ``Ledger.listed``."""
+    statement = select(deliveries.c.id, deliveries.c.lane).where(*_to_collect(owners, window, now))
+    if after is not None:
+        lane, last = decode_cursor(after, int, str)
+        if lane not in set(Lane):
+            raise RequestError("The cursor is not one that this gateway gave.", path="cursor")
+        lane = Lane(lane)
+        statement = statement.where(
+            or_(deliveries.c.lane < lane, and_(deliveries.c.lane == lane, deliveries.c.id > last))
+        )
+    limit = _bounded(limit)
+    found = connection.execute(statement.order_by(deliveries.c.lane.desc(), deliveries.c.id).limit(limit + 1)).all()
+    rows = log_rows(connection, [row.id for row in found[:limit]])
+    following = encode_cursor(int(found[limit - 1].lane), found[limit - 1].id) if len(found) > limit else None
+    return Page(rows=tuple(rows), next=following)
+
+
+def count(connection: Connection, owners: Owners, window: Window, *, now: datetime) -> int:
+    """How many rows all pages of ``listed`` have."""
+    conditions = _to_collect(owners, window, now)
+    return connection.scalar(select(func.count()).select_from(deliveries).where(*conditions)) or 0
+
+
+def _to_collect(owners: Owners, window: Window, now: datetime) -> list[ColumnElement[bool]]:
+    since = deliveries.c.trying_since
+    return [
+        literal_column(IN_MAILBOX),
+        # Only equality lets the index give the order.
+        deliveries.c.via.in_(owners) if len(owners) > 1 else deliveries.c.via == owners[0],
+        # What is under way stays listed: who fetched it may have lost it before it was safe.
+        or_(deliveries.c.state == DeliveryState.LEASED, deliveries.c.due_at <= now),
+        *([] if window.kind is None else [deliveries.c.kind == window.kind]),
+        # Not by acceptance: what was held back or replayed comes late, and clients ask for the last days only.
+        *([] if window.since is None else [since >= window.since]),
+        *([] if window.until is None else [since < window.until]),
+    ]
+
+
+def sent(
+    connection: Connection, owners: Owners, window: Window, *, document_id: str | None, limit: int, after: str | None
+) -> Page[LogRow]:
+    """As ``Ledger.sent``."""
+    limit = _bounded(limit)
+    position = None if after is None else moment_cursor(after)
+    found: dict[str, datetime] = {}
+    # Agency by agency: in the order of its index each costs one page, however much it has sent.
+    for owner in owners:
+        found |= _newest(connection, owner, window, document_id=document_id, limit=limit + 1, position=position)
+    newest = sorted(((at, delivery) for delivery, at in found.items()), reverse=True)
+    shown = newest[:limit]
+    rows = log_rows(connection, list(map(itemgetter(1), shown)))
+    following = encode_cursor(shown[-1][0].isoformat(), shown[-1][1]) if len(newest) > limit else None
+    return Page(rows=tuple(rows), next=following)
+
+
+def _newest(
+    connection: Connection,
+    owner: AgencyCode,
+    window: Window,
+    *,
+    document_id: str | None,
+    limit: int,
+    position: tuple[datetime, str] | None,
+) -> dict[str, datetime]:
+    """The newest deliveries of what one agency sent or handed over, with the times of acceptance."""
+    at, row_id = documents.c.received_at, deliveries.c.id
+    conditions: list[ColumnElement[bool]] = []
+    if window.kind is not None:
+        conditions.append(documents.c.kind == window.kind)
+    if window.since is not None:
+        conditions.append(at >= window.since)
+    if window.until is not None:
+        conditions.append(at < window.until)
+    if position is not None:
+        moment, last = position
+        # The first condition follows from the second; it is what an index on the time can use.
+        conditions += [at <= moment, or_(at < moment, and_(at == moment, row_id < last))]
+    own = documents.c.sender == owner
+    by_id = documents.c.id == document_id
+    handed_over = and_(documents.c.received_from == owner, documents.c.received_from != documents.c.sender)
+    if document_id is None:
+        ways = [own, handed_over]
+    else:
+        # By its own name for it only what it sent itself is looked for: of others' documents there is no such index.
+        ways = [and_(own, or_(by_id, documents.c.identity == stored(document_id))), and_(handed_over, by_id)]
+    base = select(row_id.label("id"), at.label("at")).join_from(documents, deliveries).where(*conditions)
+    parts = [base.where(way).order_by(at.desc(), row_id.desc()).limit(limit).subquery() for way in ways]
+    rows = connection.execute(union(*(select(part) for part in parts)))
+    return {row.id: row.at for row in rows}
+
+
+def _bounded(limit: int) -> int:
+    """
+    The limit, if it is one.
+
+    :raises RequestError: it is not between 1 and ``MOST_LISTED``.
+    """
+    if not 1 <= limit <= MOST_LISTED:
+        raise RequestError(f"A page has 1 to {MOST_LISTED} rows.", path="limit")
+    return limit
