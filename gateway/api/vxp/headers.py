@@ -16,24 +16,27 @@ import hmac
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import HeadersDiffer, HeadersNotSigned, NotAuthenticated
 
 PREFIX = "XroadVnpt-"
+Single = Callable[[str], str | None]
+"""The single headers: by name, in any case, the value as WSGI gives it (Latin-1 for bytes); ``None`` when absent."""
+
 _SYSTEM = re.compile(r"[\x21-\x7e]{1,64}")
 _MOST_SPELLINGS = 3
 """Of one name in one request: the kit has two of ``docId``."""
 
 
-def system_of(single: Mapping[str, str]) -> str:
+def system_of(single: Single) -> str:
     """
     Who says to be calling; no proof of anything.
 
     :raises NotAuthenticated: nobody does.
     """
-    claimed = _text(single.get(PREFIX + "systemid")) or ""
+    claimed = _text(single(PREFIX + "systemid")) or ""
     if not _SYSTEM.fullmatch(claimed):
         raise NotAuthenticated("The header XroadVnpt-systemid is missing or is no system's id.")
     return claimed
@@ -43,7 +46,7 @@ def system_of(single: Mapping[str, str]) -> str:
 class SignedHeaders:
     """The headers of one call whose signature is that of its system."""
 
-    _single: Mapping[str, str]
+    _single: Single
     _signed: Mapping[str, str]
     """By logical name as the system wrote it."""
 
@@ -59,7 +62,7 @@ class SignedHeaders:
         :raises HeadersDiffer: the single header is not signed, is missing, or says something else.
         """
         spelled = {key: value for key, value in self._signed.items() if key.lower() == name.lower()}
-        single = _text(self._single.get(PREFIX + name))
+        single = _text(self._single(PREFIX + name))
         if not _same(single, list(spelled.values())):
             raise HeadersDiffer(path=PREFIX + name)
         values = set(spelled.values())
@@ -68,18 +71,17 @@ class SignedHeaders:
         return spelled.get(name, next(iter(values), "")) or None
 
 
-def check_signature(single: Mapping[str, str], secrets: Sequence[str]) -> SignedHeaders:
+def check_signature(single: Single, secrets: Sequence[str]) -> SignedHeaders:
     """
     The headers, once their signature has been checked.
 
-    :param single: headers as received, names in any case, values as WSGI gives them (Latin-1 for bytes).
     :param secrets: those of the system that are valid now; none of them for a system that nobody knows, which costs
         the same.
     :raises HeadersNotSigned: there is no signature, or it is of none of the secrets.
     :raises HeadersDiffer: ``systemid`` or ``timestamp`` is not what was signed.
     """
-    text = single.get(PREFIX + "sign-header", "").encode("latin-1", "replace")
-    given = single.get(PREFIX + "hash-header", "").strip().lower().encode("latin-1", "replace")
+    text = (single(PREFIX + "sign-header") or "").encode("latin-1", "replace")
+    given = (single(PREFIX + "hash-header") or "").strip().lower().encode("latin-1", "replace")
     right = [hmac.compare_digest(hmac_of(text, secret).encode(), given) for secret in secrets or ("",)]
     if not secrets or not any(right):
         raise HeadersNotSigned
