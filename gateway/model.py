@@ -581,12 +581,29 @@ class DeliveryState(enum.StrEnum):
     ABANDONED = "abandoned"
     """Tries ended without success; replayable."""
     WITHDRAWN = "withdrawn"
-    """Taken back by the sender before it was collected."""
+    """Taken back: before it was collected, or because its receiver agreed to give it back."""
 
     @property
     def is_open(self) -> bool:
         """True while the gateway, or the mailbox's owner, still has something to do."""
         return self in (DeliveryState.WAITING, DeliveryState.LEASED)
+
+
+class RecallState(enum.StrEnum):
+    """
+    What has become of the sender's wish to take back or change one copy; transitions in ``ledger/states.py``.
+
+    It stands beside the state of the delivery and the status of the copy (domain §1.7).
+    """
+
+    NONE = "none"
+    """Nothing is asked, or what was asked was declined and may be asked again."""
+    REQUESTED = "requested"
+    """A recall, an update or a replacement waits for the receiver's answer."""
+    AGREED = "agreed"
+    """The receiver has agreed to an update or a replacement: it has the new version."""
+    WITHDRAWN = "withdrawn"
+    """It was taken back; nothing comes after that."""
 
 
 # Agencies as the directory knows them

@@ -13,13 +13,14 @@ from cryptography.x509.oid import NameOID
 from gateway.console.texts import Language, Text, say
 from gateway.errors import every_error
 from gateway.ledger.actions import Action
-from gateway.ledger.records import DeliveryRow, Report, StatusEffect
+from gateway.ledger.records import DeliveryRow, OperationState, Report, StatusEffect
 from gateway.model import (
     BusinessType,
     Channel,
     DeliveryState,
     Lane,
     PackageKind,
+    RecallState,
     SignedBy,
     Standing,
     StatusCode,
@@ -129,9 +130,31 @@ EFFECTS: Final = MappingProxyType(
         StatusEffect.CONTRADICTORY: Text(
             "mâu thuẫn: từ chối sau khi đã tiếp nhận", "contradictory: refused after registration"
         ),
+        StatusEffect.ANSWERED: Text("trả lời yêu cầu thu hồi, cập nhật", "answers a recall or a change"),
         StatusEffect.UNMATCHED: Text("không khớp nơi nhận nào", "matches no recipient"),
     }
 )
+
+RECALLS: Final = MappingProxyType(
+    {
+        RecallState.NONE: Mark(Text("Không có yêu cầu", "Nothing asked"), "", "calm"),
+        RecallState.REQUESTED: Mark(Text("Chờ nơi nhận trả lời", "Waits for an answer"), "◔", "warn"),
+        RecallState.AGREED: Mark(Text("Đã đồng ý thay đổi", "Change agreed"), "✔", "good"),
+        RecallState.WITHDRAWN: Mark(Text("Đã thu hồi", "Taken back"), "↩", "calm"),
+    }
+)
+"""Domain §1.7; of one copy."""
+
+OPERATION_STATES: Final = MappingProxyType(
+    {
+        OperationState.REQUESTED: Mark(Text("Chờ trả lời", "Waits for an answer"), "◔", "warn"),
+        OperationState.AGREED: Mark(Text("Đồng ý", "Agreed"), "✔", "good"),
+        OperationState.DECLINED: Mark(Text("Không đồng ý", "Declined"), "✖", "bad"),
+        OperationState.ORPHAN: Mark(Text("Không rõ văn bản gốc", "Its document is not known"), "?", "warn"),
+        OperationState.LAPSED: Mark(Text("Không còn hiệu lực", "Lapsed"), "–", "calm"),
+    }
+)
+"""Of one operation on one copy."""
 
 STANDINGS: Final = MappingProxyType(
     {

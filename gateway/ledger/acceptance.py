@@ -25,7 +25,7 @@ from gateway.ledger.rows import Insert
 from gateway.ledger.statements import event, lock_names, record
 from gateway.ledger.states import HOLDS_BACK
 from gateway.ledger.tables import deliveries, delivery_blocks, document_targets, documents, payloads
-from gateway.model import BusinessType, DeliveryState, PackageKind, fold
+from gateway.model import BusinessType, DeliveryState, PackageKind, RecallState, fold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,6 +329,7 @@ def _delivery_values(delivery: NewDelivery, blockers: int) -> dict[str, Any]:
         "blockers": blockers,
         "attempts": 0,
         "attempts_before": 0,
+        "recall": RecallState.NONE,
         "as_written": delivery.as_written,
         "recipient_name": cut(delivery.recipient_name, LONGEST_NAME),
         "redirected_from": delivery.redirected_from,

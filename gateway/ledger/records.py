@@ -26,6 +26,7 @@ from gateway.model import (
     DocumentNumber,
     Lane,
     PackageKind,
+    RecallState,
     StatusCode,
     Verdict,
     Violation,
@@ -188,6 +189,28 @@ class StatusEffect(enum.StrEnum):
     """02 after the document was registered: history, and a hint to the operator."""
     UNMATCHED = "unmatched"
     """The document is known, but no delivery of it to the reporter; it waits for one."""
+    ANSWERED = "answered"
+    """15 or 16: what a recall, an update or a replacement asked is settled."""
+
+
+class OperationState(enum.StrEnum):
+    """What has become of one operation on one copy."""
+
+    REQUESTED = "requested"
+    """The receiver has not answered yet."""
+    AGREED = "agreed"
+    """15, by the receiver, or by the gateway for a copy that nobody had collected."""
+    DECLINED = "declined"
+    """16, by the receiver, or by the gateway because there is nothing to take back; may be asked again."""
+    ORPHAN = "orphan"
+    """The document meant is not known here; the gateway has answered 16, the receiver may still know better."""
+    LAPSED = "lapsed"
+    """The copy was taken back or refused before this was answered."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer of the receiver still counts."""
+        return self in (OperationState.REQUESTED, OperationState.ORPHAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,6 +413,13 @@ class DeliveryRow:
     status: StatusCode | None
     """The furthest that the receiver reported, or 02."""
     status_at: datetime | None
+    recall: RecallState
+    """What has become of the sender's wish to take it back or to change it."""
+
+    @property
+    def hidden(self) -> bool:
+        """Not its receiver's to see: held up behind an earlier one, or taken back before it was collected."""
+        return self.blocked or (self.state is DeliveryState.WITHDRAWN and self.status is None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from gateway.ledger.actions import Action
-from gateway.ledger.records import Decision, OperatorRole, RequestKind, StatusEffect
+from gateway.ledger.records import Decision, OperationState, OperatorRole, RequestKind, StatusEffect
 from gateway.ledger.types import Coded, Json, Named, Numbered, UtcDateTime
 from gateway.model import (
     AgencyCode,
@@ -36,6 +36,7 @@ from gateway.model import (
     DeliveryState,
     Lane,
     PackageKind,
+    RecallState,
     StatusCode,
     Verdict,
     Violation,
@@ -67,6 +68,9 @@ IN_MAILBOX = f"CASE WHEN {_OPEN} AND channel = 'mailbox' THEN 1 ELSE 0 END = 1"
 
 WITHOUT_COPY = "delivery IS NULL"
 """Statuses whose document, or the copy of it that they are about, is not known yet."""
+
+OPEN_REQUEST = "state IN ('requested', 'orphan')"
+"""Operations that somebody should look at: not answered by the receiver."""
 
 _HANDED_OVER = "received_from <> sender"
 """Documents that came with another agency's credential than the sender's."""
@@ -169,6 +173,7 @@ deliveries = Table(
     Column("error_code", Text),
     Column("status", Coded(StatusCode)),
     Column("status_at", UtcDateTime),
+    Column("recall", Coded(RecallState), nullable=False),
     _code("as_written"),
     Column("recipient_name", Text),
     _code("redirected_from", nullable=True),
@@ -242,6 +247,29 @@ statuses = Table(
         "about_alias",
         **_partial(WITHOUT_COPY),
     ),
+)
+
+operation_requests = Table(
+    # What operations (business types 1–3 and status 13) ask of single copies, and how that was answered.
+    "operation_requests",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("package", Text, ForeignKey("documents.id"), nullable=False),
+    Column("business_type", Numbered(BusinessType), nullable=False),
+    _code("recipient"),
+    Column("document", Text, ForeignKey("documents.id")),  # NULL: the document meant is not known
+    Column("delivery", Text, ForeignKey("deliveries.id")),  # the copy of that document; NULL: there is none
+    Column("own", Text, ForeignKey("deliveries.id")),  # by which the operation itself reaches the recipient
+    Column("state", Coded(OperationState), nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime),
+    _code("answered_by", nullable=True),
+    Column("answer", Text),  # the status; no foreign key, because it is written after this row is
+    Index(None, "package"),
+    Index(None, "document"),
+    Index(None, "delivery"),
+    Index(None, "own"),
+    Index(None, "state", **_partial(OPEN_REQUEST)),
 )
 
 events = Table(

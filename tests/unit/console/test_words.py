@@ -20,6 +20,7 @@ from gateway.model import (
     DeliveryState,
     Lane,
     PackageKind,
+    RecallState,
     SignedBy,
     Standing,
     StatusCode,
@@ -51,6 +52,7 @@ def a_row(**changes: object) -> DeliveryRow:
         error_code=None,
         status=None,
         status_at=None,
+        recall=RecallState.NONE,
     )
     return replace(row, **changes)  # type: ignore[arg-type]
 

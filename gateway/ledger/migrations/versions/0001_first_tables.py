@@ -167,6 +167,7 @@ def upgrade() -> None:
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("status", sa.String(32), nullable=True),
         sa.Column("status_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("recall", sa.String(32), nullable=False),
         sa.Column("as_written", sa.Text(), nullable=False),
         sa.Column("recipient_name", sa.Text(), nullable=True),
         sa.Column("redirected_from", sa.Text(), nullable=True),
@@ -217,6 +218,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("delivery", "blocked_by", name=op.f("pk_delivery_blocks")),
     )
     op.create_index(op.f("ix_delivery_blocks_blocked_by"), "delivery_blocks", ["blocked_by"])
+    op.create_table(
+        "operation_requests",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("business_type", sa.Integer(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.Column("delivery", sa.Text(), nullable=True),
+        sa.Column("own", sa.Text(), nullable=True),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.Text(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["delivery"], ["deliveries.id"], name=op.f("fk_operation_requests_delivery")),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_operation_requests_document")),
+        sa.ForeignKeyConstraint(["own"], ["deliveries.id"], name=op.f("fk_operation_requests_own")),
+        sa.ForeignKeyConstraint(["package"], ["documents.id"], name=op.f("fk_operation_requests_package")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operation_requests")),
+    )
+    for column in ("package", "document", "delivery", "own"):
+        op.create_index(op.f(f"ix_operation_requests_{column}"), "operation_requests", [column])
+    op.create_index(
+        op.f("ix_operation_requests_state"),
+        "operation_requests",
+        ["state"],
+        **where("state IN ('requested', 'orphan')"),
+    )
     op.create_table(
         "statuses",
         sa.Column("id", sa.Text(), nullable=False),
