@@ -6,7 +6,7 @@ import base64
 import tempfile
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -18,9 +18,9 @@ from flask import Response, current_app, g, json, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway.api.services import Services
+from gateway.api.turned_away import refusals_kept
 from gateway.api.v1.shapes import (
     AckIn,
     AgenciesOut,
@@ -53,10 +53,7 @@ from gateway.api.v1.shapes import (
     ViolationOut,
 )
 from gateway.errors import (
-    BodyTooLarge,
     DigestMismatch,
-    DocumentError,
-    IncompleteUpload,
     NotFound,
     RequestError,
     SenderNotAllowed,
@@ -65,14 +62,12 @@ from gateway.errors import (
 from gateway.exchange import compose, lookup, mailbox, statuses
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.upload import Upload, receive, unwritten
-from gateway.ledger.records import DocumentRow, Filter, NewRefusal
+from gateway.ledger.records import DocumentRow, Filter
 from gateway.model import Agency, AgencyCode, Reference, normal_key
 
 _XML_TYPES = frozenset({"application/xml", "text/xml", "application/octet-stream"})
 _CHUNK = 256 * 1024
 _LARGEST_METADATA = 1024 * 1024
-_LARGEST_SIZE = 2**63 - 1
-"""What the ledger can write down; a request may announce more."""
 _LOST = "\N{REPLACEMENT CHARACTER}"
 """What the form parser, as others before it, puts where bytes were not UTF-8; a document is not made of that."""
 
@@ -219,40 +214,8 @@ def post_document() -> Response:
         return _receipt(accept(services.parts, upload, caller=g.caller.agency, only=_asked_recipients()))
 
 
-@contextmanager
-def _refusals_kept(upload: Upload | None = None) -> Iterator[None]:
-    """
-    What is turned away before ``accept`` sees it leaves a trace too (design D12); ``accept`` keeps its own.
-
-    :param upload: the package, when it has been read to its end.
-    """
-    try:
-        yield
-    except IncompleteUpload:
-        raise
-    except RequestEntityTooLarge as error:
-        too_large = BodyTooLarge()
-        _keep_refusal(too_large, upload)
-        raise too_large from error
-    except (DocumentError, BodyTooLarge) as error:
-        _keep_refusal(error, upload)
-        raise
-
-
-def _keep_refusal(error: DocumentError | BodyTooLarge, upload: Upload | None) -> None:
-    parts = _services().parts
-    parts.ledger.record_refusal(
-        NewRefusal(
-            at=parts.clock(),
-            credential_agency=g.caller.agency.code,
-            code=error.code,
-            path=error.path,
-            detail=error.detail,
-            sha256=upload.sha256 if upload else None,
-            size=upload.size if upload else min(request.content_length or 0, _LARGEST_SIZE),
-            payload=upload.source if upload and isinstance(upload.source, bytes) else None,
-        )
-    )
+def _refusals_kept(upload: Upload | None = None) -> AbstractContextManager[None]:
+    return refusals_kept(_services().parts, g.caller.agency.code, upload)
 
 
 def _check_digest(sha256: str) -> None:
