@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -64,6 +64,10 @@ _LARGEST_COMPLETED = 8 * 1024 * 1024
 """Bytes. A larger unsigned package is forwarded as it came: the seal speaks for it, and nothing large is held."""
 
 
+Addressing = Callable[[Envelope], Sequence[AgencyCode] | None]
+"""Says of a package that has been read for which of its recipients it was handed over; ``None`` means all."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What the sender is told."""
@@ -80,7 +84,7 @@ def accept(
     upload: Upload,
     *,
     caller: Agency | Sequence[Agency],
-    only: Sequence[AgencyCode] | None = None,
+    only: Sequence[AgencyCode] | Addressing | None = None,
     made_here: bool = False,
     system: str | None = None,
 ) -> Answer:
@@ -91,7 +95,7 @@ def accept(
     :param caller: the authenticated agency that hands it over. Of several (a system that speaks for them all) it
         is the first that speaks for the package's sender, or else the first.
     :param only: the recipients that this copy is for (another gateway forwards part of a package);
-        ``None`` means all that it names.
+        ``None`` means all that it names. A function is asked for them once the package has been read.
     :param made_here: the gateway built the package from the caller's own words; a status then needs no signature.
     :param system: id of the system that handed it over, for the event of its acceptance; ``None``: it came with an
         API key, or was made here.
@@ -137,7 +141,7 @@ def _accept(
     package: Package,
     *,
     caller: Agency,
-    only: Sequence[AgencyCode] | None,
+    only: Sequence[AgencyCode] | Addressing | None,
     made_here: bool,
     system: str | None,
     now: datetime,
@@ -147,6 +151,7 @@ def _accept(
     directory = parts.directory()
     envelope = package.envelope
     sender = _sender(directory, envelope, caller, now)
+    only = only(envelope) if callable(only) else only
     names = _names(package)
     known = _accepted_before(parts, package, sender.code, names[0])
     if (
