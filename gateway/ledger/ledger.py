@@ -655,6 +655,16 @@ class Ledger:
         with writing(self.engine) as connection:
             return systems.revoke_system(connection, system_id, actor=actor, now=now)
 
+    def note_token(self, system_id: str, token_id: str, *, now: datetime) -> None:
+        """Remember which token a system was given last; of earlier ones nothing is kept."""
+        with writing(self.engine) as connection:
+            systems.note_token(connection, system_id, token_id, now=now)
+
+    def last_token(self, system_id: str) -> str | None:
+        """The id of the token that a system was given last; ``None`` when none was noted."""
+        with reading(self.engine) as connection:
+            return systems.last_token(connection, system_id)
+
     def request_agency(self, asked: AgencyRequest, *, limit: int) -> AgencyRequest:
         """
         Keep what a system asks of the directory until an operator decides.

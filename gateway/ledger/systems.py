@@ -12,7 +12,7 @@ from gateway.errors import NotFound, StateConflict, TooManyRegistrations
 from gateway.ledger.actions import Action
 from gateway.ledger.records import AgencyRequest, Decision, System, SystemSecret
 from gateway.ledger.statements import event, insert_new, lock_names, record
-from gateway.ledger.tables import agency_requests, system_secrets, systems
+from gateway.ledger.tables import agency_requests, system_logins, system_secrets, systems
 from gateway.model import AgencyCode
 
 
@@ -78,6 +78,18 @@ def revoke_system(connection: Connection, system_id: str, *, actor: str | None, 
     connection.execute(update(systems).where(systems.c.id == system_id).values(revoked_at=now))
     record(connection, [event(now, Action.SYSTEM_REVOKED, actor=actor, system=system_id)])
     return _locked(connection, system_id)
+
+
+def note_token(connection: Connection, system_id: str, token_id: str, *, now: datetime) -> None:
+    """As ``Ledger.note_token``, inside a transaction."""
+    values = {"system": system_id, "token": token_id, "at": now}
+    if not insert_new(connection, system_logins, ("system",), values):
+        connection.execute(update(system_logins).where(system_logins.c.system == system_id).values(values))
+
+
+def last_token(connection: Connection, system_id: str) -> str | None:
+    """As ``Ledger.last_token``."""
+    return connection.scalar(select(system_logins.c.token).where(system_logins.c.system == system_id))
 
 
 def _system(row: Row[Any]) -> System:

@@ -357,6 +357,14 @@ system_secrets = Table(
     Index(None, "system"),
 )
 
+system_logins = Table(
+    "system_logins",
+    metadata,
+    Column("system", Text, ForeignKey("systems.id"), primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 UNDECIDED = "decided_at IS NULL"
 
 agency_requests = Table(

@@ -307,6 +307,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_system_secrets_system"), "system_secrets", ["system"])
     op.create_table(
+        "system_logins",
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["system"], ["systems.id"], name=op.f("fk_system_logins_system")),
+        sa.PrimaryKeyConstraint("system", name=op.f("pk_system_logins")),
+    )
+    op.create_table(
         "agency_requests",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("system", sa.Text(), nullable=False),
