@@ -35,6 +35,7 @@ _STATUS: dict[type[errors.GatewayError], int] = {
     errors.BodyTooLarge: 413,
     errors.LengthRequired: 411,
     errors.TooManyRequests: 429,
+    errors.TooManyRegistrations: 429,
     errors.StateConflict: 409,
     errors.ReasonRequired: 422,
     errors.RequestError: 400,
