@@ -373,6 +373,7 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
             directory=gateway.keeper.current,
             payload=stored_payload(gateway.ledger.payload, parts.payloads.open),
             secret=gateway.settings.secret,
+            document=gateway.ledger.document,
         ),
         arrival_report=lambda claim, now: statuses.arrival_report(parts, claim, now),
         policies={lane: policy.scaled(section.wait_factor) for lane, policy in POLICIES.items()},

@@ -560,6 +560,11 @@ class Channel(enum.StrEnum):
         """Whether another gateway or axis is behind it, which delivers further, rather than a receiver."""
         return self in (Channel.PEER, Channel.VXP, Channel.LGSP)
 
+    @property
+    def is_axis(self) -> bool:
+        """Whether it is asked for what has arrived there, and answers in a protocol that is not ours."""
+        return self in (Channel.VXP, Channel.LGSP)
+
 
 CALLED = (Channel.PUSH, Channel.PEER, Channel.VXP, Channel.LGSP)
 """Channels by which a worker hands documents over; the others wait to be collected."""

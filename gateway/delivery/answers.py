@@ -62,15 +62,26 @@ def failure(answer: Answer, *, now: datetime) -> DeliveryError:
     """
     code = problem_code(answer)
     detail = f"HTTP {answer.status}" + (f" {code}" if code else "")
-    kind = _known().get(code) if code else None
+    retry_at = retry_time(answer.retry_after, now=now)
+    by_code = failure_by_code(code, detail, retry_at=retry_at) if code else None
+    if by_code is not None:
+        return by_code
+    return _made(_by_status(answer.status), code, detail, retry_at)
+
+
+def failure_by_code(code: str, detail: str, *, retry_at: datetime | None) -> DeliveryError | None:
+    """The failure that a stable code of another gateway stands for; ``None`` for a code that is not known."""
+    kind = _known().get(code)
     by_code = _by_code(kind) if kind else None
-    if by_code is None:
-        by_code = _by_status(answer.status)
-    if by_code is PeerFailed:
-        return PeerFailed(detail, retry_at=retry_time(answer.retry_after, now=now))
-    if by_code is PeerRefused:
+    return _made(by_code, code, detail, retry_at) if by_code else None
+
+
+def _made(kind: type[DeliveryError], code: str | None, detail: str, retry_at: datetime | None) -> DeliveryError:
+    if kind is PeerFailed:
+        return PeerFailed(detail, retry_at=retry_at)
+    if kind is PeerRefused:
         return PeerRefused(detail, peer_code=code)
-    return by_code(detail)
+    return kind(detail)
 
 
 def _by_code(kind: type[GatewayError]) -> type[DeliveryError] | None:

@@ -8,12 +8,14 @@ sentences name the endpoint's host and never a path, a header or a body.
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,6 +25,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import (
+    ConnectTimeoutError,
     HTTPError,
     NewConnectionError,
     SSLError,
@@ -31,11 +34,22 @@ from urllib3.exceptions import (
     TimeoutError as Urllib3Timeout,
 )
 
-from gateway.errors import DeliveryError, EndpointMisconfigured, PayloadMissing, PeerUnreachable, PeerUntrusted
+from gateway.errors import (
+    DeliveryError,
+    EndpointMisconfigured,
+    PayloadMissing,
+    PayloadStoreUnavailable,
+    PeerUnreachable,
+    PeerUntrusted,
+    StorageFull,
+)
 
 _SEND_BLOCK = 32 * 1024
 """Bytes given to the socket at a time: urllib3 bounds each by the connect timeout, so that a larger
 block would fail on a commune's 128 kbit/s line (32 KB in 10 s is 26 kbit/s)."""
+_PIECE = 256 * 1024
+_SLOWEST = 4 * 1024
+"""Bytes per second: a quarter of a commune's 128 kbit/s line. What is downloaded slower is given up."""
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 """RFC 9110 §5.5, without the obsolete upper half: no control characters, nothing to fold."""
 _DELAY_SECONDS = re.compile(r"[0-9]{1,9}")
@@ -128,27 +142,76 @@ class HttpClient:
         )
 
     def post(self, url: str, *, body: bytes | BinaryIO, size: int, headers: Mapping[str, str]) -> Answer:
+        """As ``request``, for the usual way of handing something over."""
+        return self.request("POST", url, body=body, size=size, headers=headers)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | BinaryIO | None = None,
+        size: int = 0,
+        answer_limit_bytes: int | None = None,
+    ) -> Answer:
         """
-        Post one body and return what the endpoint answered, whatever its status.
+        Make one request and return what the endpoint answered, whatever its status.
 
         :param body: the bytes, or a seekable file with exactly these bytes: what cannot be measured
             beforehand (a generator) could go out empty and be thanked for (``PayloadMissing`` then).
+            ``None`` for a request without one.
         :param size: bytes in the body.
         :param headers: values are checked; secrets among them appear in no error.
+        :param answer_limit_bytes: more of the answer is not read; ``None`` means as the settings say.
         :raises EndpointMisconfigured: URL or header value not usable; nothing was sent.
         :raises PeerUntrusted: TLS failed; nothing was sent.
         :raises PeerUnreachable: no connection, a timeout, or a broken one. The endpoint may have the
-            document all the same: receivers are idempotent, so sending it again does no harm.
+            document all the same (``nothing_sent`` is false then): receivers are idempotent, so sending it
+            again does no harm.
+        """
+        with self._response(method, _target(url), body, size, headers) as response:
+            return self._read(response, _target(url), answer_limit_bytes or self._settings.answer_limit_bytes)
+
+    def download(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        to: BinaryIO,
+        limit_bytes: int,
+        body: bytes | None = None,
+    ) -> Answer:
+        """
+        Make one request and write the body of a successful answer to a file, as it comes.
+
+        :param to: where a 2xx answer's body goes; any other status is answered as by ``request``.
+        :param limit_bytes: more than this is not read.
+        :return: for 2xx without a body; ``truncated`` says that there was more than the limit.
+        :raises DeliveryError: as ``request``; ``PeerUnreachable`` also for an answer that ended too early or comes
+            slower than any line in use.
         """
         target = _target(url)
+        with self._response(method, target, body, 0 if body is None else len(body), headers) as response:
+            if not 200 <= response.status < 300:
+                return self._read(response, target, self._settings.answer_limit_bytes)
+            written = self._write(response, target, to, limit_bytes)
+            return _answer(response, b"", truncated=written > limit_bytes)
+
+    @contextmanager
+    def _response(
+        self, method: str, target: _Target, body: bytes | BinaryIO | None, size: int, headers: Mapping[str, str]
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
         checked = _checked(headers)
-        checked["Content-Length"] = str(size)
+        if body is not None:
+            checked["Content-Length"] = str(size)
         pool = self._pools.connection_from_host(target.host, target.port, target.scheme)
         try:
             response = pool.urlopen(
-                "POST",
+                method,
                 target.path,
-                body=_measured(body, size),
+                body=None if body is None else _measured(body, size),
                 headers=checked,
                 retries=False,
                 redirect=False,
@@ -157,33 +220,53 @@ class HttpClient:
                 decode_content=False,
             )
             try:
-                return self._read(response, target)
+                yield response
             finally:
                 # A connection whose answer was read whole has gone back to the pool; any other is spent.
                 response.close()
         except (HTTPError, OSError) as e:
             raise _translated(e, target) from e
 
-    def _read(self, response: urllib3.BaseHTTPResponse, target: _Target) -> Answer:
+    def _write(self, response: urllib3.BaseHTTPResponse, target: _Target, to: BinaryIO, limit: int) -> int:
+        """The body into a file, as long as it comes faster than the slowest line; bytes written."""
+        started = time.monotonic()
+        patience = self._settings.read_timeout.total_seconds()
+        written = 0
+        while written <= limit and (piece := response.read1(_PIECE, decode_content=False)):
+            try:
+                to.write(piece)
+            except OSError as e:
+                if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise StorageFull("The spool has no room left.") from e
+                raise PayloadStoreUnavailable(f"The spool cannot be written ({e.strerror}).") from e
+            written += len(piece)
+            if time.monotonic() - started > patience + written / _SLOWEST:
+                raise PeerUnreachable(f"{target.name}: the answer did not end in time.")
+        return written
+
+    def _read(self, response: urllib3.BaseHTTPResponse, target: _Target, limit: int) -> Answer:
         """The answer up to its limit, in bounded time however slowly it trickles."""
-        limit = self._settings.answer_limit_bytes
         deadline = time.monotonic() + self._settings.read_timeout.total_seconds()
         body = bytearray()
         while len(body) <= limit and (piece := response.read1(limit + 1 - len(body), decode_content=False)):
             body += piece
             if time.monotonic() > deadline:
                 raise PeerUnreachable(f"{target.name}: the answer did not end in time.")
-        return Answer(
-            status=response.status,
-            media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-            body=bytes(body[:limit]),
-            truncated=len(body) > limit,
-            retry_after=response.headers.get("Retry-After"),
-        )
+        return _answer(response, bytes(body[:limit]), truncated=len(body) > limit)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._pools.clear()
+
+
+def _answer(response: urllib3.BaseHTTPResponse, body: bytes, *, truncated: bool) -> Answer:
+    return Answer(
+        status=response.status,
+        media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+        body=body,
+        truncated=truncated,
+        retry_after=response.headers.get("Retry-After"),
+    )
 
 
 def retry_time(value: str | None, *, now: datetime) -> datetime | None:
@@ -257,7 +340,9 @@ def _translated(error: HTTPError | OSError, target: _Target) -> DeliveryError:
         reason = getattr(cause, "verify_message", None) or getattr(cause, "reason", None) or type(cause).__name__
         return PeerUntrusted(f"{target.name}: TLS failed ({reason}).")
     if isinstance(error, NewConnectionError):
-        return PeerUnreachable(f"{target.name}: no connection ({type(cause).__name__}).")
+        return PeerUnreachable(f"{target.name}: no connection ({type(cause).__name__}).", nothing_sent=True)
+    if isinstance(error, ConnectTimeoutError):
+        return PeerUnreachable(f"{target.name}: no answer in time ({type(error).__name__}).", nothing_sent=True)
     if isinstance(error, Urllib3Timeout):
         return PeerUnreachable(f"{target.name}: no answer in time ({type(error).__name__}).")
     return PeerUnreachable(f"{target.name}: the connection broke ({type(cause).__name__}).")

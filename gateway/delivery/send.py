@@ -9,16 +9,19 @@ from datetime import datetime
 from typing import BinaryIO
 
 from gateway.delivery import peer, push
+from gateway.delivery.axes import axis_at, reach
+from gateway.delivery.axis import Outgoing
 from gateway.delivery.http import HttpClient
+from gateway.delivery.lgsp import Tokens
 from gateway.directory import Directory
-from gateway.errors import EndpointMisconfigured, GatewayError, OperatorError
-from gateway.ledger.records import Claim, Delivered, Forwarded
+from gateway.errors import GatewayError, PayloadMissing
+from gateway.ledger.records import Claim, Delivered, DocumentSummary, Forwarded
 from gateway.model import AgencyCode, Channel, Endpoint, Lane
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Claims that go out in one request: one, or several of one document to one peer."""
+    """Claims that go out in one request: one, or several of one document to one gateway."""
 
     claims: tuple[Claim, ...]
 
@@ -45,12 +48,12 @@ def grouped(claims: Iterable[Claim]) -> list[Group]:
     """
     The claims as requests to make, in the same order.
 
-    A document for fifty recipients beyond one peer crosses the line once, not fifty times. A push
+    A document for fifty recipients beyond one gateway or axis crosses the line once, not fifty times. A push
     has one delivery id, so each goes alone; so does a probe, which is to cost little.
     """
     groups: dict[tuple[str, ...], list[Claim]] = {}
     for claim in claims:
-        together = claim.channel is Channel.PEER and not claim.probe
+        together = claim.channel.is_gateway and not claim.probe
         key = (claim.document_id, claim.sha256, claim.via) if together else (claim.delivery_id,)
         groups.setdefault(key, []).append(claim)
     size = peer.MOST_RECIPIENTS
@@ -89,25 +92,36 @@ class Sender:
         directory: Callable[[], Directory],
         payload: Callable[[str], bytes | BinaryIO],
         secret: Callable[[str], str | None],
+        document: Callable[[str], DocumentSummary | None],
+        tokens: Tokens | None = None,
     ) -> None:
         """
         :param directory: the directory as it is now.
         :param payload: the package with this SHA-256: its bytes, or a seekable file that is closed here.
             Raises ``PayloadMissing``.
         :param secret: the secret of this name, or ``None``; read at each try, so that it can be rotated.
+        :param document: the document with this gateway's id: an axis is told more of it than its bytes.
+        :param tokens: shared with whoever else calls the same axes; ``None`` for holders of its own.
         """
         self._http = http
         self._directory = directory
         self._payload = payload
         self._secret = secret
+        self._document = document
+        self._tokens = tokens or Tokens()
 
     def send(self, group: Group, *, now: datetime) -> Iterator[Tried]:
         """
         Make the request, and say how it ended; never raises a ``GatewayError``.
 
         When a peer refuses several because of a recipient, each is tried alone: a package is routed whole
-        or not at all, and the others must not be refused for it.
+        or not at all, and the others must not be refused for it. What an axis has from an earlier try, whose
+        answer was lost, is not sent to it again.
         """
+        group, found = self._without_sent(group, now)
+        yield from found
+        if not group.claims:
+            return
         tried = Tried(group=group, result=self._result(group, now))
         if len(group.claims) > 1 and isinstance(tried.result, GatewayError) and peer.concerns_recipients(tried.result):
             for claim in group.claims:
@@ -115,6 +129,38 @@ class Sender:
                 yield Tried(group=alone, result=self._result(alone, now))
         else:
             yield tried
+
+    def _without_sent(self, group: Group, now: datetime) -> tuple[Group, list[Tried]]:
+        """The claims that are left to send, and those that an axis has already; asked only after an earlier try."""
+        again = [claim for claim in group.claims if claim.tried_before]
+        if not again or not again[0].channel.is_axis:
+            return group, []
+        try:
+            endpoint, url, secret = self._endpoint(group.via)
+            if not endpoint.channel.is_axis:
+                return group, []
+            outgoing = self._outgoing(Group(claims=tuple(again)), b"")
+            sent = axis_at(self._http, endpoint, url, secret, self._tokens).already_sent(outgoing, now=now)
+        except GatewayError as e:
+            return Group(claims=()), [Tried(group=group, result=e)]
+        there = [claim for claim in again if claim.as_written in sent]
+        found = [Tried(group=Group(claims=(c,)), result=Forwarded(receipt=sent[c.as_written])) for c in there]
+        return Group(claims=tuple(claim for claim in group.claims if claim not in there)), found
+
+    def _outgoing(self, group: Group, body: bytes | BinaryIO) -> Outgoing:
+        first = group.claims[0]
+        document = self._document(first.document_id)
+        if document is None:
+            raise PayloadMissing(f"The document {first.document_id} is not in the ledger.")
+        return Outgoing(
+            document=document,
+            recipients=tuple(dict.fromkeys(claim.as_written for claim in group.claims)),
+            body=body,
+            size=first.size,
+            sha256=first.sha256,
+            attempt=first.attempt,
+            since=first.accepted_at,
+        )
 
     def _result(self, group: Group, now: datetime) -> Delivered | Forwarded | GatewayError:
         try:
@@ -143,6 +189,9 @@ class Sender:
                     now=now,
                 )
                 return Forwarded(receipt=receipt)
+            if endpoint.channel.is_axis:
+                axis = axis_at(self._http, endpoint, url, secret, self._tokens)
+                return Forwarded(receipt=axis.send(self._outgoing(group, body), now=now))
             # One claim, unless a peer has become a push endpoint since they were grouped.
             for claim in group.claims:
                 push.send(
@@ -162,19 +211,4 @@ class Sender:
 
     def _endpoint(self, via: AgencyCode) -> tuple[Endpoint, str, str]:
         """The endpoint, its URL and its secret."""
-        agency = self._directory().get(via)
-        endpoint = agency.endpoint if agency else None
-        if endpoint is None or endpoint.url is None:
-            raise EndpointMisconfigured(f"{via} has no URL in the directory any more.")
-        if endpoint.credential is None:
-            raise EndpointMisconfigured(f"The endpoint of {via} names no credential.")
-        return endpoint, endpoint.url, self._read_secret(endpoint.credential)
-
-    def _read_secret(self, name: str) -> str:
-        try:
-            secret = self._secret(name)
-        except OperatorError as e:
-            raise EndpointMisconfigured(f"The secret {name} cannot be read ({e.code}).") from e
-        if not secret:
-            raise EndpointMisconfigured(f"There is no secret {name} in the settings.")
-        return secret
+        return reach(self._directory().get(via), via, self._secret)

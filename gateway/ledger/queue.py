@@ -288,6 +288,7 @@ _THESE = deliveries.c.id.in_(bindparam("ids", expanding=True))
 _OF_CLAIM = (
     deliveries.c.id.label("delivery_id"),
     (deliveries.c.attempts - deliveries.c.attempts_before).label("attempt"),
+    (deliveries.c.attempts > 1).label("tried_before"),
     deliveries.c.trying_since,
     deliveries.c.accepted_at,
     documents.c.id.label("document_id"),

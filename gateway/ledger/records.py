@@ -248,6 +248,8 @@ class Claim:
     claimed_at: datetime
     attempt: int
     """1 for the first try since acceptance, unblocking or replay; counted when claimed."""
+    tried_before: bool
+    """Whether there was any try before this one, also before a replay: the receiver may have the document."""
     trying_since: datetime
     """Acceptance, unblocking or last replay: what the retry policy's patience counts from."""
     accepted_at: datetime

@@ -131,4 +131,5 @@ class SendingSite:
             directory=self.directory,
             payload=stored_payload(self.ledger.payload, open_stored),
             secret=self.secrets.get,
+            document=self.ledger.document,
         )

@@ -86,6 +86,7 @@ class MemoryQueue:
             leased_until=NOON,
             claimed_at=NOON,
             attempt=0,
+            tried_before=False,
             trying_since=due_at,
             accepted_at=due_at,
             kind=PackageKind.DOCUMENT,

@@ -55,6 +55,7 @@ def test_a_claim_says_all_that_sending_needs(ledger: Ledger) -> None:
         leased_until=at(1) + LEASE,
         claimed_at=at(1),
         attempt=1,
+        tried_before=False,
         trying_since=NOON,
         accepted_at=NOON,
         document_id=document.id,
