@@ -8,6 +8,7 @@ from gateway.edxml.complete import complete
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import C14N, Package, ParsedPackage, SignatureForm
 from gateway.edxml.read import parse_unverified, read_unverified
+from gateway.edxml.reserialise import reserialise
 from gateway.edxml.schema import check_emit, check_receive
 from gateway.edxml.write import kit_reference, write_document, write_document_to, write_status
 
@@ -23,6 +24,7 @@ __all__ = [
     "kit_reference",
     "parse_unverified",
     "read_unverified",
+    "reserialise",
     "write_document",
     "write_document_to",
     "write_status",

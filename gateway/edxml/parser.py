@@ -236,19 +236,21 @@ def pieces(data: bytes) -> Iterable[bytes]:
     return (bytes(view[i : i + CHUNK]) for i in range(0, len(data), CHUNK))
 
 
-def hardened_parser() -> etree.XMLParser:
+def hardened_parser(*, huge: bool = False) -> etree.XMLParser:
     """
     A new lxml parser with everything switched off that reaches outside or grows.
 
     Comments are dropped while parsing, as canonicalisation drops them: otherwise the text before
     a comment would be read and the text around it digested (spec/security.md §2.5).
+
+    :param huge: texts may exceed 10 MB; only for what this program has written itself.
     """
     return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
         load_dtd=False,
         no_network=True,
-        huge_tree=False,
+        huge_tree=huge,
         recover=False,
         remove_comments=True,
         remove_pis=False,
