@@ -60,11 +60,11 @@ class Form:
     Ask for one file after the other; what stands before, between and after them is read on the way.
     """
 
-    def __init__(self, stream: Readable, content_type: str | None, *, files: Collection[str]) -> None:
+    def __init__(self, stream: Readable, content_type: str | None, *, files: Collection[str] | None) -> None:
         """
         :param stream: the body; it ends by itself.
         :param files: names of the parts to be handed out as streams, with a file name or without; other
-            files are passed over.
+            files are passed over. ``None``: every part with a file name.
         :raises UnsupportedMedia: the content type is another, or names no boundary.
         """
         kind, options = parse_options_header(content_type)
@@ -95,7 +95,7 @@ class Form:
             event = self._next()
             if isinstance(event, Epilogue):
                 self._ended = True
-            elif isinstance(event, Field | File) and event.name in self._files:
+            elif isinstance(event, Field | File) and self._is_wanted(event):
                 self._open = FilePart(event.name, getattr(event, "filename", None), event.headers, self._pieces())
                 return self._open
             elif isinstance(event, File):
@@ -104,6 +104,9 @@ class Form:
             elif isinstance(event, Field):
                 self.fields[event.name or ""] = self._text()
         return None
+
+    def _is_wanted(self, part: Field | File) -> bool:
+        return isinstance(part, File) if self._files is None else part.name in self._files
 
     def _text(self) -> str:
         whole = bytearray()
