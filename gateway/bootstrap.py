@@ -21,6 +21,10 @@ from prometheus_client import CollectorRegistry
 from gateway import __version__, console
 from gateway.api import app as api
 from gateway.api.auth import Doorkeeper
+from gateway.api.lgsp import install as lgsp
+from gateway.api.lgsp.access import Gatekeeper
+from gateway.api.lgsp.parts import LgspParts
+from gateway.api.lgsp.tokens import TokenMint
 from gateway.api.services import Services
 from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
@@ -284,9 +288,32 @@ def make_app(gateway: Gateway) -> api.App:
         certificates=_former_certificates(settings),
     )
     api.install(app, services, ready=lambda: not_ready(gateway), registry=gateway.metrics)
+    if settings.lgsp.enabled:
+        lgsp.install(app, lgsp_parts(gateway, services), prefix=settings.lgsp.prefix)
     if settings.console.enabled:
         console.install(app, console_parts(gateway))
     return app
+
+
+def lgsp_parts(gateway: Gateway, services: Services) -> LgspParts:
+    """What the provincial protocol is given."""
+    settings, parts = gateway.settings, gateway.parts
+    section = settings.lgsp
+    return LgspParts(
+        parts=parts,
+        gatekeeper=Gatekeeper(
+            ledger=gateway.ledger,
+            systems=services.systems,
+            directory=gateway.keeper.current,
+            clock=parts.clock,
+            mint=TokenMint(_session_key(settings), life=timedelta(minutes=section.token_minutes)),
+            rate_limit=settings.web.rate_limit,
+            single_token=section.single_token,
+            shared_login=section.shared_login,
+        ),
+        shape=section.response,
+        window_days=section.window_days,
+    )
 
 
 def application() -> api.App:

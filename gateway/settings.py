@@ -9,6 +9,7 @@ never in the settings, so that the settings can be shown.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +33,16 @@ def _rate(text: str) -> str:
 
 Rate = Annotated[str, AfterValidator(_rate)]
 """How often, in the notation of the ``limits`` library: ``10 per minute``."""
+
+
+def _prefix(text: str) -> str:
+    if text and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
+        raise ValueError("begins with a slash and ends without one, or is empty for the root")
+    return text
+
+
+Prefix = Annotated[str, AfterValidator(_prefix)]
+"""Where a protocol is served: ``/lgsp``; empty for the root."""
 
 
 class _Section(BaseModel):
@@ -164,6 +175,22 @@ class DeliverySection(_Section):
         return timedelta(seconds=self.mailbox_lease_seconds)
 
 
+class LgspSection(_Section):
+    """The provincial axis' protocol (LGSP), for systems that `gateway systems add` has registered."""
+
+    enabled: bool = True
+    prefix: Prefix = "/lgsp"
+    response: Literal["actual", "documented"] = "actual"
+    """``actual``: as the axis of Lạng Sơn answers; ``documented``: as its vendor's document says."""
+    token_minutes: int = Field(default=30, ge=1, le=24 * 60)
+    single_token: bool = False
+    """True, as on the axis of Lạng Sơn: a newer login of a system ends its older token."""
+    shared_login: bool = False
+    """True: one system's login serves others that call with their own id and secret, as some software does."""
+    window_days: int = Field(default=7, ge=1, le=366)
+    """The widest window of a list."""
+
+
 class ConsoleSection(_Section):
     """The pages for operators."""
 
@@ -208,6 +235,7 @@ class Settings(BaseSettings):
     limits: LimitsSection = LimitsSection()
     signing: SigningSection = SigningSection()
     delivery: DeliverySection = DeliverySection()
+    lgsp: LgspSection = LgspSection()
     console: ConsoleSection = ConsoleSection()
     log: LogSection = LogSection()
     secrets: dict[str, SecretSection] = {}

@@ -90,6 +90,19 @@ port = 8080
 # Multiplies every wait between tries; below 1 for demonstrations.
 # wait_factor = 1.0
 
+[lgsp]
+# The provincial axis' protocol, for systems added by `gateway systems add`.
+# enabled = true
+# prefix = "/lgsp"
+# "actual": as the axis of Lạng Sơn answers; "documented": as its vendor's document says.
+# response = "actual"
+# token_minutes = 30
+# A newer login of a system ends its older token.
+# single_token = false
+# One system's login serves others that call with their own id and secret.
+# shared_login = false
+# window_days = 7
+
 [console]
 # enabled = true
 # session_minutes = 480

@@ -1,0 +1,289 @@
+"""
+The calls of the provincial protocol; each turns a request into one use case (domain §2.2).
+
+Every answer is JSON in the shape of ``gateway.api.lgsp.answers``. ``docId`` is the delivery's id for what a system
+receives, and the document's for what it has sent.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from gateway.api.lgsp import answers
+from gateway.api.lgsp.access import SystemCaller
+from gateway.api.lgsp.parts import lgsp_parts
+from gateway.api.lgsp.windows import window
+from gateway.api.multipart import Form
+from gateway.api.turned_away import refusals_kept
+from gateway.errors import EmptyPackage, GatewayError, LengthRequired, NotFound, RequestError
+from gateway.exchange import lookup, mailbox, statuses
+from gateway.exchange.accept import accept
+from gateway.exchange.upload import Upload, receive
+from gateway.ledger.records import LogRow
+from gateway.model import VIETNAM_TIME, Agency, DocumentNumber, PackageKind, StatusCode
+
+lgsp = Blueprint("lgsp", __name__)
+
+_KINDS = {"edoc": PackageKind.DOCUMENT, "status": PackageKind.STATUS}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_FILE = "edocFile"
+_LONGEST_LIST = 1000
+_NO_REASON = "Hệ thống báo trạng thái không nêu lý do (giao thức LGSP không mang lý do)."
+"""A report without the reason that it should give is still true, and the axis of Lạng Sơn takes it."""
+
+_log = structlog.get_logger()
+
+
+def _caller() -> SystemCaller:
+    caller: SystemCaller = g.caller
+    return caller
+
+
+@lgsp.before_request
+def _admit() -> None:
+    """Nobody passes without the three headers, but to log in."""
+    if request.endpoint == "lgsp.login":
+        return
+    headers = request.headers
+    g.caller = lgsp_parts().gatekeeper.admit(
+        headers.get("Authorization"),
+        headers.get("X-SystemId", "").strip(),
+        headers.get("X-SecretKey", "").strip(),
+        address=_address(),
+    )
+
+
+def _address() -> str:
+    return request.remote_addr or "?"
+
+
+@lgsp.errorhandler(GatewayError)
+def _of_gateway(error: GatewayError) -> Response:
+    return answers.of_gateway(lgsp_parts().shape, error)
+
+
+@lgsp.errorhandler(HTTPException)
+def _of_framework(error: HTTPException) -> Response:
+    return answers.of_framework(lgsp_parts().shape, error)
+
+
+@lgsp.errorhandler(Exception)
+def _of_anything(error: Exception) -> Response:
+    return answers.of_anything(lgsp_parts().shape, error)
+
+
+def _json_object() -> dict[str, Any]:
+    """The body, whatever its content type is called; the app bounds its length."""
+    request.get_data(cache=True)
+    g.body_read = True
+    try:
+        content = request.get_json(force=True)
+    except RecursionError as e:
+        raise RequestError("The body is nested too deeply.") from e
+    if not isinstance(content, dict):
+        raise RequestError("The body is not a JSON object.")
+    return content
+
+
+def _text(content: dict[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise RequestError(f"The member {name} is missing, or is not a text.", path=name)
+    return value.strip()
+
+
+@lgsp.post("/v1/auth/login")
+def login() -> Response:
+    """A token for a system's id and secret; the other members of the kit's body say nothing here."""
+    content = _json_object()
+    caller, token = lgsp_parts().gatekeeper.login(
+        _text(content, "username"), _text(content, "password"), address=_address()
+    )
+    g.caller = caller
+    system = caller.system
+    data = {"id": system.id, "username": system.id, "name": system.name, "token": token}
+    return answers.success(lgsp_parts().shape, data, token=token)
+
+
+# Sending
+
+
+@lgsp.post("/v1/sendEdoc")
+def send_edoc() -> Response:
+    """Accept the package in the form's file; the same package again is the same document."""
+    if request.content_length is None:
+        raise LengthRequired
+    own, caller = lgsp_parts(), _caller()
+    with ExitStack() as held:
+        with refusals_kept(own.parts, caller.agency.code):
+            upload = _posted(held)
+        answer = accept(own.parts, upload, caller=caller.agencies, system=caller.system.id)
+    return answers.success(own.shape, answers.about_document(answer.document_id), docId=answer.document_id)
+
+
+def _posted(held: ExitStack) -> Upload:
+    """The package of the form, closed with ``held``."""
+    parts = lgsp_parts().parts
+    rules = parts.rules
+    form = Form(request.stream, request.headers.get("Content-Type"), files={_FILE})
+    upload: Upload | None = None
+    while (file := form.next_file()) is not None:
+        if upload is not None:
+            raise RequestError(f"The form has several files {_FILE}: send each by itself.", path=_FILE)
+        upload = held.enter_context(
+            receive(
+                file,
+                expected=None,
+                limit_bytes=rules.body_limit_bytes,
+                inline_bytes=rules.inline_bytes,
+                spool=parts.spool,
+            )
+        )
+    g.body_read = True
+    if upload is None:
+        raise EmptyPackage(f"The form has no file {_FILE}.", path=_FILE)
+    return upload
+
+
+# Receiving
+
+
+@lgsp.get("/v1/syncReceivedEdocList")
+def sync_received_edoc_list() -> Response:
+    """What the system's agencies have to collect and have not called done, of some days."""
+    own = lgsp_parts()
+    asked = window(request.args.get("fromDate"), request.args.get("toDate"), longest_days=own.window_days)
+    page = mailbox.listed(
+        own.parts,
+        _caller().agencies,
+        kind=_kind(request.args.get("messageType", "edoc")),
+        since=asked.since,
+        until=asked.until,
+        limit=_LONGEST_LIST,
+        after=None,
+    )
+    return answers.success(own.shape, [_listed(row) for row in page.rows], count=len(page.rows))
+
+
+def _kind(message_type: str) -> PackageKind:
+    kind = _KINDS.get(message_type.strip().lower())
+    if kind is None:
+        raise RequestError("messageType is edoc or status.", path="messageType")
+    return kind
+
+
+def _listed(row: LogRow) -> dict[str, Any]:
+    delivery, document = row.delivery, row.document
+    return {
+        "docId": delivery.id,
+        "serviceType": "eDoc",
+        "messageType": _NAMES[document.kind],
+        "from": document.sender_as_written,
+        "to": delivery.as_written,
+        "status": mailbox.transport_status(delivery),
+        "statusDesc": delivery.error_code or "",
+        "createdTime": f"{delivery.created_at.astimezone(VIETNAM_TIME):%Y/%m/%d %H:%M:%S}",
+        "updatedTime": f"{delivery.changed_at.astimezone(VIETNAM_TIME):%Y/%m/%d %H:%M:%S}",
+    }
+
+
+@lgsp.get("/v1/getEdoc")
+def get_edoc() -> Response:
+    """The whole package in Base64; nothing is settled by it."""
+    own = lgsp_parts()
+    row, reader = mailbox.package(own.parts, request.args.get("docId", ""), _caller().agencies)
+    document = row.document
+    facts = {
+        "docId": row.delivery.id,
+        "from": document.sender_as_written,
+        "fromName": document.sender_name or "",
+        "edocCode": DocumentNumber(number=document.number, notation=document.notation).text or "",
+        "edocAbstract": document.subject or "",
+    }
+    size = document.forward_size if document.forward_size is not None else document.size
+    return answers.package(own.shape, facts, reader, size)
+
+
+@lgsp.post("/v1/updateStatus")
+def update_status() -> Response:
+    """
+    What a system says of a document: where it is (``done``, ``processing``, ``fail``), or a status of QĐ 28.
+
+    The latter come from software that reports here and not by a status package (domain §2.2).
+    """
+    own, caller = lgsp_parts(), _caller()
+    content = _json_object()
+    doc_id, status = _text(content, "docId"), _text(content, "status").lower()
+    reason = content.get("reason")
+    if reason is not None and not isinstance(reason, str):
+        raise RequestError("The member reason is not a text.", path="reason")
+    match status:
+        case "done" | "processing" | "fail":
+            mailbox.settle(own.parts, doc_id, caller.agencies, status, gateway=caller.system.gateway, reason=reason)
+        case _ if status in set(StatusCode):
+            _report(doc_id, StatusCode(status), reason)
+        case _:
+            raise RequestError("status is done, processing, fail or a code of QĐ 28.", path="status")
+    return answers.success(own.shape, answers.about_document(doc_id), docId=doc_id)
+
+
+def _report(doc_id: str, code: StatusCode, reason: str | None) -> None:
+    """
+    A status of QĐ 28 on a received document; 13 on one that was sent.
+
+    Whoever reports progress has the document: it counts as collected, and 01 is no more than that.
+    """
+    own, caller = lgsp_parts(), _caller()
+    words = (reason or "").strip() or (_NO_REASON if code.needs_reason else None)
+    if code is StatusCode.RECALL_ASKED:
+        _ask_back(doc_id, words)
+        return
+    row, agency = _received(doc_id)
+    if code.rank is not None:
+        mailbox.settle(own.parts, doc_id, caller.agencies, "done", gateway=caller.system.gateway, reason=None)
+    if code is StatusCode.ARRIVED:
+        return
+    statuses.report_status(
+        own.parts,
+        caller=agency,
+        document_id=row.document.id,
+        code=code,
+        description=words,
+        agency=row.delivery.recipient,
+    )
+
+
+def _received(doc_id: str) -> tuple[LogRow, Agency]:
+    """A delivery, and the agency of the caller whose mailbox it is in."""
+    for agency in _caller().agencies:
+        try:
+            return mailbox.delivery_of(lgsp_parts().parts, doc_id, agency), agency
+        except NotFound:
+            continue
+    raise NotFound
+
+
+def _ask_back(doc_id: str, reason: str | None) -> None:
+    """Ask every receiver of a sent document to give it back."""
+    parts = lgsp_parts().parts
+    for agency in _caller().agencies:
+        try:
+            document = lookup.visible_document(parts, doc_id, caller=agency)
+        except NotFound:
+            continue
+        for copy in lookup.visible_deliveries(parts, document, caller=agency):
+            statuses.report_status(
+                parts,
+                caller=agency,
+                document_id=doc_id,
+                code=StatusCode.RECALL_ASKED,
+                description=reason,
+                agency=copy.recipient,
+            )
+        return
+    raise NotFound
