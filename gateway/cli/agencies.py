@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gateway.cli import exits
-from gateway.cli.command import Group, for_programs, option
+from gateway.cli.command import Group, Place, for_programs, option
 from gateway.cli.opened import actor, local_site, opened, utc_now
 from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
@@ -37,6 +37,14 @@ gateway agencies check config/agencies.toml
 gateway agencies import config/agencies.toml
 gateway agencies list "dong dang"
 gateway agencies export > agencies.toml""",
+    places={
+        name: Place("gateway.cli.registrations", name, words)
+        for name, words in {
+            "requests": Text("Yêu cầu thêm, xóa cơ quan đang chờ duyệt.", "What systems ask to add or delete."),
+            "approve": Text("Duyệt một yêu cầu.", "Approve such a request."),
+            "reject": Text("Từ chối một yêu cầu.", "Turn such a request down."),
+        }.items()
+    },
 )
 
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from gateway.bootstrap import prepare_database
 from gateway.console.passwords import hash_password
 from gateway.errors import KeyUnusable, SettingsInvalid
+from gateway.exchange.systems import KEY_FILE, SecretBox
 from gateway.ledger import Ledger, open_engine
 from gateway.ledger.records import Operator, OperatorRole, new_id
 from gateway.model import AgencyCode
@@ -112,7 +113,7 @@ def toml_value(value: object) -> str:
 
 def make_keys(settings: Settings, *, at: datetime, ca: SigningKey | None = None) -> list[Path]:
     """
-    Make the session key, and a gateway key under a test CA, where there are none.
+    Make the session key, the key of systems' secrets, and a gateway key under a test CA, where there are none.
 
     :param at: aware; certificates are valid from then on.
     :param ca: issue from this one, of which no key is stored here; ``None`` makes a CA.
@@ -120,7 +121,7 @@ def make_keys(settings: Settings, *, at: datetime, ca: SigningKey | None = None)
     :raises KeyUnusable: a file cannot be written.
     """
     folder = _private_folder(settings)
-    made = list(_session_key(folder / SESSION_KEY))
+    made = [*_session_key(folder / SESSION_KEY), *_systems_key(settings)]
     key_path = settings.within_data(settings.signing.key)
     if not key_path.exists():
         if ca is None:
@@ -146,6 +147,12 @@ def _private_folder(settings: Settings) -> Path:
 def _session_key(path: Path) -> Iterator[Path]:
     if not path.exists():
         write_secret(path, (secrets.token_hex(32) + "\n").encode())
+        yield path
+
+
+def _systems_key(settings: Settings) -> Iterator[Path]:
+    path = settings.within_data(KEY_FILE)
+    if SecretBox(path).make_key():
         yield path
 
 

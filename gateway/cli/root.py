@@ -36,6 +36,7 @@ gateway doctor                     # what is wrong, and what to do""",
         "db": Place("gateway.cli.database", "db", Text("Cơ sở dữ liệu.", "Upgrade, check, back up the database.")),
         "agencies": Place("gateway.cli.agencies", "agencies", Text("Danh bạ cơ quan.", "The agency directory.")),
         "keys": Place("gateway.cli.keys", "keys", Text("Khóa API của cơ quan.", "API keys of agencies.")),
+        "systems": Place("gateway.cli.systems", "systems", Text("Hệ thống VXP, LGSP.", "Systems that speak VXP, LGSP.")),
         "operators": Place("gateway.cli.operators", "operators", Text("Người vận hành.", "People who may log in.")),
         "deliveries": Place(
             "gateway.cli.deliveries", "deliveries", Text("Lượt chuyển; gửi lại.", "Deliveries; replay.")

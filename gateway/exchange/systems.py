@@ -249,7 +249,10 @@ def list_systems(ledger: Ledger) -> list[System]:
 def _refuse_second_key(ledger: Ledger, box: SecretBox) -> None:
     """A new key beside secrets that a lost one sealed would hide that they are lost."""
     if not box.has_key and ledger.systems():
-        raise KeyUnusable("The key that sealed the secrets of the systems is gone; restore it from the backup.")
+        raise KeyUnusable(
+            "The key that sealed the secrets of the systems is gone: restore it from the backup; or let `gateway init`"
+            " make another, and rotate every secret without overlap."
+        )
 
 
 # For whom a system speaks
