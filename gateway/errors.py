@@ -205,6 +205,13 @@ class UnknownSender(SenderNotAllowed):
     vi = "Danh bạ không có cơ quan gửi mang mã định danh này."
 
 
+class OperationNotAllowed(SenderNotAllowed):
+    """Only the agency that issued a document, or its registered successor, may recall, update or replace it."""
+
+    code = "operation.not_allowed"
+    vi = "Chỉ cơ quan đã ban hành văn bản, hoặc cơ quan kế thừa, được thu hồi, cập nhật hoặc thay thế văn bản đó."
+
+
 class EvidenceInvalid(DocumentError):
     """A receipt or seal is not what the gateway named in it has signed."""
 
@@ -369,6 +376,21 @@ class TransitionForbidden(StateConflict):
 
     code = "delivery.transition_forbidden"
     vi = "Lượt chuyển không thể đổi từ trạng thái hiện tại sang trạng thái yêu cầu."
+
+
+class OperationOutpaced(StateConflict):
+    """The document moved while its recall, update or replacement was being prepared; try again."""
+
+    code = "operation.outpaced"
+    vi = "Văn bản vừa đổi trạng thái trong lúc chuẩn bị thu hồi, cập nhật hoặc thay thế; hãy thử lại."
+    disposition = Disposition.RETRY
+
+
+class NothingToAsk(StateConflict):
+    """No copy of this document can be recalled, updated or replaced any more."""
+
+    code = "operation.nothing_to_ask"
+    vi = "Không còn bản nào của văn bản này để thu hồi, cập nhật hoặc thay thế."
 
 
 class LeaseLost(StateConflict):

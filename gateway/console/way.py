@@ -10,8 +10,8 @@ from itertools import groupby
 from gateway.console import words
 from gateway.console.texts import Language, say
 from gateway.ledger.actions import Action
-from gateway.ledger.records import EventRow, Trace
-from gateway.model import StatusCode
+from gateway.ledger.records import EventRow, OperationState, Trace
+from gateway.model import BusinessType, StatusCode
 
 NameOf = Callable[[str | None], str]
 """From an agency's code to its name."""
@@ -77,7 +77,13 @@ def _step(event: EventRow, recipients: Mapping[str, str], language: Language, na
         about = name_of(event.actor)
     return Step(
         at=event.at,
-        sentence=words.EVENTS[event.action].say(language, recipient=about, status=_status(event, language)),
+        sentence=words.EVENTS[event.action].say(
+            language,
+            recipient=about,
+            status=_status(event, language),
+            operation=_operation(event, language),
+            answer=_answer(event, language),
+        ),
         tone=words.EVENT_TONES.get(event.action, "calm"),
         actor=_actor(event, about, language, name_of),
         note=" ".join(_notes(event, language)) or None,
@@ -105,6 +111,18 @@ def _status(event: EventRow, language: Language) -> str:
     code = _text(event, "status")
     known = next((c for c in StatusCode if c.value == code), None)
     return words.STATUSES[known].say(language) if known else code or ""
+
+
+def _operation(event: EventRow, language: Language) -> str:
+    number = event.data.get("business_type")
+    known = next((b for b in BusinessType if b.value == number), None)
+    return words.BUSINESS[known].say(language) if known else ""
+
+
+def _answer(event: EventRow, language: Language) -> str:
+    state = _text(event, "state")
+    known = next((s for s in OperationState if s.value == state), None)
+    return words.OPERATION_STATES[known].words.say(language) if known else state or ""
 
 
 def _text(event: EventRow, name: str) -> str | None:

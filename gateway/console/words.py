@@ -412,6 +412,19 @@ EVENTS: Final = MappingProxyType(
             "{recipient} báo: {status}, trái với trạng thái đã có; cần xem lại",
             "{recipient} reports: {status}, against what it said before; please look",
         ),
+        Action.OPERATION_REQUESTED: Text(
+            "{operation}: chờ {recipient} trả lời", "{operation}: waits for the answer of {recipient}"
+        ),
+        Action.OPERATION_ANSWERED: Text(
+            "{operation} tại {recipient}: {answer}", "{operation} at {recipient}: {answer}"
+        ),
+        Action.OPERATION_LAPSED: Text(
+            "{operation} tại {recipient} không còn hiệu lực", "{operation} at {recipient} has lapsed"
+        ),
+        Action.OPERATION_ORPHANED: Text(
+            "{operation} tới {recipient}: trục không có văn bản gốc",
+            "{operation} to {recipient}: the document that it concerns is not known here",
+        ),
         Action.ENDPOINT_OPENED: Text("Tạm ngừng gửi tới một điểm nhận", "An endpoint is paused"),
         Action.ENDPOINT_CLOSED: Text("Gửi lại tới điểm nhận", "An endpoint works again"),
         Action.DIRECTORY_CHANGED: Text("Đổi danh bạ cơ quan", "Directory changed"),
@@ -446,6 +459,8 @@ EVENT_TONES: Final = MappingProxyType(
         Action.MAILBOX_ACKNOWLEDGED: "good",
         Action.MAILBOX_REFUSED: "bad",
         Action.STATUS_CONTRADICTORY: "warn",
+        Action.OPERATION_REQUESTED: "busy",
+        Action.OPERATION_ORPHANED: "warn",
     }
 )
 """Those that stand out; the others are calm."""

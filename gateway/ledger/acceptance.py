@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, union
+from sqlalchemy import CompoundSelect, Connection, Row, bindparam, select, union
 
-from gateway.ledger import statuses
+from gateway.ledger import recalls, statuses
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import (
     LONGEST_DOCUMENT_ID,
@@ -20,7 +20,16 @@ from gateway.ledger.bounds import (
     cut_attachments,
 )
 from gateway.ledger.identity import stored, stored_all
-from gateway.ledger.records import Accepted, Duplicate, NewDelivery, NewDocument, NewEvent, NewStatus, Reply
+from gateway.ledger.records import (
+    Accepted,
+    Duplicate,
+    NewDelivery,
+    NewDocument,
+    NewEvent,
+    NewOperation,
+    NewStatus,
+    Reply,
+)
 from gateway.ledger.rows import Insert
 from gateway.ledger.statements import event, lock_names, record
 from gateway.ledger.states import HOLDS_BACK
@@ -35,39 +44,105 @@ class Conflict:
     existing: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outpaced:
+    """The ledger has moved since an operation was prepared; nothing was written."""
+
+
 def accept(
     connection: Connection,
     document: NewDocument,
     new_deliveries: Sequence[NewDelivery],
     status: NewStatus | None,
-    events: Sequence[NewEvent],
-) -> Accepted | Duplicate | Conflict:
+    *,
+    events: Sequence[NewEvent] = (),
+    operation: NewOperation | None = None,
+) -> Accepted | Duplicate | Conflict | Outpaced:
     """As ``Ledger.accept``, inside a transaction."""
     if (status is not None) != (document.kind is PackageKind.STATUS):
         raise ValueError("A status package and its status are accepted together.")
-    lock_names(connection, names_touched(document, status))
+    lock_names(connection, [*names_touched(document, status), *_names_of(operation)])
     if status is not None and (known := statuses.find_report(connection, status)) is not None:
-        return _repeated(connection, document, _document(connection, known), new_deliveries)
+        return _repeated(connection, document, _document(connection, known), new_deliveries, None)
+    work = _operation(connection, document, operation)
+    if work is not None and recalls.lacks_a_reply(work.operation, work.meetings):
+        return Outpaced()
     if not _INSERT_DOCUMENT.one(connection, _document_values(document)):
         existing = connection.execute(_EXISTING, _identity_values(document)).one()
-        return _known(connection, document, existing, new_deliveries)
+        return _known(connection, document, existing, new_deliveries, work)
     _insert_payloads(connection, document)
     _insert_targets(connection, document)
     rows = [event(document.received_at, Action.DOCUMENT_ACCEPTED, document=document.id, **_facts(document))]
-    rows += _insert_deliveries(connection, document.id, document.received_at, document, new_deliveries)
+    rows += _insert_deliveries(connection, document.id, document.received_at, document, new_deliveries, work=work)
     rows += [event(document.received_at, e.action, document=document.id, actor=e.actor, **e.data) for e in events]
     record(connection, rows)
+    effect = None
     if status is None:
         statuses.apply_parked(connection, document)
-        return Accepted(document_id=document.id, receipt=document.receipt)
-    effect = statuses.report(connection, status, package=document.id, received_at=document.received_at)
+    else:
+        effect = statuses.report(connection, status, package=document.id, received_at=document.received_at)
+    _carry_out(connection, document.id, document, new_deliveries, work)
     return Accepted(document_id=document.id, receipt=document.receipt, status_effect=effect)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """An operation, and what it meets."""
+
+    operation: NewOperation
+    meetings: Sequence[recalls.Meeting]
+
+    @property
+    def stays_here(self) -> set[str]:
+        """The recipients to whom the operation is not handed on."""
+        return {m.asked.recipient for m in self.meetings if m.finding in recalls.STAYS_HERE}
+
+
+def _operation(connection: Connection, document: NewDocument, operation: NewOperation | None) -> _Work | None:
+    if operation is None:
+        return None
+    meetings = recalls.meet(connection, operation, package=document.id, now=document.received_at)
+    return _Work(operation=operation, meetings=meetings)
+
+
+def _names_of(operation: NewOperation | None) -> list[tuple[str, str]]:
+    """The names that an operation and the answers to it have to do with."""
+    if operation is None:
+        return []
+    aims = dict.fromkeys(names for asked in operation.asked for names in asked.aims)
+    meant = [(sender, name) for sender in operation.senders for names in aims for name in stored_all(names)]
+    replies = [reply for asked in operation.asked for reply in asked.replies.values()]
+    return meant + [name for reply in replies for name in names_touched(reply.document, reply.status)]
+
+
+def _carry_out(
+    connection: Connection,
+    document_id: str,
+    document: NewDocument,
+    new_deliveries: Sequence[NewDelivery],
+    work: _Work | None,
+) -> None:
+    """Let an operation take effect at the recipients that it is delivered to now, and record what is answered."""
+    if work is None:
+        return
+    own = {d.recipient: d.id for d in new_deliveries}
+    # A status 13 whose receiver cannot be reached any more still takes back what is here.
+    meetings = [m for m in work.meetings if document.kind is PackageKind.STATUS or m.asked.recipient in own]
+    recalls.carry_out(connection, work.operation, meetings, package=document_id, own=own, now=document.received_at)
+    replies = {
+        reply.status.id: reply
+        for m in meetings
+        if work.operation.needs_reply(m.finding)
+        for reply in [m.asked.replies[m.finding]]
+    }
+    for reply in replies.values():
+        accept_reply(connection, reply)
 
 
 def accept_reply(connection: Connection, reply: Reply | None) -> None:
     """Record the status that the gateway itself answers with. Its names are locked by the caller, first of all."""
     if reply is not None:
-        accept(connection, reply.document, reply.deliveries, reply.status, ())
+        accept(connection, reply.document, reply.deliveries, reply.status)
 
 
 def names_touched(document: NewDocument, status: NewStatus | None) -> list[tuple[str, str]]:
@@ -109,11 +184,15 @@ def _identity_values(document: NewDocument) -> dict[str, Any]:
 
 
 def _known(
-    connection: Connection, document: NewDocument, existing: Row[Any], new_deliveries: Sequence[NewDelivery]
+    connection: Connection,
+    document: NewDocument,
+    existing: Row[Any],
+    new_deliveries: Sequence[NewDelivery],
+    work: _Work | None,
 ) -> Duplicate | Conflict:
     """What it means that the identity is taken."""
     if existing.sha256 == document.sha256:
-        return _repeated(connection, document, existing, new_deliveries)
+        return _repeated(connection, document, existing, new_deliveries, work)
     conflict = event(
         document.received_at,
         Action.DOCUMENT_CONFLICT,
@@ -134,7 +213,11 @@ _NAMES_OF_COPY = (deliveries.c.recipient, deliveries.c.redirected_from, deliveri
 
 
 def _repeated(
-    connection: Connection, document: NewDocument, existing: Row[Any], new_deliveries: Sequence[NewDelivery]
+    connection: Connection,
+    document: NewDocument,
+    existing: Row[Any],
+    new_deliveries: Sequence[NewDelivery],
+    work: _Work | None,
 ) -> Duplicate:
     """
     Note the repetition, and deliver to those that the earlier requests did not ask for.
@@ -154,10 +237,11 @@ def _repeated(
             added=len(missing) or None,
         )
     ]
-    rows += _insert_deliveries(connection, existing.id, existing.received_at, document, missing)
+    rows += _insert_deliveries(connection, existing.id, existing.received_at, document, missing, work=work)
     record(connection, rows)
     if missing:
         statuses.apply_parked(connection, document)
+        _carry_out(connection, existing.id, document, missing, work)
     return Duplicate(document_id=existing.id, receipt=existing.receipt, added=tuple(d.id for d in missing))
 
 
@@ -242,11 +326,13 @@ def _insert_deliveries(
     accepted_at: datetime,
     document: NewDocument,
     new_deliveries: Sequence[NewDelivery],
+    *,
+    work: _Work | None,
 ) -> list[dict[str, Any]]:
     """Enqueue, and say so in events (returned, not recorded)."""
     if not new_deliveries:
         return []
-    ahead = _ahead(connection, document_id, document, [d.recipient for d in new_deliveries])
+    ahead = _ahead(connection, document_id, document, new_deliveries, work)
     shared = {"document": document_id, "accepted_at": accepted_at, **_of_document(document)}
     rows = [shared | _delivery_values(d, len(ahead.get(d.recipient, ()))) for d in new_deliveries]
     _INSERT_DELIVERY.all(connection, rows)
@@ -271,40 +357,61 @@ def _insert_deliveries(
 
 
 def _ahead(
-    connection: Connection, document_id: str, document: NewDocument, recipients: Iterable[str]
+    connection: Connection,
+    document_id: str,
+    document: NewDocument,
+    new_deliveries: Sequence[NewDelivery],
+    work: _Work | None,
 ) -> Mapping[str, list[str]]:
     """
     Deliveries that those of this operation must not overtake, by recipient.
 
     They are locked, so that none of them leaves between being seen here and being waited for.
     """
-    if document.business_type is BusinessType.NEW and not document.targets:
+    if document.business_type is BusinessType.NEW and not document.targets and work is None:
         return {}
-    names = stored_all((document.identity, document.alias, *document.targets))
-    of_sender = documents.c.sender == document.sender
-    concerned = union(
-        select(documents.c.id).where(of_sender, documents.c.identity.in_(names)),
-        select(documents.c.id).where(of_sender, documents.c.alias.in_(names)),
-        select(document_targets.c.document).where(
-            document_targets.c.sender == document.sender, document_targets.c.target.in_(names)
-        ),
-    )
+    # Where each copy waits: with the recipient, or with an agency whose place it has taken.
+    places = {d.recipient: d.recipient for d in new_deliveries}
+    if work is not None:
+        for asked in work.operation.asked:
+            places |= {place: asked.recipient for place in asked.places if asked.recipient in places}
+        for recipient in work.stays_here:
+            places = {place: of for place, of in places.items() if of != recipient}
     found = connection.execute(
         select(deliveries.c.recipient, deliveries.c.id)
         .where(
-            deliveries.c.document.in_(concerned),
+            deliveries.c.document.in_(_concerned(document, work)),
             deliveries.c.document != document_id,
             deliveries.c.kind == PackageKind.DOCUMENT,
             deliveries.c.state.in_(HOLDS_BACK),
-            deliveries.c.recipient.in_(list(recipients)),
+            deliveries.c.recipient.in_(list(places)),
         )
         .order_by(deliveries.c.id)
         .with_for_update()
     )
     ahead: dict[str, list[str]] = {}
     for recipient, delivery_id in found:
-        ahead.setdefault(recipient, []).append(delivery_id)
+        ahead.setdefault(places[recipient], []).append(delivery_id)
     return ahead
+
+
+def _concerned(document: NewDocument, work: _Work | None) -> CompoundSelect[Any]:
+    """The documents that an operation concerns, and what else operates on these."""
+    senders = [document.sender]
+    own = () if document.kind is PackageKind.STATUS else (document.identity, document.alias)
+    names = stored_all((*own, *document.targets))
+    if work is not None:
+        senders = list(dict.fromkeys([*senders, *work.operation.senders]))
+        aims = dict.fromkeys(aim for asked in work.operation.asked for aim in asked.aims)
+        names = stored_all((*names, *(name for aim in aims for name in aim)))
+    of_sender = documents.c.sender.in_(senders)
+    return union(
+        select(documents.c.id).where(of_sender, documents.c.identity.in_(names)),
+        select(documents.c.id).where(of_sender, documents.c.alias.in_(names)),
+        select(document_targets.c.document).where(
+            document_targets.c.sender.in_(senders), document_targets.c.target.in_(names)
+        ),
+    )
 
 
 def _of_document(document: NewDocument) -> dict[str, Any]:

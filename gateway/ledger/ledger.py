@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Engine
 
-from gateway.errors import DocumentConflict, GatewayError
+from gateway.errors import DocumentConflict, GatewayError, OperationOutpaced
 from gateway.ledger import (
     acceptance,
     accounts,
@@ -17,6 +18,7 @@ from gateway.ledger import (
     protocol,
     queue,
     reads,
+    recalls,
     refused,
     statements,
     systems,
@@ -41,13 +43,16 @@ from gateway.ledger.records import (
     EndpointState,
     EventRow,
     Filter,
+    Found,
     Lock,
     LogRow,
     NewDelivery,
     NewDocument,
     NewEvent,
+    NewOperation,
     NewRefusal,
     NewStatus,
+    OperationRow,
     Operator,
     OperatorRole,
     Outcome,
@@ -86,6 +91,7 @@ class Ledger:
         deliveries: Sequence[NewDelivery],
         status: NewStatus | None = None,
         events: Sequence[NewEvent] = (),
+        operation: NewOperation | None = None,
     ) -> Accepted | Duplicate:
         """
         Make the document, its deliveries, its status and the events durable, or find that they are.
@@ -97,15 +103,38 @@ class Ledger:
         same recipient have left. Statuses that came before their document or its delivery are applied now.
 
         :param status: given exactly when ``document.kind`` is a status.
+        :param operation: given for business types 1–3 and for status 13; it takes effect in the same transaction.
         :raises DocumentConflict: other bytes under an identity that is taken; recorded as an event.
+        :raises OperationOutpaced: what the operation meets now is not what it was prepared for (``meet``); nothing
+            was written.
         """
         result = written(
-            self.engine, lambda connection: acceptance.accept(connection, document, deliveries, status, events)
+            self.engine,
+            lambda connection: acceptance.accept(
+                connection, document, deliveries, status, events=events, operation=operation
+            ),
         )
+        if isinstance(result, acceptance.Outpaced):
+            raise OperationOutpaced
         # Raised after the commit: that there was a conflict is a fact to keep.
         if isinstance(result, acceptance.Conflict):
             raise DocumentConflict(existing=result.existing)
         return result
+
+    def meet(self, operation: NewOperation, *, package: str, now: datetime) -> list[Found]:
+        """What an operation would meet at its recipients now; a look without locks, to be confirmed by ``accept``."""
+        with reading(self.engine) as connection:
+            return [m.found for m in recalls.meet(connection, operation, package=package, now=now, lock=False)]
+
+    def recalls_waiting(self, deliveries: Sequence[str]) -> set[str]:
+        """Those of the deliveries of which a recall waits for an answer."""
+        with reading(self.engine) as connection:
+            return recalls.recalls_waiting(connection, deliveries)
+
+    def operations_on(self, document_id: str) -> tuple[OperationRow, ...]:
+        """What was asked of a document's copies, and what it asked itself if it is an operation; oldest first."""
+        with reading(self.engine) as connection:
+            return recalls.concerning(connection, document_id)
 
     def record_refusal(self, refusal: NewRefusal) -> int:
         """Keep a package that was turned away, within bounds; the oldest go first. Returns its number."""
@@ -464,10 +493,23 @@ class Ledger:
         with writing(self.engine) as connection:
             return operations.replay(connection, which, reason=reason, actor=actor, now=now, limit=limit)
 
-    def withdraw(self, delivery_ids: Sequence[str], *, reason: str, actor: str, now: datetime) -> list[str]:
-        """Take waiting or abandoned deliveries back for good; errors as in ``replay``."""
+    def withdraw(
+        self,
+        delivery_ids: Sequence[str],
+        *,
+        reason: str,
+        actor: str,
+        now: datetime,
+        replies: Mapping[str, Reply] = MappingProxyType({}),
+    ) -> list[str]:
+        """
+        Take waiting or abandoned deliveries back for good; errors as in ``replay``.
+
+        :param replies: for each of them that a recall waits for, the status 15 that answers it.
+        :raises OperationOutpaced: a recall came meanwhile for which there is no reply; nothing was changed.
+        """
         with writing(self.engine) as connection:
-            return operations.withdraw(connection, delivery_ids, reason=reason, actor=actor, now=now)
+            return operations.withdraw(connection, delivery_ids, reason=reason, actor=actor, now=now, replies=replies)
 
     def delivery(self, delivery_id: str) -> DeliveryRow | None:
         """One delivery."""

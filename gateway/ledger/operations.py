@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, literal, or_, select, update
 
-from gateway.errors import NotFound, ReasonRequired, TransitionForbidden
-from gateway.ledger import settling
+from gateway.errors import NotFound, OperationOutpaced, ReasonRequired, TransitionForbidden
+from gateway.ledger import acceptance, recalls
 from gateway.ledger.actions import Action
 from gateway.ledger.filters import delivery_conditions, ways, within_times
-from gateway.ledger.records import Filter
+from gateway.ledger.records import Filter, Reply
 from gateway.ledger.statements import chunks, event, record
 from gateway.ledger.states import DeliveryEvent, next_state, states_that
 from gateway.ledger.tables import deliveries, documents
@@ -66,15 +66,26 @@ def replay(
     return [row.id for row in rows]
 
 
-def withdraw(connection: Connection, ids: Sequence[str], *, reason: str, actor: str, now: datetime) -> list[str]:
+def withdraw(
+    connection: Connection,
+    ids: Sequence[str],
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+    replies: Mapping[str, Reply],
+) -> list[str]:
     """As ``Ledger.withdraw``, inside a transaction."""
     _demand(reason)
+    acceptance.lock_replies(connection, replies.values())
     rows = _named(connection, ids, DeliveryEvent.WITHDRAW)
-    steps = [
-        settling.Move(delivery=row, happening=DeliveryEvent.WITHDRAW, actor=actor, data={"reason": reason})
-        for row in rows
-    ]
-    settling.move_all(connection, steps, now=now)
+    unanswered = recalls.recalls_waiting(connection, [row.id for row in rows]) - set(replies)
+    if unanswered:
+        raise OperationOutpaced
+    answered = {row.id: replies[row.id] for row in rows if row.id in replies}
+    recalls.take_back(connection, rows, actor=actor, data={"reason": reason}, answers=answered, now=now)
+    for reply in answered.values():
+        acceptance.accept_reply(connection, reply)
     return [row.id for row in rows]
 
 

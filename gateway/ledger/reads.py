@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Subquery, and_, func, or_, select, text, union
 
 from gateway.errors import RequestError
+from gateway.ledger import recalls
 from gateway.ledger.engine import first_row
 from gateway.ledger.filters import (
     bounded,
@@ -205,6 +206,7 @@ def trace(connection: Connection, document_id: str) -> Trace | None:
         ),
         events=tuple(EventRow(**row._mapping) for row in connection.execute(steps)),
         operations=_operations(connection, found),
+        requests=recalls.concerning(connection, document_id),
     )
 
 

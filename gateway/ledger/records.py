@@ -143,6 +143,82 @@ class Reply:
     status: NewStatus
 
 
+class Finding(enum.StrEnum):
+    """What an operation meets at one recipient; decided once, when it is accepted."""
+
+    ASKED = "asked"
+    """The recipient has a copy, or one is on its way: it is asked, and answers."""
+    NEW = "new"
+    """An update or a replacement comes to somebody without a copy: nothing is asked, it is a document like any."""
+    UNCOLLECTED = "uncollected"
+    """A recall of what nobody has collected: it is taken back at once."""
+    TAKEN_BACK = "taken_back"
+    """A recall of what was taken back before."""
+    ORPHAN = "orphan"
+    """The document meant is not known."""
+    NOT_SENT = "not_sent"
+    """A recall; the document is known, but was never sent to this recipient."""
+    REFUSED = "refused"
+    """A recall; this recipient had refused the document."""
+
+    @property
+    def answer(self) -> StatusCode | None:
+        """What the gateway answers by itself; ``None``: nothing, or the recipient does."""
+        if self in (Finding.UNCOLLECTED, Finding.TAKEN_BACK):
+            return StatusCode.AGREED
+        if self in (Finding.ORPHAN, Finding.NOT_SENT, Finding.REFUSED):
+            return StatusCode.DISAGREED
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One finding."""
+
+    recipient: AgencyCode
+    finding: Finding
+    document: str | None
+    """The gateway's id of the document meant; ``None`` for an orphan."""
+    delivery: str | None
+    """The recipient's copy of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What an operation asks of one recipient."""
+
+    recipient: AgencyCode
+    places: tuple[AgencyCode, ...]
+    """Whose copy may be meant: the recipient's first, then those of agencies whose place it has taken."""
+    aims: tuple[tuple[str, ...], ...]
+    """For each document meant the names that it may have, the surest first; none for a recipient that is asked
+    nothing."""
+    replies: Mapping[Finding, Reply] = field(default_factory=dict)
+    """The answers that the gateway gives itself, prepared for what is to be found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOperation:
+    """A recall, an update or a replacement (business types 1–3, status 13); accepted together with its package."""
+
+    business_type: BusinessType
+    senders: tuple[AgencyCode, ...]
+    """Whose documents may be meant: the sender's own first, then those of agencies that it has succeeded."""
+    asked: tuple[Asked, ...]
+    take_back: bool
+    """Whether what nobody has collected is taken back at once."""
+    answers_orphans: bool = True
+    """False when the gateway that handed it over has answered already."""
+    gateway: AgencyCode
+    """This gateway's code: who answers where nobody else can."""
+
+    def needs_reply(self, finding: Finding) -> bool:
+        """Whether the gateway answers this itself."""
+        if finding in (Finding.ORPHAN, Finding.NOT_SENT) and not self.answers_orphans:
+            return False
+        return finding.answer is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewEvent:
     """A step worth keeping besides those that the ledger records itself."""
@@ -496,6 +572,29 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperationRow:
+    """One operation on one copy."""
+
+    package: str
+    """The gateway's id of the operation, or of the status 13."""
+    business_type: BusinessType
+    recipient: AgencyCode
+    document: str | None
+    """The gateway's id of the document meant; ``None`` for an orphan."""
+    delivery: str | None
+    """The copy of that document."""
+    own: str | None
+    """The delivery by which the operation itself reaches the recipient."""
+    state: OperationState
+    asked_at: datetime
+    answered_at: datetime | None
+    answered_by: AgencyCode | None
+    """The receiver, or this gateway."""
+    reason: str | None
+    """The answer's words."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventRow:
     """One entry of the event log."""
 
@@ -521,6 +620,8 @@ class Trace:
     events: tuple[EventRow, ...]
     operations: tuple[DocumentSummary, ...]
     """The sender's later packages that revoke, update or replace it."""
+    requests: tuple[OperationRow, ...]
+    """What was asked of its copies; for an operation, what it asked itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

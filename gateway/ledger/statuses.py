@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Row, bindparam, or_, select, text, union, update
 
-from gateway.ledger import settling
+from gateway.ledger import recalls, settling
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut
 from gateway.ledger.identity import stored, stored_all
@@ -61,7 +62,8 @@ def report(connection: Connection, status: NewStatus, *, package: str, received_
     """Record one status and let it take effect, or park it."""
     names = stored_all((status.about_identity, status.about_alias))
     document, delivery = _locate(connection, status.about_sender, names, status.copy_of)
-    effect = _effect(connection, document, delivery, status.code, received_at)
+    said = _Said(code=status.code, reporter=status.reporter, status=status.id)
+    effect = _effect(connection, document, delivery, said, received_at)
     values = {
         "id": status.id,
         "package": package,
@@ -140,7 +142,7 @@ def apply_parked(connection: Connection, document: NewDocument) -> None:
     for row in waiting:
         about = stored_all((row.about_identity, row.about_alias))
         found, delivery = _locate(connection, row.about_sender, about, row.copy_of)
-        effect = _effect(connection, found, delivery, row.code, at)
+        effect = _effect(connection, found, delivery, _Said(code=row.code, reporter=row.reporter, status=row.id), at)
         if effect is row.effect:  # still unmatched
             continue
         connection.execute(
@@ -236,15 +238,29 @@ def _recipients(receipt: str) -> set[str]:
     return {AgencyCode.normal(code) for code in named if isinstance(code, str)} if isinstance(named, list) else set()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """What a report says, who says it, and its id."""
+
+    code: StatusCode
+    reporter: AgencyCode
+    status: str
+
+
 def _effect(
-    connection: Connection, document: str | None, delivery: Row[Any] | None, code: StatusCode, now: datetime
+    connection: Connection, document: str | None, delivery: Row[Any] | None, said: _Said, now: datetime
 ) -> StatusEffect:
+    code = said.code
     if document is None:
         return StatusEffect.PARKED
     if delivery is None:
         return StatusEffect.UNMATCHED
     if delivery.state is DeliveryState.WITHDRAWN:
         return StatusEffect.RECORDED
+    if code in (StatusCode.AGREED, StatusCode.DISAGREED):
+        reporter, status = said.reporter, said.status
+        answers = recalls.answer(connection, delivery, code, reporter=reporter, status=status, now=now)
+        return StatusEffect.ANSWERED if answers else StatusEffect.RECORDED
     effect = judge_status(delivery.status, code)
     if effect in (StatusEffect.ADVANCED, StatusEffect.REFUSED):
         connection.execute(
@@ -257,6 +273,8 @@ def _effect(
             kept = {} if delivery.state.is_open else {"token": delivery.token}
             step = settling.Move(delivery=delivery, happening=happening, changes=kept, data={"by_status": code.value})
             settling.move(connection, step, now=now)
+    if effect is StatusEffect.REFUSED:
+        recalls.lapse(connection, delivery, now=now)
     return effect
 
 

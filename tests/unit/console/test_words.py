@@ -12,7 +12,7 @@ import pytest
 from gateway.console import words
 from gateway.console.texts import LANGUAGES, Language, Text
 from gateway.ledger.actions import Action
-from gateway.ledger.records import DeliveryRow, StatusEffect
+from gateway.ledger.records import DeliveryRow, OperationState, StatusEffect
 from gateway.model import (
     AgencyCode,
     BusinessType,
@@ -68,6 +68,8 @@ def a_row(**changes: object) -> DeliveryRow:
         (BusinessType, words.BUSINESS),
         (Channel, words.CHANNELS),
         (StatusEffect, words.EFFECTS),
+        (RecallState, words.RECALLS),
+        (OperationState, words.OPERATION_STATES),
         (Standing, words.STANDINGS),
         (Action, words.EVENTS),
     ],
