@@ -26,6 +26,8 @@ from gateway.api.lgsp.access import Gatekeeper
 from gateway.api.lgsp.parts import LgspParts
 from gateway.api.lgsp.tokens import TokenMint
 from gateway.api.services import Services
+from gateway.api.systems import SystemDoor
+from gateway.api.vxp import routes as vxp
 from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.http import HttpClient, HttpSettings
@@ -288,11 +290,24 @@ def make_app(gateway: Gateway) -> api.App:
         certificates=_former_certificates(settings),
     )
     api.install(app, services, ready=lambda: not_ready(gateway), registry=gateway.metrics)
+    if settings.vxp.enabled:
+        vxp.install(app, vxp_parts(gateway, services), prefix=settings.vxp.prefix)
     if settings.lgsp.enabled:
         lgsp.install(app, lgsp_parts(gateway, services), prefix=settings.lgsp.prefix)
     if settings.console.enabled:
         console.install(app, console_parts(gateway))
     return app
+
+
+def vxp_parts(gateway: Gateway, services: Services) -> vxp.Vxp:
+    """What the national kit's protocol is given."""
+    door = SystemDoor(
+        systems=services.systems,
+        directory=gateway.keeper.current,
+        clock=gateway.parts.clock,
+        rate_limit=gateway.settings.web.rate_limit,
+    )
+    return vxp.Vxp(door=door, changed_at=gateway.store.changed_at)
 
 
 def lgsp_parts(gateway: Gateway, services: Services) -> LgspParts:

@@ -175,6 +175,14 @@ class DeliverySection(_Section):
         return timedelta(seconds=self.mailbox_lease_seconds)
 
 
+class VxpSection(_Section):
+    """The national kit's protocol (VXP), for systems that `gateway systems add` has registered."""
+
+    enabled: bool = True
+    prefix: Prefix = "/vxp"
+    """The kit's `service.endpoint` is this gateway's address with it; empty for software that takes no path."""
+
+
 class LgspSection(_Section):
     """The provincial axis' protocol (LGSP), for systems that `gateway systems add` has registered."""
 
@@ -235,6 +243,7 @@ class Settings(BaseSettings):
     limits: LimitsSection = LimitsSection()
     signing: SigningSection = SigningSection()
     delivery: DeliverySection = DeliverySection()
+    vxp: VxpSection = VxpSection()
     lgsp: LgspSection = LgspSection()
     console: ConsoleSection = ConsoleSection()
     log: LogSection = LogSection()

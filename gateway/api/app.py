@@ -29,7 +29,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 PUBLIC_ENDPOINTS = frozenset({"healthz", "readyz", "metrics", "docs", "openapi_json"})
 """Endpoints of this module that need no credential; the test about authentication reads this list."""
 
-_LARGE_BODIES = frozenset({"v1.post_document", "lgsp.send_edoc"})
+_LARGE_BODIES = frozenset({"v1.post_document", "lgsp.send_edoc", "vxp.send_edoc"})
 _SMALL_BODY_BYTES = 64 * 1024
 """Words in JSON, a form of the console: of these nobody has more to say, and they are read into memory."""
 

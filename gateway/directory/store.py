@@ -158,6 +158,16 @@ class DirectoryStore:
         with self._reading() as connection:
             return list(_stored(connection))
 
+    def changed_at(self, codes: Sequence[AgencyCode]) -> dict[AgencyCode, datetime]:
+        """When the rows of some agencies were last written, by primary code; aware UTC. Unknown codes are left out."""
+        query = select(agencies_table.c.code, agencies_table.c.updated_at)
+        found: dict[AgencyCode, datetime] = {}
+        with self._reading() as connection:
+            for start in range(0, len(codes), _CHUNK):
+                some = query.where(agencies_table.c.code.in_(codes[start : start + _CHUNK]))
+                found |= {AgencyCode(row.code): row.updated_at for row in connection.execute(some)}
+        return found
+
     def version(self) -> int:
         """Of the present directory; 0 before the first import. One look-up in a small index."""
         with self._reading() as connection:

@@ -19,9 +19,11 @@ from gateway import errors
 from gateway.api import problems
 from gateway.api.plain import unaccented
 
-_TYPE = "application/json; charset=utf-8"
+TYPE = "application/json; charset=utf-8"
 _LONGEST_WORDS = 500
 _ROWS_AT_ONCE = 200
+_RAW = frozenset({"vxp.download_edoc"})
+"""Calls whose answer is no envelope, so that only the HTTP status can say that it is none of theirs."""
 _DONE = {"status": "OK", "ErrorCode": "0", "ErrorDesc": "Thanh cong"}
 
 CODES: Mapping[type[errors.GatewayError], str] = {
@@ -74,12 +76,12 @@ def http_status_of(error: errors.GatewayError) -> int:
 
 def success(**members: Any) -> Response:
     """The answer of a call that was carried out; ``members`` stand beside the envelope's own."""
-    return Response(_json({**_DONE, **members}), content_type=_TYPE)
+    return Response(_json({**_DONE, **members}), content_type=TYPE)
 
 
 def rows(data: Iterable[Mapping[str, Any]]) -> Response:
     """A list as ``data``, sent while it is made: a catalogue is never in memory as one text."""
-    return Response(_list(iter(data)), content_type=_TYPE)
+    return Response(_list(iter(data)), content_type=TYPE)
 
 
 def _list(data: Iterator[Mapping[str, Any]]) -> Iterator[str]:
@@ -104,7 +106,9 @@ def failure(error: errors.GatewayError, status: int | None = None) -> Response:
     """The answer of a call that was refused or failed."""
     code = status or http_status_of(error)
     body = {"status": "FAIL", "ErrorCode": code_of(type(error)), "ErrorDesc": words_of(error)}
-    answer = Response(_json(body), code, content_type=_TYPE)
+    answer = Response(_json(body), code, content_type=TYPE)
+    if code == 401:
+        answer.headers["WWW-Authenticate"] = "XroadVnpt"
     if code in (429, 503, 507):
         answer.headers["Retry-After"] = "30"
     if request.method != "HEAD" and not g.get("body_read", False) and request.content_length != 0:
@@ -135,8 +139,10 @@ def words_of(error: errors.GatewayError) -> str:
 
 def of_gateway(error: errors.GatewayError) -> Response:
     """Answer one of our errors, once noted."""
-    problems.note(error, http_status_of(error))
-    return failure(error)
+    raw = request.endpoint in _RAW
+    status = problems.status_of(type(error)) if raw else http_status_of(error)
+    problems.note(error, status)
+    return failure(error, status)
 
 
 def of_framework(error: HTTPException) -> Response:
