@@ -23,7 +23,9 @@ _FIELD_BYTES = 64 * 1024
 """All fields of a form together."""
 _PARTS = 100
 _HEADER_BYTES = 16 * 1024
-"""Of one part, and what may stand before the first."""
+"""Of one part, and what may stand before the first; a bound on what is held, met to a chunk."""
+_PADDING = 64
+"""Bytes of blanks and line end after a delimiter."""
 
 
 class FilePart:
@@ -73,7 +75,8 @@ class Form:
             raise UnsupportedMedia(f"Send {FORM} with its boundary, not {kind or 'nothing'}.")
         self._stream = stream
         self._files = files
-        self._decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), max_parts=_PARTS)
+        self._delimiter = b"--" + boundary.encode("latin-1", "replace")
+        self._decoder = MultipartDecoder(self._delimiter[2:], max_parts=_PARTS)
         self._ended = False
         self.fields: dict[str, str] = {}
         """By name, as far as the form has been read; of a name that comes again the last."""
@@ -148,8 +151,24 @@ class Form:
         """More of the body to the decoder, which has found nothing in what it still holds."""
         if len(self._decoder.buffer) > _HEADER_BYTES:  # content goes on at once; this is a header without an end
             raise BodyTooLarge(f"The headers of a part have more than {_HEADER_BYTES} bytes.")
+        while chunk := self._read():
+            self._decoder.receive_data(chunk)
+            if not self._cut_in_delimiter():
+                return
+        self._decoder.receive_data(None)
+
+    def _cut_in_delimiter(self) -> bool:
+        """
+        Whether what the decoder holds ends between a delimiter and the end of its line.
+
+        There Werkzeug 3.1 takes the CR before the delimiter for content, and a package would not be what was sent.
+        """
+        tail = self._decoder.buffer[-len(self._delimiter) - _PADDING :]
+        _, found, rest = tail.rpartition(self._delimiter)
+        return bool(found) and b"\n" not in rest
+
+    def _read(self) -> bytes:
         try:
-            chunk = self._stream.read(_CHUNK)
+            return self._stream.read(_CHUNK)
         except OSError as e:
             raise IncompleteUpload from e
-        self._decoder.receive_data(chunk or None)

@@ -7,6 +7,7 @@ from flask import Flask
 from gateway.api.lgsp.parts import EXTENSION, LgspParts
 from gateway.api.lgsp.routes import lgsp
 
+
 def install(app: Flask, own: LgspParts, *, prefix: str) -> None:
     """
     Serve the provincial protocol under a path of an application.
