@@ -2,7 +2,7 @@
 The one way out: POST over HTTP to an endpoint that an operator named, and a bounded, checked answer.
 
 No redirects, no retries (they belong to the ledger), no proxies from the environment, no cookies.
-What urllib3, ``ssl`` and the socket raise is translated here, once, into delivery errors whose
+What ``http.client``, ``ssl`` and the socket raise is translated here, once, into delivery errors whose
 sentences name the endpoint's host and never a path, a header or a body.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import http.client
 import io
 import re
 import ssl
@@ -23,17 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    SSLError,
-)
-from urllib3.exceptions import (
-    TimeoutError as Urllib3Timeout,
-)
-
+from gateway.delivery.connections import Answering, Connections, NotConnected, Origin
 from gateway.errors import (
     DeliveryError,
     EndpointMisconfigured,
@@ -45,7 +36,7 @@ from gateway.errors import (
 )
 
 _SEND_BLOCK = 32 * 1024
-"""Bytes given to the socket at a time: urllib3 bounds each by the connect timeout, so that a larger
+"""Bytes given to the socket at a time: each is bounded by the connect timeout, so that a larger
 block would fail on a commune's 128 kbit/s line (32 KB in 10 s is 26 kbit/s)."""
 _PIECE = 256 * 1024
 _SLOWEST = 4 * 1024
@@ -128,17 +119,13 @@ class HttpClient:
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
-        self._timeout = urllib3.Timeout(
-            connect=settings.connect_timeout.total_seconds(), read=settings.read_timeout.total_seconds()
-        )
-        self._pools = urllib3.PoolManager(
-            num_pools=settings.endpoints,
-            maxsize=settings.connections_per_endpoint,
-            block=False,
-            retries=False,
-            timeout=self._timeout,
-            blocksize=_SEND_BLOCK,
-            ssl_context=_tls(settings.ca_file),
+        self._connections = Connections(
+            connect_timeout=settings.connect_timeout.total_seconds(),
+            read_timeout=settings.read_timeout.total_seconds(),
+            tls=_tls(settings.ca_file),
+            kept_per_origin=settings.connections_per_endpoint,
+            origins=settings.endpoints,
+            block=_SEND_BLOCK,
         )
 
     def post(self, url: str, *, body: bytes | BinaryIO, size: int, headers: Mapping[str, str]) -> Answer:
@@ -202,37 +189,25 @@ class HttpClient:
     @contextmanager
     def _response(
         self, method: str, target: _Target, body: bytes | BinaryIO | None, size: int, headers: Mapping[str, str]
-    ) -> Iterator[urllib3.BaseHTTPResponse]:
+    ) -> Iterator[Answering]:
         checked = _checked(headers)
         if body is not None:
             checked["Content-Length"] = str(size)
-        pool = self._pools.connection_from_host(target.host, target.port, target.scheme)
+        measured = None if body is None else _measured(body, size)
         try:
-            response = pool.urlopen(
-                method,
-                target.path,
-                body=None if body is None else _measured(body, size),
-                headers=checked,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            try:
-                yield response
-            finally:
-                # A connection whose answer was read whole has gone back to the pool; any other is spent.
-                response.close()
-        except (HTTPError, OSError) as e:
+            with self._connections.exchange(
+                Origin(target.scheme, target.host, target.port), method, target.path, body=measured, headers=checked
+            ) as answering:
+                yield answering
+        except (NotConnected, http.client.HTTPException, OSError) as e:
             raise _translated(e, target) from e
 
-    def _write(self, response: urllib3.BaseHTTPResponse, target: _Target, to: BinaryIO, limit: int) -> int:
+    def _write(self, response: Answering, target: _Target, to: BinaryIO, limit: int) -> int:
         """The body into a file, as long as it comes faster than the slowest line; bytes written."""
         started = time.monotonic()
         patience = self._settings.read_timeout.total_seconds()
         written = 0
-        while written <= limit and (piece := response.read1(_PIECE, decode_content=False)):
+        while written <= limit and (piece := response.read(_PIECE)):
             try:
                 to.write(piece)
             except OSError as e:
@@ -244,11 +219,11 @@ class HttpClient:
                 raise PeerUnreachable(f"{target.name}: the answer did not end in time.")
         return written
 
-    def _read(self, response: urllib3.BaseHTTPResponse, target: _Target, limit: int) -> Answer:
+    def _read(self, response: Answering, target: _Target, limit: int) -> Answer:
         """The answer up to its limit, in bounded time however slowly it trickles."""
         deadline = time.monotonic() + self._settings.read_timeout.total_seconds()
         body = bytearray()
-        while len(body) <= limit and (piece := response.read1(limit + 1 - len(body), decode_content=False)):
+        while len(body) <= limit and (piece := response.read(limit + 1 - len(body))):
             body += piece
             if time.monotonic() > deadline:
                 raise PeerUnreachable(f"{target.name}: the answer did not end in time.")
@@ -256,10 +231,10 @@ class HttpClient:
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pools.clear()
+        self._connections.close()
 
 
-def _answer(response: urllib3.BaseHTTPResponse, body: bytes, *, truncated: bool) -> Answer:
+def _answer(response: Answering, body: bytes, *, truncated: bool) -> Answer:
     return Answer(
         status=response.status,
         media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
@@ -298,7 +273,7 @@ def header_value(text: str) -> str:
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:
-    # Without these urllib3 would add its own name, and accept compressed answers, which have no bound.
+    # A compressed answer would have no bound.
     checked = {"User-Agent": "edxml-gateway", "Accept-Encoding": "identity"}
     for name, value in headers.items():
         checked[name] = header_value(value)
@@ -331,24 +306,16 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _translated(error: HTTPError | OSError, target: _Target) -> DeliveryError:
-    """One foreign exception as one of ours, with the reason of the innermost cause."""
-    cause: BaseException = error
-    while (inner := _inner(cause)) is not None:
-        cause = inner
-    if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError):
-        reason = getattr(cause, "verify_message", None) or getattr(cause, "reason", None) or type(cause).__name__
+def _translated(error: NotConnected | http.client.HTTPException | OSError, target: _Target) -> DeliveryError:
+    """One foreign exception as one of ours, with the reason of its cause."""
+    if not isinstance(error, NotConnected):
+        if isinstance(error, TimeoutError):
+            return PeerUnreachable(f"{target.name}: no answer in time.")
+        return PeerUnreachable(f"{target.name}: the connection broke ({type(error).__name__}).")
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLError):
+        reason = getattr(cause, "verify_message", None) or cause.reason or type(cause).__name__
         return PeerUntrusted(f"{target.name}: TLS failed ({reason}).")
-    if isinstance(error, NewConnectionError):
-        return PeerUnreachable(f"{target.name}: no connection ({type(cause).__name__}).", nothing_sent=True)
-    if isinstance(error, ConnectTimeoutError):
-        return PeerUnreachable(f"{target.name}: no answer in time ({type(error).__name__}).", nothing_sent=True)
-    if isinstance(error, Urllib3Timeout):
-        return PeerUnreachable(f"{target.name}: no answer in time ({type(error).__name__}).")
-    return PeerUnreachable(f"{target.name}: the connection broke ({type(cause).__name__}).")
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    if isinstance(error, SSLError) and error.args and isinstance(error.args[0], BaseException):
-        return error.args[0]
-    return error.__cause__
+    if isinstance(cause, TimeoutError):
+        return PeerUnreachable(f"{target.name}: no connection in time.", nothing_sent=True)
+    return PeerUnreachable(f"{target.name}: no connection ({type(cause).__name__}).", nothing_sent=True)
