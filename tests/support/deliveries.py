@@ -19,6 +19,7 @@ from gateway.directory import Directory
 from gateway.ledger import Ledger
 from gateway.ledger.records import DeliveryRow, NewDelivery, NewDocument, new_id
 from gateway.model import AgencyCode, Channel, Endpoint, Lane, PackageKind, Standing, Verdict
+from tests.support import axis
 from tests.support.agencies import a_directory, an_agency
 
 NOON = datetime(2026, 3, 2, 5, tzinfo=UTC)
@@ -53,6 +54,11 @@ class SendingSite:
         """Another gateway."""
         self.endpoints[code] = Endpoint(channel=Channel.PEER, url=url, credential="peer")
 
+    def axis_at(self, code: str, url: str, channel: Channel = Channel.VXP, secret: str = axis.SECRET) -> None:
+        """An axis at which we have an account."""
+        self.secrets["axis"] = secret
+        self.endpoints[code] = Endpoint(channel=channel, url=url, credential="axis", system=axis.SYSTEM)
+
     def directory(self) -> Directory:
         """The directory as it is now."""
         return a_directory(an_agency(code, endpoint=endpoint) for code, endpoint in self.endpoints.items())
@@ -65,6 +71,7 @@ class SendingSite:
         lane: Lane = Lane.NORMAL,
         at: datetime = NOON,
         stored: bool = False,
+        **facts: Any,
     ) -> str:
         """Accept one document for these recipients (by default the endpoint's own agency); the gateway's id of it."""
         document = new_id()
@@ -80,7 +87,6 @@ class SendingSite:
                 kind=PackageKind.DOCUMENT,
                 sender=SENDER,
                 sender_as_written=SENDER,
-                identity=f"sha256:{sha256}",
                 sha256=sha256,
                 size=len(raw),
                 payload=None if stored else raw,
@@ -90,6 +96,7 @@ class SendingSite:
                 received_from=SENDER,
                 receipt="{}",
                 seal=b"<seal/>",
+                **{"identity": f"sha256:{sha256}", **facts},
             ),
             [
                 NewDelivery(
