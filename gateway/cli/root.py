@@ -36,7 +36,9 @@ gateway doctor                     # what is wrong, and what to do""",
         "db": Place("gateway.cli.database", "db", Text("Cơ sở dữ liệu.", "Upgrade, check, back up the database.")),
         "agencies": Place("gateway.cli.agencies", "agencies", Text("Danh bạ cơ quan.", "The agency directory.")),
         "keys": Place("gateway.cli.keys", "keys", Text("Khóa API của cơ quan.", "API keys of agencies.")),
-        "systems": Place("gateway.cli.systems", "systems", Text("Hệ thống VXP, LGSP.", "Systems that speak VXP, LGSP.")),
+        "systems": Place(
+            "gateway.cli.systems", "systems", Text("Hệ thống VXP, LGSP.", "Systems that speak VXP, LGSP.")
+        ),
         "operators": Place("gateway.cli.operators", "operators", Text("Người vận hành.", "People who may log in.")),
         "deliveries": Place(
             "gateway.cli.deliveries", "deliveries", Text("Lượt chuyển; gửi lại.", "Deliveries; replay.")
@@ -48,6 +50,9 @@ gateway doctor                     # what is wrong, and what to do""",
         "trace": Place("gateway.cli.agency", "trace", Text("Đường đi của văn bản.", "The way of a document.")),
         "sign": Place("gateway.cli.packages", "sign", Text("Ký số gói tin.", "Sign a package.")),
         "verify": Place("gateway.cli.packages", "verify", Text("Kiểm tra gói tin, chữ ký.", "Check a package.")),
+        "conformance": Place(
+            "gateway.cli.conformance", "conformance", Text("Kiểm tra tương thích giao thức.", "Protocol conformance.")
+        ),
         "read": Place("gateway.cli.packages", "read", Text("Đọc gói tin thành JSON.", "Read a package as JSON.")),
     },
 )

@@ -1,0 +1,223 @@
+"""``gateway conformance``: the rules of the protocols, asked of a gateway, or watched while a client calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gateway.cli import exits
+from gateway.cli.command import Group, for_programs, option
+from gateway.cli.misuse import Misuse
+from gateway.cli.shell import Shell, plain
+from gateway.cli.words import Text
+from gateway.conformance import lgsp_checks, v1_checks, vxp_checks
+from gateway.conformance.lgsp_checks import Lgsp
+from gateway.conformance.rules import Line, Outcome, Report, Rule, Words
+from gateway.conformance.v1_checks import V1
+from gateway.conformance.vxp_checks import Vxp
+from gateway.conformance.wire import Server
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PROTOCOLS = ("vxp", "lgsp", "v1")
+
+_MARKS: Final = {
+    Outcome.PASS: Text("ĐẠT       ", "pass"),
+    Outcome.FAIL: Text("KHÔNG ĐẠT ", "FAIL"),
+    Outcome.SKIP: Text("BỎ QUA    ", "skip"),
+    Outcome.OPEN: Text("CHƯA THẤY ", "open"),
+}
+
+conformance = Group(
+    "conformance",
+    words=Text(
+        """Kiểm tra tương thích giao thức: hỏi một trục từng quy tắc (check),
+hoặc đóng vai trục để xem phần mềm của mình làm đúng chưa (serve).""",
+        """Conformance to the protocols: ask a gateway about each rule (check), or play the gateway and see
+what one's own client does right (serve).""",
+    ),
+    examples="""\
+gateway conformance check --protocol vxp --url https://truc.example/vxp --system H37.QLVB \\
+    --secret-file khoa.txt --agency 000.00.14.H37
+gateway conformance rules --protocol lgsp""",
+)
+
+
+@conformance.command_of(
+    "rules", Text("Liệt kê các quy tắc; không gọi đi đâu.", "List the rules; calls nobody."),
+    examples="gateway conformance rules --protocol vxp --json",
+)  # fmt: skip
+@option("--protocol", type=click.Choice(_PROTOCOLS), required=True, words=Text("Giao thức.", "The protocol."))
+@for_programs()
+def rules(shell: Shell, *, protocol: str) -> None:
+    """List what ``check`` asks."""
+    found = _rules_of(protocol)
+    if shell.json:
+        shell.result([{"rule": rule.id, **rule.words._asdict()} for rule in found])
+        return
+    shell.table(
+        [Text("Quy tắc", "Rule"), Text("Phải đúng là", "What must hold")],
+        [(rule.id, _said(shell, rule.words)) for rule in found],
+    )
+
+
+def _rules_of(protocol: str) -> list[Rule]:
+    return {"vxp": vxp_checks.book.rules, "lgsp": lgsp_checks.book.rules, "v1": v1_checks.book.rules}[protocol]
+
+
+@conformance.command_of(
+    "check",
+    Text(
+        """Hỏi một trục từng quy tắc của giao thức, mỗi quy tắc một dòng.
+Chỉ gửi văn bản kiểm thử từ hệ thống của mình cho chính mình, và lấy đi hết khi xong.""",
+        """Ask a gateway about each rule of a protocol, a line for each.
+Sends test documents from one's own system to itself only, and takes them all away at the end.""",
+    ),
+    examples=Text(
+        """\
+gateway conformance check --protocol vxp --url https://truc.example/vxp --system H37.QLVB \\
+    --secret-file khoa.txt --agency 000.00.14.H37
+gateway conformance check --protocol lgsp --url https://truc.example/lgsp --system H37.DN.001 --secret-file khoa.txt
+gateway conformance check --protocol v1 --url https://truc.example --secret-file khoa-api.txt \\
+    --agency 000.00.14.H37 --json
+gateway conformance check --protocol vxp --url … --system … --secret-file … --only vxp.signature""",
+        """\
+gateway conformance check --protocol vxp --url https://gateway.example/vxp --system H37.QLVB \\
+    --secret-file secret.txt --agency 000.00.14.H37
+gateway conformance check --protocol lgsp --url https://gateway.example/lgsp --system H37.DN.001 \\
+    --secret-file secret.txt
+gateway conformance check --protocol v1 --url https://gateway.example --secret-file key.txt \\
+    --agency 000.00.14.H37 --json
+gateway conformance check --protocol vxp --url … --system … --secret-file … --only vxp.signature""",
+    ),
+)
+@option("--protocol", type=click.Choice(_PROTOCOLS), required=True, words=Text("Giao thức.", "The protocol."))
+@option(
+    "--url",
+    required=True,
+    words=Text("Địa chỉ trục, kèm tiền tố của giao thức.", "The gateway, with the protocol's prefix."),
+)
+@option("--system", words=Text("systemid, X-SystemId; v1 không cần.", "systemid, X-SystemId; not for v1."))
+@option(
+    "--secret-file",
+    type=_FILE,
+    words=Text(
+        "Tệp chứa khóa bí mật (v1: khóa API); hoặc biến GATEWAY_SECRET.",
+        "File with the secret (v1: the API key); or the variable GATEWAY_SECRET.",
+    ),
+)
+@option(
+    "--agency",
+    multiple=True,
+    words=Text(
+        "Mã cơ quan của hệ thống: nơi gửi thử, rồi nơi nhận thử nếu khác. Mặc định là --system.",
+        "Code of the system's agency: test sender, then test recipient if another. By default --system.",
+    ),
+)
+@option(
+    "--foreign",
+    words=Text(
+        "Mã một cơ quan của trục mà hệ thống không đại diện, để thử mạo danh.",
+        "Code of an agency that the system does not speak for, to try impersonation.",
+    ),
+)
+@option("--username", words=Text("LGSP: tên đăng nhập; mặc định --system.", "LGSP: user; by default --system."))
+@option(
+    "--password-file",
+    type=_FILE,
+    words=Text("LGSP: tệp mật khẩu; mặc định khóa bí mật.", "LGSP: file with the password; by default the secret."),
+)
+@option("--application", default="edoc", show_default=True, words=Text("LGSP: applicationCode.", "LGSP: its code."))
+@option("--only", multiple=True, words=Text("Chỉ quy tắc bắt đầu như thế.", "Only rules that begin so."))
+@option("--ca-file", type=_FILE, words=Text("CA để tin kết nối TLS (PEM).", "CA to believe for TLS (PEM)."))
+@option(
+    "--timeout",
+    type=click.FloatRange(1, 600),
+    default=60.0,
+    show_default=True,
+    words=Text("Giây chờ mỗi câu trả lời.", "Seconds to wait for an answer."),
+)
+@for_programs()
+def check(
+    shell: Shell,
+    *,
+    protocol: str,
+    url: str,
+    system: str | None,
+    secret_file: Path | None,
+    agency: tuple[str, ...],
+    foreign: str | None,
+    username: str | None,
+    password_file: Path | None,
+    application: str,
+    only: tuple[str, ...],
+    ca_file: Path | None,
+    timeout: float,
+) -> int:
+    """Examine a gateway."""
+    server = Server(url=url, ca_file=ca_file, timeout_seconds=timeout)
+    secret = _secret(secret_file)
+    codes = agency or ((system,) if system else ())
+    if not codes or (system is None and protocol != "v1"):
+        raise Misuse(
+            Text("Cần --system (vxp, lgsp) và --agency.", "--system (vxp, lgsp) and --agency are needed."),
+        )
+    sender, receiver, name = codes[0], codes[-1], system or ""
+    if protocol == "vxp":
+        vxp = Vxp(server, name, secret, sender=sender, receiver=receiver, foreign=foreign)
+        lines = vxp_checks.book.run(vxp, only=only)
+    elif protocol == "lgsp":
+        password = _secret(password_file) if password_file else secret
+        user = username or name
+        lgsp = Lgsp(server, name, secret, username=user, password=password, application=application,
+                    sender=sender, receiver=receiver, foreign=foreign)  # fmt: skip
+        lines = lgsp_checks.book.run(lgsp, only=only)
+    else:
+        lines = v1_checks.book.run(V1(server, secret, sender=sender, receiver=receiver, foreign=foreign), only=only)
+    return _told(shell, lines)
+
+
+def _secret(file: Path | None) -> str:
+    """A secret of a file or the surroundings; never an argument: those are public."""
+    secret = file.read_text(encoding="utf-8").strip() if file else os.environ.get("GATEWAY_SECRET", "").strip()
+    if not secret:
+        raise Misuse(
+            Text(
+                "Cần khóa: --secret-file, hoặc biến môi trường GATEWAY_SECRET.",
+                "A secret is needed: --secret-file, or GATEWAY_SECRET in the environment.",
+            )
+        )
+    return secret
+
+
+def _told(shell: Shell, lines: Iterable[Line]) -> int:
+    """Show each line as soon as it is known, then the sum; the exit code."""
+    found = []
+    for line in lines:
+        found.append(line)
+        if not shell.json and (shell.verbosity >= 0 or line.outcome is Outcome.FAIL):
+            click.echo(as_text(shell, line))
+    report = Report(tuple(found))
+    if shell.json:
+        shell.result(report.as_json())
+    shell.say(Text("Tổng: {counts}", "In all: {counts}"), counts=_counts(shell, report))
+    return exits.DONE if report.passed else exits.FAILED
+
+
+def as_text(shell: Shell, line: Line) -> str:
+    """A rule with its verdict, and the reason below it."""
+    text = f"{shell.words(_MARKS[line.outcome])}  {line.rule.id:<28} {_said(shell, line.rule.words)}"
+    return f"{text}\n              → {_said(shell, line.reason)}" if line.reason else text
+
+
+def _counts(shell: Shell, report: Report) -> str:
+    counts = report.counts().items()
+    return ", ".join(f"{count} {shell.words(_MARKS[Outcome(name)]).strip().lower()}" for name, count in counts)
+
+
+def _said(shell: Shell, words: Words) -> str:
+    # What the other side answered stands in it: nothing that moves the cursor.
+    return plain(words.vi if shell.language == "vi" else words.en)
