@@ -76,11 +76,12 @@ def beyond(
 
 
 def _holder(code: AgencyCode, directory: Directory, *, at: datetime) -> AgencyCode | None:
-    """Whose endpoint leads to an agency; ``None`` when only the gateway above can know, or nobody does."""
+    """Whose endpoint leads to an agency, as routing has it; ``None`` when nobody's does."""
     named = directory.find(code, at=at)
-    if named is None:
-        return None
-    holder = directory.endpoint_holder(directory.successor(named, at=at) or named, at=at)
+    if named is not None:
+        holder = directory.endpoint_holder(directory.successor(named, at=at) or named, at=at)
+    else:
+        holder = None if directory.local.covers(AgencyCode.normal(code)) else directory.default_holder(at=at)
     return None if holder is None else holder.code
 
 

@@ -76,6 +76,13 @@ def install(app: Flask, own: Vxp, *, prefix: str) -> None:
     """
     app.extensions[_EXTENSION] = own
     app.register_blueprint(vxp, url_prefix=prefix or None)
+    if prefix:
+        # Of all other paths it cannot be said that they were meant for this protocol.
+        app.add_url_rule(f"{prefix}/<path:call>", "vxp.unknown", _unknown, methods=["GET", "POST", "PUT", "DELETE"])
+
+
+def _unknown(call: str) -> Response:
+    raise NotFound(f"There is no call {call[:100]!r}.")
 
 
 def _own() -> Vxp:
@@ -235,7 +242,7 @@ def get_sent_edoc_list() -> Response:
     if not found and asked is not None and _is_received(asked):
         # Left over from fetching: nobody looks for a received document among the sent ones.
         found = listed(None)
-    return answers.rows(map(shapes.sent, found))
+    return answers.rows(map(shapes.sent, shapes.by_document(found)))
 
 
 def _senders() -> Sequence[Agency]:

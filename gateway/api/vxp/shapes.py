@@ -16,7 +16,7 @@ from gateway.directory import Directory, closed_at
 from gateway.directory.directory import vietnam_day
 from gateway.exchange.mailbox import transport_status
 from gateway.ledger.records import LogRow
-from gateway.model import VIETNAM_TIME, Agency, AgencyCode, CodeGeneration, DocumentNumber, PackageKind
+from gateway.model import VIETNAM_TIME, Agency, AgencyCode, CodeGeneration, DocumentNumber, PackageKind, StatusCode
 
 SERVICE = "eDoc"
 _AT_ONCE = 500
@@ -26,6 +26,20 @@ _MESSAGES: Mapping[str, PackageKind] = MappingProxyType({"edoc": PackageKind.DOC
 
 _TRANSPORT: Mapping[str, str] = MappingProxyType(
     {"initial": "Cho nhan", "processing": "Dang xu ly", "done": "Da nhan", "fail": "Khong thanh cong"}
+)
+
+_REPORTED: Mapping[StatusCode, str] = MappingProxyType(
+    {
+        StatusCode.ARRIVED: "Da den",
+        StatusCode.REFUSED: "Tu choi tiep nhan",
+        StatusCode.REGISTERED: "Da tiep nhan",
+        StatusCode.ASSIGNED: "Phan cong",
+        StatusCode.PROCESSING: "Dang xu ly",
+        StatusCode.DONE: "Hoan thanh",
+        StatusCode.RECALL_ASKED: "Lay lai",
+        StatusCode.AGREED: "Dong y",
+        StatusCode.DISAGREED: "Tu choi",
+    }
 )
 
 ChangedAt = Callable[[Sequence[AgencyCode]], Mapping[AgencyCode, datetime]]
@@ -61,7 +75,12 @@ def received(row: LogRow) -> dict[str, Any]:
 
 
 def sent(row: LogRow) -> dict[str, Any]:
-    """One line of ``getSentEdocList``: one document on its way to one recipient."""
+    """
+    One line of ``getSentEdocList``: one document on its way to one recipient.
+
+    How far it came is the send status, in the words of ``updateStatus``; the receive status is what the receiver has
+    reported, 01 to 16.
+    """
     document, delivery = row.document, row.delivery
     status = transport_status(delivery)
     return {
@@ -76,12 +95,17 @@ def sent(row: LogRow) -> dict[str, Any]:
         "notation": DocumentNumber(number=document.number, notation=document.notation).text or "",
         "sentTime": shown(document.received_at),
         "receivedTime": shown(delivery.settled_at) if status == "done" else "",
-        # What is listed here has been accepted: for its sender there is nothing left to do.
-        "sendStatus": "done",
-        "sendStatusDesc": "Da gui",
-        "receiveStatus": status,
-        "receiveStatusDesc": _TRANSPORT[status],
+        "sendStatus": status,
+        "sendStatusDesc": _TRANSPORT[status],
+        "receiveStatus": delivery.status or "",
+        "receiveStatusDesc": _REPORTED[delivery.status] if delivery.status else "",
     }
+
+
+def by_document(rows: Sequence[LogRow]) -> list[LogRow]:
+    """The documents as they are listed; the copies of each in the order in which its recipients were routed."""
+    first_seen = {row.document.id: position for position, row in reversed(list(enumerate(rows)))}
+    return sorted(rows, key=lambda row: (first_seen[row.document.id], row.delivery.id))
 
 
 # The catalogue
