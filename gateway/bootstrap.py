@@ -39,7 +39,7 @@ from gateway.directory.keeper import DirectoryKeeper
 from gateway.directory.store import DirectoryStore
 from gateway.edxml import Limits
 from gateway.errors import GatewayError, SettingsInvalid, StorageFull
-from gateway.exchange import lookup, statuses
+from gateway.exchange import lookup, own_reports
 from gateway.exchange.parts import Parts, Rules
 from gateway.exchange.systems import KEY_FILE, SecretBox, Systems
 from gateway.ledger import Ledger, check, open_engine, prepare
@@ -173,6 +173,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
             inline_bytes=settings.payloads.inline_bytes,
             body_limit_bytes=settings.web.body_limit_bytes,
             closed_sender_grace=timedelta(days=settings.gateway.closed_sender_grace_days),
+            withdraw_uncollected=settings.exchange.withdraw_uncollected,
             mailbox_lease=settings.delivery.mailbox_lease,
             retries=scaled(POLICIES, settings.delivery.wait_factor),
         ),
@@ -301,13 +302,16 @@ def make_app(gateway: Gateway) -> api.App:
 
 def vxp_parts(gateway: Gateway, services: Services) -> vxp.Vxp:
     """What the national kit's protocol is given."""
-    door = SystemDoor(
+    return vxp.Vxp(door=_system_door(gateway, services), changed_at=gateway.store.changed_at)
+
+
+def _system_door(gateway: Gateway, services: Services) -> SystemDoor:
+    return SystemDoor(
         systems=services.systems,
         directory=gateway.keeper.current,
         clock=gateway.parts.clock,
         rate_limit=gateway.settings.web.rate_limit,
     )
-    return vxp.Vxp(door=door, changed_at=gateway.store.changed_at)
 
 
 def lgsp_parts(gateway: Gateway, services: Services) -> LgspParts:
@@ -317,12 +321,10 @@ def lgsp_parts(gateway: Gateway, services: Services) -> LgspParts:
     return LgspParts(
         parts=parts,
         gatekeeper=Gatekeeper(
+            door=_system_door(gateway, services),
             ledger=gateway.ledger,
-            systems=services.systems,
-            directory=gateway.keeper.current,
             clock=parts.clock,
             mint=TokenMint(_session_key(settings), life=timedelta(minutes=section.token_minutes)),
-            rate_limit=settings.web.rate_limit,
             single_token=section.single_token,
             shared_login=section.shared_login,
         ),
@@ -417,7 +419,7 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
             secret=gateway.settings.secret,
             document=gateway.ledger.document,
         ),
-        arrival_report=lambda claim, now: statuses.arrival_report(parts, claim, now),
+        arrival_report=lambda claim, now: own_reports.arrival_report(parts, claim, now),
         policies={lane: policy.scaled(section.wait_factor) for lane, policy in POLICIES.items()},
         circuits=CircuitPolicy().scaled(section.wait_factor),
         pace=Pace(

@@ -149,6 +149,14 @@ class SigningSection(_Section):
     """Add this hop and the gateway's signature to packages that carry no verifiable signature (design D1)."""
 
 
+class ExchangeSection(_Section):
+    """How documents are dealt with."""
+
+    withdraw_uncollected: bool = True
+    """A recall takes back at once what nobody has collected, and the gateway answers 15 itself; false: it follows
+    the document, and the receiver answers."""
+
+
 class DeliverySection(_Section):
     """How deliveries are tried."""
 
@@ -242,6 +250,7 @@ class Settings(BaseSettings):
     payloads: PayloadsSection = PayloadsSection()
     limits: LimitsSection = LimitsSection()
     signing: SigningSection = SigningSection()
+    exchange: ExchangeSection = ExchangeSection()
     delivery: DeliverySection = DeliverySection()
     vxp: VxpSection = VxpSection()
     lgsp: LgspSection = LgspSection()

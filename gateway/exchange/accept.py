@@ -37,6 +37,7 @@ from gateway.evidence.receipt import ReceiptFacts, make_receipt
 from gateway.exchange.identity import names_in_package, number_in_package, targets_of
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
+from gateway.exchange.recalls import Packaged, with_operation
 from gateway.exchange.reported import new_status
 from gateway.exchange.upload import Upload, spooled, unwritten, upload_of
 from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewRefusal, new_id
@@ -199,7 +200,12 @@ def _accept(
         else None
     )
     faults.point("accept.before_commit")
-    result = parts.ledger.accept(document, deliveries, status)
+    result = with_operation(
+        parts,
+        Packaged(envelope=envelope, document=document, status=status, sender=sender, caller=caller, ways=routes),
+        now=now,
+        record=lambda operation: parts.ledger.accept(document, deliveries, status, operation=operation),
+    )
     faults.point("accept.after_commit")
     parts.wake()
     receipt = json.loads(result.receipt)

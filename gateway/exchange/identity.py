@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date
 
-from gateway.model import BusinessType, DocumentId, Envelope, ResponseFor, normal_key
+from gateway.model import AgencyCode, BusinessType, DocumentId, Envelope, Replacement, ResponseFor, normal_key
 
 
 def names_in_package(envelope: Envelope, sha256: str) -> tuple[str, str | None]:
@@ -50,6 +51,44 @@ def targets_of(envelope: Envelope) -> tuple[str, ...]:
         case BusinessType.NEW:
             return ()
     return _keys(candidates) or ((envelope.identity,) if envelope.identity else ())
+
+
+def names_of_target(envelope: Envelope) -> tuple[str, ...]:
+    """
+    Names of the document that a recall or an update concerns, the surest first; empty when it gives none.
+
+    After the ids come number, notation and date: those of the header, which is the document's own (domain §1.6),
+    and those within the ids, since one document is named under both codes of its sender.
+    """
+    ids = targets_of(envelope)
+    by_number = _by_number(envelope.number.text, envelope.issued_on)
+    return _distinct((*ids, by_number, *(number_within(name) for name in ids)))
+
+
+def names_of_replaced(replacement: Replacement) -> tuple[str, ...]:
+    """Names of a document that another takes the place of, as ``names_of_target``."""
+    ids = _keys([replacement.document_id])
+    return _distinct((*ids, *(number_within(name) for name in ids)))
+
+
+_BY_NORM = re.compile(r"(?P<code>[^,~]+),(?P<day>[0-9]{4}/[0-9]{2}/[0-9]{2}),(?P<number>.+)")
+"""A DocumentId by QĐ 28/2018 Art. 10."""
+
+
+def number_within(name: str) -> str | None:
+    """Date, number and notation of an id of the norm's form as a name; ``None`` for ids of other forms."""
+    found = _BY_NORM.fullmatch(name)
+    return normal_key(f"~{found['day']},{found['number']}") if found else None
+
+
+def issuer_within(name: str) -> AgencyCode | None:
+    """The agency code in an id of the norm's form, as written."""
+    found = _BY_NORM.fullmatch(name)
+    return AgencyCode(found["code"].strip()) if found else None
+
+
+def _distinct(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _keys(ids: Iterable[DocumentId | None]) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import BinaryIO, Literal
 from gateway import faults
 from gateway.errors import NotFound, ReasonRequired
 from gateway.exchange.lookup import formerly, open_package
+from gateway.exchange.own_reports import arrival, own_report
 from gateway.exchange.parts import Parts
-from gateway.exchange.statuses import arrival, own_report
 from gateway.ledger.protocol import Window
 from gateway.ledger.records import DeliveryRow, Lock, LogRow, Page, Reply, Settled
 from gateway.model import Agency, AgencyCode, Channel, DeliveryState, PackageKind, StatusCode

@@ -32,6 +32,8 @@ class Rules:
     body_limit_bytes: int
     closed_sender_grace: timedelta
     """How long after its sender closed a document is still taken from another gateway."""
+    withdraw_uncollected: bool
+    """Whether a recall takes back at once what nobody has collected; else it waits for the receiver's answer."""
     mailbox_lease: timedelta = timedelta(minutes=5)
     """How long a system that is ``processing`` a document keeps it, without saying so again."""
     retries: Mapping[Lane, RetryPolicy] = field(default_factory=lambda: POLICIES)

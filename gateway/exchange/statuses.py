@@ -1,8 +1,7 @@
 """
-Statuses that the gateway writes itself: on arrival, on a mailbox's refusal, and for agencies
-that report in JSON.
+Report on a document in plain words: for agencies that report in JSON the gateway writes the package.
 
-They are packages like any other, signed by the gateway, and travel the same way (domain §1.7).
+It is a package like any other and travels the same way (domain §1.7).
 """
 
 from __future__ import annotations
@@ -11,190 +10,31 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-import structlog
-
 from gateway.directory import Directory
 from gateway.edxml import write_status
-from gateway.errors import NotCollected, NotFound, NotPermitted, ReasonRequired, RoutingError
+from gateway.errors import NotCollected, NotFound, NotPermitted, ReasonRequired
 from gateway.exchange import lookup
 from gateway.exchange.accept import Answer, accept
+from gateway.exchange.own_reports import response_for
 from gateway.exchange.parts import Parts
-from gateway.exchange.proofs import prove
 from gateway.exchange.reported import code_now, one_place
 from gateway.exchange.upload import upload_of
 from gateway.ledger.records import (
-    Claim,
     DeliveryRow,
-    DocumentRow,
-    NewDelivery,
-    NewDocument,
-    NewStatus,
-    Reply,
     StatusRow,
-    new_id,
 )
 from gateway.model import (
     Agency,
     AgencyCode,
     Channel,
     DeliveryState,
-    DocumentId,
-    DocumentNumber,
     Envelope,
     Organization,
     PackageKind,
-    ResponseFor,
-    SignedBy,
-    Standing,
+    RecallState,
     StatusCode,
     StatusReport,
-    Verdict,
 )
-from gateway.routing import route
-from gateway.signing.policy import Reason
-from gateway.signing.sign import sign_package
-
-_ARRIVED = "Đã đến hệ thống của cơ quan nhận"
-_ARRIVED_AT_SUCCESSOR = "Đã đến hệ thống của {successor}, cơ quan kế thừa của {closed} đã ngừng hoạt động"
-
-_log = structlog.get_logger()
-
-
-def arrival(delivery: DeliveryRow) -> str:
-    """
-    The description of the automatic 01; the wire has one language.
-
-    Of a delivery that was redirected it names both agencies: the sender is to learn of it (design D11).
-    """
-    if delivery.redirected_from is None:
-        return _ARRIVED
-    name, code = delivery.recipient_name, delivery.recipient
-    successor = f"{name} ({code})" if name else code
-    return _ARRIVED_AT_SUCCESSOR.format(successor=successor, closed=delivery.redirected_from)
-
-
-def arrival_report(parts: Parts, claim: Claim, now: datetime) -> Reply | None:
-    """The automatic 01 for a delivery that a push has just completed; ``None`` for a status, which gets none."""
-    if claim.kind is PackageKind.STATUS:
-        return None
-    document = parts.ledger.document(claim.document_id)
-    delivery = parts.ledger.delivery(claim.delivery_id)
-    if document is None or delivery is None:
-        raise NotFound(f"The claimed delivery {claim.delivery_id} is not in the ledger.")
-    return own_report(parts, document, delivery, code=StatusCode.ARRIVED, description=arrival(delivery), now=now)
-
-
-def own_report(
-    parts: Parts, document: DocumentRow, delivery: DeliveryRow, *, code: StatusCode, description: str, now: datetime
-) -> Reply | None:
-    """
-    A status on one delivery, made and signed by the gateway for the receiver.
-
-    It goes to the document's sender; when the directory knows no way there any more, it is still
-    recorded here, without a delivery, and logged.
-
-    :return: ``None`` when the document is itself a status.
-    """
-    if document.kind is PackageKind.STATUS:
-        return None
-    directory = parts.directory()
-    reported_as = code_now(directory, delivery.as_written, delivery.recipient, now)
-    told = code_now(directory, document.sender_as_written, document.sender, now)
-    envelope = Envelope(
-        sender=Organization(code=reported_as, name=delivery.recipient_name),
-        responses=(response_for(document, code=told),),
-        status=StatusReport(code=code, description=description, reported_at=now),
-    )
-    raw = sign_package(write_status(envelope), parts.key)
-    upload = upload_of(raw)
-    reporter = delivery.recipient
-    verdict = own_verdict(parts, now)
-    try:
-        ways = route([told], directory, at=now)
-    except RoutingError as error:
-        _log.warning("no way back", action="status.no_way_back", document=document.id, code=error.code)
-        ways = ()
-    document_id = new_id()
-    receipt, seal = prove(
-        parts,
-        document_id=document_id,
-        wire_id=None,
-        sender=reporter,
-        recipients=[w.recipient for w in ways],
-        upload=upload,
-        attachments=(),
-        verdict=verdict,
-        at=now,
-    )
-    package = NewDocument(
-        id=document_id,
-        kind=PackageKind.STATUS,
-        sender=reporter,
-        sender_as_written=reported_as,
-        sender_name=delivery.recipient_name,
-        identity=f"sha256:{upload.sha256}",
-        sha256=upload.sha256,
-        size=upload.size,
-        payload=raw,
-        verdict=verdict,
-        received_at=now,
-        received_from=parts.site.code,
-        receipt=receipt,
-        seal=seal,
-    )
-    deliveries = tuple(
-        NewDelivery(
-            id=new_id(),
-            recipient=w.recipient,
-            as_written=w.as_written,
-            recipient_name=document.sender_name,
-            via=w.via,
-            channel=w.endpoint.channel,
-            due_at=now,
-            redirected_from=w.redirected_from,
-        )
-        for w in ways
-    )
-    status = NewStatus(
-        id=new_id(),
-        code=code,
-        description=description,
-        reported_at=now,
-        reporter=reporter,
-        # Not by the code that the sender wrote: it may mean another agency by now.
-        about_sender=document.sender,
-        about_identity=document.identity,
-        about_alias=document.alias,
-        copy_of=(delivery.recipient,),
-    )
-    return Reply(document=package, deliveries=deliveries, status=status)
-
-
-def response_for(document: DocumentRow, *, code: AgencyCode) -> ResponseFor:
-    """
-    How a status refers to a document: by everything that the sender may look it up by.
-
-    :param code: of the agency that receives the status.
-    """
-    return ResponseFor(
-        code=code,
-        number=DocumentNumber(number=document.number, notation=document.notation).text,
-        document_id=DocumentId(document.document_id) if document.document_id else None,
-        issued_on=document.issued_on,
-    )
-
-
-def own_verdict(parts: Parts, now: datetime) -> Verdict:
-    """The verdict on a package that this gateway has just signed."""
-    certificate = parts.key.certificate
-    return Verdict(
-        standing=Standing.VALID,
-        reason=Reason.VERIFIED,
-        judged_at=now,
-        signed_by=SignedBy.GATEWAY,
-        certificate_sha256=parts.key.certificate_sha256,
-        subject=certificate.subject.rfc4514_string(),
-    )
 
 
 def report_status(
@@ -292,11 +132,22 @@ def _said_before(
     Once anything has happened since (another's report, a replay), the same words are news.
     """
     last = parts.ledger.last_report(copy.document, copy.id)
+    if code is StatusCode.RECALL_ASKED and copy.recall is not RecallState.NONE:
+        # Nothing has been declined since; what was answered at once is no news to ask for.
+        last = _last_asked(parts, copy)
     if last is None or (last.reporter, last.code) != (reporter, code):
         return None
     if (last.description or None) != ((description or "").strip() or None):
         return None
     return _first_answer(parts, last)
+
+
+def _last_asked(parts: Parts, copy: DeliveryRow) -> StatusRow | None:
+    """The last time that this copy was asked back by a status."""
+    trace = parts.ledger.trace(copy.document)
+    told = trace.statuses if trace else ()
+    asked = (s for s in reversed(told) if (s.delivery, s.code) == (copy.id, StatusCode.RECALL_ASKED))
+    return next(asked, None)
 
 
 def _first_answer(parts: Parts, report: StatusRow) -> Answer:

@@ -97,6 +97,10 @@ class Site:
         """Let the directory say something else of one agency."""
         self.known[code] = replace(self.known[code], **changes)
 
+    def rule(self, **changes: Any) -> None:
+        """Let the deployment accept or do something else from now on."""
+        self.parts = replace(self.parts, rules=replace(self.parts.rules, **changes))
+
     def accept(self, raw: bytes, *, caller: AgencyCode = DEPARTMENT, **options: Any) -> Answer:
         """Accept a package handed over by an agency."""
         return accept(self.parts, upload_of(raw), caller=self.known[caller], **options)
@@ -164,6 +168,7 @@ def a_site(ledger: Ledger, folder: Path, **rules: Any) -> Iterator[Site]:
                 "inline_bytes": 512 * 1024,
                 "body_limit_bytes": 20 * 1024 * 1024,
                 "closed_sender_grace": timedelta(days=14),
+                "withdraw_uncollected": True,
                 **rules,
             }
         ),

@@ -155,6 +155,7 @@ def test_an_update_under_the_same_id_is_accepted(site: Site) -> None:
 
 
 def test_a_recall_waits_behind_the_document_that_it_concerns(site: Site) -> None:
+    site.rule(withdraw_uncollected=False)
     site.accept(only_commune())
     recall = Business(type=BusinessType.REVOKE, reason="Thu hồi")
     answer = site.accept(only_commune(business=recall))

@@ -94,6 +94,7 @@ def test_a_withdrawn_copy_is_no_longer_its_recipients_to_see(site: Site) -> None
 
 
 def test_a_copy_that_waits_for_an_earlier_one_is_not_shown_before_its_turn(site: Site) -> None:
+    site.rule(withdraw_uncollected=False)
     sent_to(site, COMMUNE)
     recall = sent_to(site, COMMUNE, business=Business(type=BusinessType.REVOKE, reason="Thu hồi"))
     caller = site.known[COMMUNE]

@@ -91,6 +91,7 @@ def test_the_same_refusal_after_a_replay_is_a_new_one(site: Site) -> None:
 
 
 def test_a_document_asked_back_again_after_the_answer_is_asked_back_twice(site: Site) -> None:
+    site.rule(withdraw_uncollected=False)
     answer = sent_to(site, COMMUNE)
     first = report(site, answer, DEPARTMENT, StatusCode.RECALL_ASKED, "Gửi nhầm")
     assert report(site, answer, DEPARTMENT, StatusCode.RECALL_ASKED, "Gửi nhầm").document_id == first.document_id
@@ -218,6 +219,7 @@ def test_a_superior_cannot_report_on_a_successors_copy_in_the_name_of_the_closed
 
 
 def test_the_second_of_two_merged_agencies_is_asked_for_the_copy_that_both_share(site: Site) -> None:
+    site.rule(withdraw_uncollected=False)
     found(site, FIRST)
     found(site, SECOND)
     merge(site, FIRST, SECOND, into=COMMUNE)
@@ -302,6 +304,7 @@ def test_a_report_to_the_successor_finds_the_document_of_its_predecessor(site: S
 
 
 def test_a_successor_asks_back_what_its_predecessor_sent(site: Site) -> None:
+    site.rule(withdraw_uncollected=False)
     answer = sent_to(site, COMMUNE)
     merge(site, DEPARTMENT, into=PUSHED)
     asked = replace(documents.a_status().responses[0], code=COMMUNE)
