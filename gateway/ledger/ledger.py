@@ -13,6 +13,7 @@ from gateway.errors import DocumentConflict, GatewayError, OperationOutpaced
 from gateway.ledger import (
     acceptance,
     accounts,
+    fetched,
     mailbox,
     operations,
     protocol,
@@ -23,6 +24,7 @@ from gateway.ledger import (
     statements,
     systems,
 )
+from gateway.ledger.actions import Action
 from gateway.ledger.engine import reading, writing, written
 from gateway.ledger.protocol import Window
 from gateway.ledger.records import (
@@ -42,8 +44,11 @@ from gateway.ledger.records import (
     Duplicate,
     EndpointState,
     EventRow,
+    Fetched,
+    FetchState,
     Filter,
     Found,
+    InboxState,
     Lock,
     LogRow,
     NewDelivery,
@@ -739,3 +744,96 @@ class Ledger:
         """
         with writing(self.engine) as connection:
             return systems.decide_request(connection, request_id, decision, reason=reason, actor=actor, now=now)
+
+    # What is fetched from axes
+
+    def take_inbox(
+        self, via: AgencyCode, *, now: datetime, lease: timedelta, at_once: bool = False
+    ) -> InboxState | None:
+        """
+        The right to ask an axis for what has arrived there, until the lease ends; what is known of it.
+
+        :param at_once: an operator asks now, due or not.
+        :return: ``None`` when it is not due, or another worker is asking.
+        """
+        with writing(self.engine) as connection:
+            return fetched.take_inbox(connection, via, now=now, lease=lease, at_once=at_once)
+
+    def inboxes(self) -> list[InboxState]:
+        """All axes that were ever asked, by code."""
+        with reading(self.engine) as connection:
+            return fetched.all_inboxes(connection)
+
+    def inbox_listed(
+        self,
+        via: AgencyCode,
+        *,
+        now: datetime,
+        due_at: datetime,
+        listed_to: datetime | None,
+        arrived: bool,
+        silent_after: timedelta | None,
+    ) -> None:
+        """
+        An axis has answered; events when it had failed, is silent for too long, or no longer is.
+
+        :param due_at: when it is asked next.
+        :param listed_to: everything that arrived before is known now; ``None``: not all of it.
+        :param arrived: something new was listed.
+        :param silent_after: without arrivals for so long it counts as silent; ``None``: never.
+        """
+        with writing(self.engine) as connection:
+            fetched.inbox_listed(
+                connection,
+                via,
+                now=now,
+                due_at=due_at,
+                listed_to=listed_to,
+                arrived=arrived,
+                silent_after=silent_after,
+            )
+
+    def inbox_failed(self, via: AgencyCode, *, code: str, detail: str, now: datetime, due_at: datetime) -> None:
+        """An axis could not be asked; an event once for each cause."""
+        with writing(self.engine) as connection:
+            fetched.inbox_failed(connection, via, code=code, detail=detail, now=now, due_at=due_at)
+
+    def fetched(self, via: AgencyCode, doc_ids: Sequence[str]) -> Mapping[str, Fetched]:
+        """Those of an axis' ids that were met before."""
+        with reading(self.engine) as connection:
+            return fetched.known(connection, via, doc_ids)
+
+    def note_fetched(self, one: Fetched, *, action: Action | None = None, **data: Any) -> None:
+        """Remember what became of one package of an axis; with an event when an action is given."""
+        with writing(self.engine) as connection:
+            fetched.note(connection, one, action=action, data=data)
+
+    def unacknowledged(self, via: AgencyCode, *, now: datetime, limit: int) -> list[Fetched]:
+        """What an axis is to be told now: ``done`` of what was taken, ``fail`` of the rest."""
+        with reading(self.engine) as connection:
+            return fetched.unacknowledged(connection, via, now=now, limit=limit)
+
+    def to_fetch_again(self, via: AgencyCode, *, now: datetime, limit: int) -> list[Fetched]:
+        """What could not be taken and is to be tried now, the longest due first."""
+        with reading(self.engine) as connection:
+            return fetched.to_fetch_again(connection, via, now=now, limit=limit)
+
+    def fetch_troubles(self, via: AgencyCode | None = None, *, limit: int = 100) -> list[Fetched]:
+        """What axes have for us and could not be taken, the latest first."""
+        with reading(self.engine) as connection:
+            return fetched.troubles(connection, via, limit=limit)
+
+    def fetch_counts(self) -> Mapping[tuple[AgencyCode, FetchState], int]:
+        """How much of each axis could not be taken, by state; what is zero has no entry."""
+        with reading(self.engine) as connection:
+            return fetched.counts(connection)
+
+    def retry_fetched(self, via: AgencyCode, doc_ids: Collection[str] = (), *, actor: str, now: datetime) -> int:
+        """
+        Let what could not be taken be fetched again, now, as often as the first time; how many that are.
+
+        :param doc_ids: empty means all of this axis.
+        :raises NotFound: an id is not among them; nothing was changed.
+        """
+        with writing(self.engine) as connection:
+            return fetched.retry(connection, via, doc_ids, actor=actor, now=now)

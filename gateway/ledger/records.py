@@ -679,6 +679,65 @@ class EndpointState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InboxState:
+    """What is known of an axis that is asked for arrivals."""
+
+    via: AgencyCode
+    due_at: datetime
+    """When it is asked next; while it is being asked, the end of the asker's lease."""
+    since: datetime
+    """When it was asked first."""
+    listed_to: datetime | None
+    """Everything that arrived there before was listed once; ``None`` until it answered."""
+    failures: int
+    """In a row."""
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_error_code: str | None
+    """Of the last failure, also when it has recovered since."""
+    last_error_detail: str | None
+    last_arrival_at: datetime | None
+    """When something new was listed last."""
+    silent_since: datetime | None
+    """When it was found to be silent; ``None`` while it is not."""
+
+
+class FetchState(enum.StrEnum):
+    """What became of a package that an axis has listed."""
+
+    TAKEN = "taken"
+    """Durable here, now or before."""
+    NOT_TAKEN = "not_taken"
+    """Refused, or not to be had; it is tried again, for a while."""
+    GIVEN_UP = "given_up"
+    """Tried often enough; only an operator lets it be tried again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """One package of an axis, by the axis' own id."""
+
+    via: AgencyCode
+    doc_id: str
+    kind: PackageKind
+    state: FetchState
+    document: str | None = None
+    """The gateway's id, once it is taken."""
+    error_code: str | None = None
+    """Why it is not."""
+    attempts: int
+    """To fetch and take it."""
+    first_seen: datetime
+    changed_at: datetime
+    due_at: datetime
+    """Of the next try, or of the next acknowledgement."""
+    acked_at: datetime | None = None
+    """When the axis was last told, ``done`` or ``fail``."""
+    acks: int = 0
+    """How often it was told, or was meant to be."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Filter:
     """What to list; absent members do not restrict."""
 

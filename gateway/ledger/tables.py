@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from gateway.ledger.actions import Action
-from gateway.ledger.records import Decision, OperationState, OperatorRole, RequestKind, StatusEffect
+from gateway.ledger.records import Decision, FetchState, OperationState, OperatorRole, RequestKind, StatusEffect
 from gateway.ledger.types import Coded, Json, Named, Numbered, UtcDateTime
 from gateway.model import (
     AgencyCode,
@@ -77,6 +77,13 @@ _HANDED_OVER = "received_from <> sender"
 
 _INDIRECT = "via <> recipient"
 """Deliveries through an endpoint that is not the recipient's own."""
+
+
+UNACKNOWLEDGED = "acked_at IS NULL"
+"""What was fetched from an axis that does not know yet what became of it."""
+
+NOT_TAKEN = "state <> 'taken'"
+"""What an axis has for us and could not be taken."""
 
 
 def _partial(condition: str) -> dict[str, Any]:
@@ -318,6 +325,44 @@ endpoints = Table(
     Column("last_success_at", UtcDateTime),
     Column("last_failure_at", UtcDateTime),
     Column("last_error_code", Text),
+)
+
+inboxes = Table(
+    # What is known of the axes that are asked for arrivals, one row each.
+    "inboxes",
+    metadata,
+    _code("via", primary_key=True),
+    Column("due_at", UtcDateTime, nullable=False),  # when to ask next; while somebody asks, the end of the lease
+    Column("since", UtcDateTime, nullable=False),  # first asked
+    Column("listed_to", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("last_success_at", UtcDateTime),
+    Column("last_failure_at", UtcDateTime),
+    Column("last_error_code", Text),
+    Column("last_error_detail", Text),
+    Column("last_arrival_at", UtcDateTime),
+    Column("silent_since", UtcDateTime),
+)
+
+fetched = Table(
+    # What an axis has listed, by its own ids: what became of it here, and whether the axis knows that.
+    "fetched",
+    metadata,
+    _code("via", primary_key=True),
+    Column("doc_id", Text, primary_key=True),
+    Column("kind", Coded(PackageKind), nullable=False),
+    Column("state", Coded(FetchState), nullable=False),
+    Column("document", Text, ForeignKey("documents.id")),
+    Column("error_code", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),  # of the next try, or of the next acknowledgement
+    Column("acked_at", UtcDateTime),
+    Column("acks", Integer, nullable=False),
+    Index("ix_fetched_unacknowledged", "via", "due_at", **_partial(UNACKNOWLEDGED)),
+    Index("ix_fetched_troubles", "via", "state", **_partial(NOT_TAKEN)),
+    Index(None, "acked_at", **_partial("acked_at IS NOT NULL")),
 )
 
 api_keys = Table(

@@ -339,6 +339,41 @@ def upgrade() -> None:
         **where("decided_at IS NULL"),
     )
     op.create_table(
+        "inboxes",
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("listed_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_failure_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error_code", sa.Text(), nullable=True),
+        sa.Column("last_error_detail", sa.Text(), nullable=True),
+        sa.Column("last_arrival_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("silent_since", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("via", name=op.f("pk_inboxes")),
+    )
+    op.create_table(
+        "fetched",
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("doc_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acks", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_fetched_document")),
+        sa.PrimaryKeyConstraint("via", "doc_id", name=op.f("pk_fetched")),
+    )
+    op.create_index("ix_fetched_unacknowledged", "fetched", ["via", "due_at"], **where("acked_at IS NULL"))
+    op.create_index("ix_fetched_troubles", "fetched", ["via", "state"], **where("state <> 'taken'"))
+    op.create_index(op.f("ix_fetched_acked_at"), "fetched", ["acked_at"], **where("acked_at IS NOT NULL"))
+    op.create_table(
         "agencies",
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
