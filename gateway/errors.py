@@ -572,6 +572,25 @@ class DirectoryInvalid(OperatorError):
     vi = "Danh bạ cơ quan có mâu thuẫn."
 
 
+class CatalogueUnusable(OperatorError):
+    """The axis' catalogue of agencies cannot be read; nothing of this answer was put in force."""
+
+    code = "catalogue.unusable"
+    vi = "Không đọc được danh mục cơ quan của trục; chưa đưa gì từ kết quả này vào sử dụng."
+
+
+class CatalogueAlarming(OperatorError):
+    """The axis' catalogue would close unusually many agencies at once; nothing was put in force."""
+
+    code = "catalogue.too_many_closings"
+    vi = "Danh mục của trục đóng cùng lúc quá nhiều cơ quan so với thông thường; chưa đưa vào sử dụng."
+
+    def __init__(self, detail: str | None = None, *, closings: int = 0) -> None:
+        self.closings = closings
+        """How many agencies that are open here."""
+        super().__init__(detail)
+
+
 class KeyUnusable(OperatorError):
     """A key or certificate cannot be read or used."""
 

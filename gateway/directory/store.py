@@ -1,94 +1,26 @@
 """
 The directory in the database, one row per agency; each change makes a new version.
 
-The tables are made by the ledger's migrations (one history for one database); they are described
-here because nothing else reads or writes them.
+Beside the operator's own agencies stand those of an axis' catalogue (``catalogue_store``).
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeVar
+from datetime import datetime
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    DateTime,
-    Dialect,
-    Engine,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    bindparam,
-    delete,
-    exc,
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
 from gateway.directory.check import check_agencies, refuse_errors
+from gateway.directory.database import CHUNK, STREAMED, chunks, reading, writing
 from gateway.directory.directory import Directory, LocalSite
 from gateway.directory.rows import folded, from_body, to_body
-from gateway.errors import LedgerOutdated, LedgerUnavailable
+from gateway.directory.tables import agencies_table, metadata, versions_table
+from gateway.directory.versions import latest, record
 from gateway.model import Agency, AgencyCode
 
-_T = TypeVar("_T")
-
-_CHUNK = 2_000
-"""Rows in memory at once while a catalogue is read or written."""
-_STREAMED = {"yield_per": _CHUNK}
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite drops zones, so there it is stored as UTC without one."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """In UTC; a naive time is a mistake of the caller."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment must be aware")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Aware, whatever the session's zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
-
-
-metadata = MetaData()
-
-agencies_table = Table(
-    "agencies",
-    metadata,
-    Column("code", Text, primary_key=True),
-    Column("body", Text, nullable=False),
-    Column("folded", Text, nullable=False),
-    Column("updated_at", UtcTime, nullable=False),
-)
-
-versions_table = Table(
-    "directory_versions",
-    metadata,
-    Column("version", Integer, primary_key=True),
-    Column("at", UtcTime, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("sha256", Text, nullable=False),
-)
+__all__ = ["DirectoryStore", "DirectoryVersion", "ImportResult", "metadata"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,45 +70,41 @@ class DirectoryStore:
         :raises DirectoryInvalid: the directory would contradict itself; nothing was changed.
         """
         new = {agency.code: agency for agency in agencies}
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             others = [a for a in _stored(connection) if a.code not in new] if keep_others else []
             whole = [*others, *agencies]
             refuse_errors(check_agencies(whole), source=source)
             difference = _difference(connection, new.values(), keep_others=keep_others)
-            version = _latest(connection)
+            version = latest(connection)
             if difference.any:
-                version += 1
                 _write(connection, difference, now=now)
-                connection.execute(
-                    insert(versions_table),
-                    {"version": version, "at": now, "source": source, "sha256": _digest(whole)},
-                )
+                version = record(connection, source=source, now=now)
         return ImportResult(version=version, **difference.counts)
 
     def export(self) -> list[Agency]:
         """All agencies in the order of their codes; ``dump_agencies`` writes them as TOML."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return list(_stored(connection))
 
     def changed_at(self, codes: Sequence[AgencyCode]) -> dict[AgencyCode, datetime]:
         """When the rows of some agencies were last written, by primary code; aware UTC. Unknown codes are left out."""
         query = select(agencies_table.c.code, agencies_table.c.updated_at)
         found: dict[AgencyCode, datetime] = {}
-        with self._reading() as connection:
-            for start in range(0, len(codes), _CHUNK):
-                some = query.where(agencies_table.c.code.in_(codes[start : start + _CHUNK]))
+        with reading(self._engine) as connection:
+            for start in range(0, len(codes), CHUNK):
+                some = query.where(agencies_table.c.code.in_(codes[start : start + CHUNK]))
                 found |= {AgencyCode(row.code): row.updated_at for row in connection.execute(some)}
         return found
 
     def version(self) -> int:
         """Of the present directory; 0 before the first import. One look-up in a small index."""
-        with self._reading() as connection:
-            return _latest(connection)
+        with reading(self._engine) as connection:
+            return latest(connection)
 
     def versions(self, limit: int = 20) -> list[DirectoryVersion]:
         """The latest changes, newest first."""
         query = select(versions_table).order_by(versions_table.c.version.desc()).limit(limit)
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return [DirectoryVersion(**row) for row in connection.execute(query).mappings()]
 
     def load(self, local: LocalSite, *, previous: Directory | None = None) -> Directory:
@@ -186,24 +114,11 @@ class DirectoryStore:
         :param previous: an earlier snapshot, whose agencies are used again where they have not
             changed: while both are alive, a catalogue is then not in memory twice.
         """
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             # The version first: rows that are newer than it only cause one more load.
-            version = _latest(connection)
+            version = latest(connection)
             agencies = _stored(connection)
             return Directory(_reusing(agencies, previous), local, version=version)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with _translated(), self._engine.execution_options(read_only=True).begin() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """One writer at a time: the ledger's engine begins with the write lock on SQLite, here PostgreSQL takes it."""
-        with _translated(), self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("LOCK TABLE directory_versions IN SHARE ROW EXCLUSIVE MODE"))
-            yield connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +143,7 @@ def _difference(connection: Connection, agencies: Iterable[Agency], *, keep_othe
     changed: list[Agency] = []
     removed: list[str] = []
     query = select(agencies_table.c.code, agencies_table.c.body)
-    for code, body in connection.execute(query, execution_options=_STREAMED):
+    for code, body in connection.execute(query, execution_options=STREAMED):
         agency = waiting.pop(code, None)
         if agency is None:
             if not keep_others:
@@ -246,38 +161,23 @@ def _write(connection: Connection, difference: _Difference, *, now: datetime) ->
         .where(table.c.code == bindparam("known"))
         .values(body=bindparam("new_body"), folded=bindparam("new_folded"), updated_at=now)
     )
-    for codes in _chunks(difference.removed):
+    for codes in chunks(difference.removed):
         connection.execute(dropping, [{"gone": code} for code in codes])
-    for agencies in _chunks(difference.changed):
+    for agencies in chunks(difference.changed):
         connection.execute(
             changing, [{"known": str(a.code), "new_body": to_body(a), "new_folded": folded(a)} for a in agencies]
         )
-    for agencies in _chunks(difference.added):
+    for agencies in chunks(difference.added):
         connection.execute(
             insert(table),
             [{"code": str(a.code), "body": to_body(a), "folded": folded(a), "updated_at": now} for a in agencies],
         )
 
 
-def _digest(agencies: Iterable[Agency]) -> str:
-    digest = hashlib.sha256()
-    for agency in sorted(agencies, key=lambda a: a.code):
-        digest.update(to_body(agency).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
-
-
-def _latest(connection: Connection) -> int:
-    return connection.execute(select(func.max(versions_table.c.version))).scalar() or 0
-
-
 def _stored(connection: Connection) -> Iterator[Agency]:
     query = select(agencies_table.c.body).order_by(agencies_table.c.code)
     parents: dict[str, AgencyCode] = {}
-    for (body,) in connection.execute(query, execution_options=_STREAMED):
+    for (body,) in connection.execute(query, execution_options=STREAMED):
         yield from_body(body, parents)
 
 
@@ -285,18 +185,3 @@ def _reusing(agencies: Iterable[Agency], previous: Directory | None) -> Iterator
     for agency in agencies:
         known = None if previous is None else previous.get(agency.code)
         yield known if known is not None and known == agency else agency
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """The drivers' errors as the gateway's own; their sentences may name hosts and stay in the chained cause."""
-    try:
-        yield
-    except exc.DBAPIError as e:
-        if getattr(e.orig, "sqlstate", None) == "42P01" or str(e.orig).startswith("no such table"):
-            raise LedgerOutdated from e
-        if isinstance(e, exc.OperationalError | exc.InterfaceError | exc.InternalError):
-            raise LedgerUnavailable(f"The directory cannot be used now ({type(e.orig).__name__}).") from e
-        raise
-    except exc.TimeoutError as e:
-        raise LedgerUnavailable("No connection to the ledger became free in time.") from e

@@ -22,7 +22,7 @@ def where(condition: str) -> dict[str, Any]:
 
 
 def upgrade() -> None:
-    """Make everything; ``agencies`` and ``directory_versions`` belong to ``gateway.directory``."""
+    """Make everything; ``agencies``, ``directory_versions`` and ``catalogue_…`` belong to ``gateway.directory``."""
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Text(), nullable=False),
@@ -388,6 +388,62 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("version", name=op.f("pk_directory_versions")),
+        sqlite_autoincrement=True,
+    )
+    _catalogue()
+
+
+def _catalogue() -> None:
+    """What an axis lists as agencies, and what was made of it."""
+    op.create_table(
+        "catalogue_units",
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("parent", sa.Text(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=True),
+        sa.Column("centre", sa.Text(), nullable=True),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("closed_on", sa.Date(), nullable=True),
+        sa.Column("is_agency", sa.Boolean(), nullable=False),
+        sa.Column("same_as", sa.Text(), nullable=True),
+        sa.Column("changed", sa.Boolean(), nullable=False),
+        sa.Column("anchor", sa.Text(), nullable=True),
+        sa.Column("level1", sa.Text(), nullable=True),
+        sa.Column("tier", sa.Text(), nullable=True),
+        sa.Column("depth", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("folded", sa.Text(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("unit", name=op.f("pk_catalogue_units")),
+    )
+    op.create_index("ix_catalogue_units_parent", "catalogue_units", ["parent"])
+    op.create_index("ix_catalogue_units_same_as", "catalogue_units", ["same_as"])
+    op.create_index("ix_catalogue_units_depth", "catalogue_units", ["depth", "unit"])
+    op.create_index(
+        "ix_catalogue_units_changed",
+        "catalogue_units",
+        ["unit"],
+        sqlite_where=sa.text("changed = 1"),
+        postgresql_where=sa.text("changed"),
+    )
+    op.create_table(
+        "catalogue_codes",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_catalogue_codes")),
+    )
+    op.create_index("ix_catalogue_codes_unit", "catalogue_codes", ["unit"])
+    op.create_table(
+        "catalogue_runs",
+        sa.Column("run", sa.Integer(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counts", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_catalogue_runs")),
         sqlite_autoincrement=True,
     )
 
