@@ -9,13 +9,15 @@ from datetime import timedelta
 from typing import Any
 
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import TestResponse, encode_multipart
 
 from gateway.api.lgsp.access import Gatekeeper
 from gateway.api.lgsp.install import install
 from gateway.api.lgsp.parts import LgspParts
 from gateway.api.lgsp.tokens import TokenMint
 from gateway.api.services import Services
+from gateway.api.systems import SystemDoor
 from gateway.exchange.systems import add_system
 from gateway.model import VIETNAM_TIME, AgencyCode
 from tests.support.exchange import Site
@@ -49,8 +51,10 @@ class LgspSystem:
 
     def send(self, package: bytes, *, kind: str = "edoc", **form: Any) -> TestResponse:
         """sendEdoc; ``form`` are further parts."""
-        parts = {"edocFile": (io.BytesIO(package), "07-SA-VP.edxml", "application/xml"), "messageType": kind, **form}
-        return self.web.post(f"{PREFIX}/sendEdoc", data=parts, headers=self.headers)
+        file = FileStorage(io.BytesIO(package), filename="07-SA-VP.edxml", content_type="application/xml")
+        boundary, body = encode_multipart({"edocFile": file, "messageType": kind, **form})
+        content_type = f"multipart/form-data; boundary={boundary}"
+        return self.web.post(f"{PREFIX}/sendEdoc", data=body, headers=self.headers, content_type=content_type)
 
     def days(self, since: str, until: str, *, kind: str = "edoc") -> TestResponse:
         """syncReceivedEdocList."""
@@ -59,7 +63,8 @@ class LgspSystem:
 
     def fetch(self, doc_id: str) -> TestResponse:
         """getEdoc."""
-        return self.web.get(f"{PREFIX}/getEdoc", query_string={"docId": doc_id}, headers=self.headers)
+        query = {"docId": doc_id}
+        return self.web.get(f"{PREFIX}/getEdoc", query_string=query, headers=self.headers, buffered=True)
 
     def update(self, doc_id: str, status: object, **more: object) -> TestResponse:
         """updateStatus."""
@@ -104,12 +109,12 @@ def an_lgsp(site: Site, *, rate_limit: str = "100000 per minute", **changes: Any
     parts = LgspParts(
         parts=site.parts,
         gatekeeper=Gatekeeper(
+            door=SystemDoor(
+                systems=services.systems, directory=site.parts.directory, clock=site.clock, rate_limit=rate_limit
+            ),
             ledger=site.ledger,
-            systems=services.systems,
-            directory=site.parts.directory,
             clock=site.clock,
             mint=TokenMint(SESSION_KEY, life=timedelta(minutes=30)),
-            rate_limit=rate_limit,
             single_token=changes.pop("single_token", False),
             shared_login=changes.pop("shared_login", False),
         ),

@@ -7,23 +7,25 @@ receives, and the document's for what it has sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.api.lgsp import answers
-from gateway.api.lgsp.access import SystemCaller
 from gateway.api.lgsp.parts import lgsp_parts
 from gateway.api.lgsp.windows import window
 from gateway.api.multipart import Form
+from gateway.api.systems import SystemCaller
 from gateway.api.turned_away import refusals_kept
 from gateway.errors import EmptyPackage, GatewayError, LengthRequired, NotFound, RequestError
 from gateway.exchange import lookup, mailbox, statuses
-from gateway.exchange.accept import accept
+from gateway.exchange.handover import Announced, hand_over
 from gateway.exchange.upload import Upload, receive
+from gateway.ledger.protocol import MOST_LISTED
 from gateway.ledger.records import LogRow
 from gateway.model import VIETNAM_TIME, Agency, DocumentNumber, PackageKind, StatusCode
 
@@ -32,11 +34,8 @@ lgsp = Blueprint("lgsp", __name__)
 _KINDS = {"edoc": PackageKind.DOCUMENT, "status": PackageKind.STATUS}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FILE = "edocFile"
-_LONGEST_LIST = 1000
 _NO_REASON = "Hệ thống báo trạng thái không nêu lý do (giao thức LGSP không mang lý do)."
 """A report without the reason that it should give is still true, and the axis of Lạng Sơn takes it."""
-
-_log = structlog.get_logger()
 
 
 def _caller() -> SystemCaller:
@@ -121,13 +120,13 @@ def send_edoc() -> Response:
     own, caller = lgsp_parts(), _caller()
     with ExitStack() as held:
         with refusals_kept(own.parts, caller.agency.code):
-            upload = _posted(held)
-        answer = accept(own.parts, upload, caller=caller.agencies, system=caller.system.id)
+            upload, kind = _posted(held)
+        answer = hand_over(own.parts, upload, system=caller.system, announced=Announced(kind=kind))
     return answers.success(own.shape, answers.about_document(answer.document_id), docId=answer.document_id)
 
 
-def _posted(held: ExitStack) -> Upload:
-    """The package of the form, closed with ``held``."""
+def _posted(held: ExitStack) -> tuple[Upload, PackageKind | None]:
+    """The package of the form, closed with ``held``, and what the form calls it."""
     parts = lgsp_parts().parts
     rules = parts.rules
     form = Form(request.stream, request.headers.get("Content-Type"), files={_FILE})
@@ -147,7 +146,8 @@ def _posted(held: ExitStack) -> Upload:
     g.body_read = True
     if upload is None:
         raise EmptyPackage(f"The form has no file {_FILE}.", path=_FILE)
-    return upload
+    named = form.fields.get("messageType")
+    return upload, None if named is None else _kind(named)
 
 
 # Receiving
@@ -158,16 +158,21 @@ def sync_received_edoc_list() -> Response:
     """What the system's agencies have to collect and have not called done, of some days."""
     own = lgsp_parts()
     asked = window(request.args.get("fromDate"), request.args.get("toDate"), longest_days=own.window_days)
-    page = mailbox.listed(
-        own.parts,
-        _caller().agencies,
-        kind=_kind(request.args.get("messageType", "edoc")),
-        since=asked.since,
-        until=asked.until,
-        limit=_LONGEST_LIST,
-        after=None,
-    )
-    return answers.success(own.shape, [_listed(row) for row in page.rows], count=len(page.rows))
+    kind = _kind(request.args.get("messageType", "edoc"))
+    now = own.parts.clock()
+    rows: list[LogRow] = []
+    if asked.until > now:
+        # After an outage of that length no window of most clients ever reaches back to it again.
+        rows += _waiting(kind, None, min(asked.since, now - timedelta(days=own.window_days)), MOST_LISTED)
+    rows += _waiting(kind, asked.since, asked.until, MOST_LISTED - len(rows))
+    return answers.success(own.shape, [_listed(row) for row in rows], count=len(rows))
+
+
+def _waiting(kind: PackageKind, since: datetime | None, until: datetime, limit: int) -> Sequence[LogRow]:
+    if limit < 1:
+        return ()
+    parts, agencies = lgsp_parts().parts, _caller().agencies
+    return mailbox.listed(parts, agencies, kind=kind, since=since, until=until, limit=limit, after=None).rows
 
 
 def _kind(message_type: str) -> PackageKind:
