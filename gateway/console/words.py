@@ -305,8 +305,12 @@ def certificate_name(verdict: Verdict) -> str:
 _ERRORS: Final[Mapping[str, Text]] = MappingProxyType(
     {
         **{error.code: Text(error.vi, error.en()) for error in every_error()},
-        # Not an error of the gateway: the ledger's word for a receiver's own refusal.
+        # Not errors of the gateway: the ledger's words for what a receiver said of what it collected.
         "mailbox.refused": Text("Nơi nhận từ chối khi lấy văn bản.", "The receiver refused it on collection."),
+        "mailbox.failed": Text(
+            "Hệ thống nơi nhận đã lấy nhưng báo lỗi; văn bản sẽ có lại trong danh sách.",
+            "The receiver's system fetched it and reported a failure; it is listed again.",
+        ),
     }
 )
 
