@@ -11,7 +11,7 @@ from gateway.errors import NotFound
 from gateway.exchange.parts import Parts
 from gateway.ledger.actions import Action
 from gateway.ledger.records import DeliveryRow, DocumentRow, Trace
-from gateway.model import Agency, AgencyCode, DeliveryState
+from gateway.model import Agency, AgencyCode
 
 
 def formerly(parts: Parts, caller: Agency) -> tuple[AgencyCode, ...]:
@@ -21,8 +21,8 @@ def formerly(parts: Parts, caller: Agency) -> tuple[AgencyCode, ...]:
 
 def visible_document(parts: Parts, document_id: str, *, caller: Agency) -> DocumentRow:
     """
-    One document that the caller sent, handed over or receives; a copy taken back, or held up behind an
-    earlier one, is not its receiver's to see.
+    One document that the caller sent, handed over or receives; a copy taken back before it was collected, or held
+    up behind an earlier one, is not its receiver's to see.
 
     :raises NotFound: there is none, or it is not the caller's to see; the two are not told apart.
     """
@@ -66,8 +66,7 @@ def _may_see(parts: Parts, document_id: str, caller: Agency) -> bool:
 
 
 def _receives(copy: DeliveryRow, agencies: Collection[AgencyCode]) -> bool:
-    to_be_seen = copy.state is not DeliveryState.WITHDRAWN and not copy.blocked
-    return to_be_seen and (copy.recipient in agencies or copy.via in agencies)
+    return not copy.hidden and (copy.recipient in agencies or copy.via in agencies)
 
 
 def _of_receiver(parts: Parts, trace: Trace, caller: Agency) -> Trace:
@@ -82,6 +81,7 @@ def _of_receiver(parts: Parts, trace: Trace, caller: Agency) -> Trace:
         statuses=tuple(s for s in trace.statuses if s.delivery in own or s.package == trace.document.id),
         events=tuple(e for e in trace.events if e.delivery in own or e.action is Action.DOCUMENT_ACCEPTED),
         operations=tuple(o for o in trace.operations if _may_see(parts, o.id, caller)),
+        requests=tuple(r for r in trace.requests if own.intersection((r.delivery, r.own))),
     )
 
 

@@ -223,7 +223,7 @@ def _collectable(parts: Parts, delivery_id: str) -> LogRow:
     row = parts.ledger.log_row(delivery_id)
     if row is None or row.delivery.channel is not Channel.MAILBOX:
         raise NotFound
-    if row.delivery.blocked or row.delivery.state is DeliveryState.WITHDRAWN:
+    if row.delivery.hidden:
         raise NotFound
     return row
 

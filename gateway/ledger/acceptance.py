@@ -57,8 +57,13 @@ def accept(
     *,
     events: Sequence[NewEvent] = (),
     operation: NewOperation | None = None,
+    by_gateway: bool = False,
 ) -> Accepted | Duplicate | Conflict | Outpaced:
-    """As ``Ledger.accept``, inside a transaction."""
+    """
+    As ``Ledger.accept``, inside a transaction.
+
+    :param by_gateway: the gateway answers itself, and has let that take effect already.
+    """
     if (status is not None) != (document.kind is PackageKind.STATUS):
         raise ValueError("A status package and its status are accepted together.")
     lock_names(connection, [*names_touched(document, status), *_names_of(operation)])
@@ -80,7 +85,9 @@ def accept(
     if status is None:
         statuses.apply_parked(connection, document)
     else:
-        effect = statuses.report(connection, status, package=document.id, received_at=document.received_at)
+        effect = statuses.report(
+            connection, status, package=document.id, received_at=document.received_at, by_gateway=by_gateway
+        )
     _carry_out(connection, document.id, document, new_deliveries, work)
     return Accepted(document_id=document.id, receipt=document.receipt, status_effect=effect)
 
@@ -142,7 +149,7 @@ def _carry_out(
 def accept_reply(connection: Connection, reply: Reply | None) -> None:
     """Record the status that the gateway itself answers with. Its names are locked by the caller, first of all."""
     if reply is not None:
-        accept(connection, reply.document, reply.deliveries, reply.status)
+        accept(connection, reply.document, reply.deliveries, reply.status, by_gateway=True)
 
 
 def names_touched(document: NewDocument, status: NewStatus | None) -> list[tuple[str, str]]:

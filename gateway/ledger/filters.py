@@ -68,8 +68,10 @@ def _concerning(agency: AgencyCode) -> list[Way]:
     ]
 
 
-_TO_BE_SEEN = and_(deliveries.c.state != DeliveryState.WITHDRAWN, deliveries.c.blockers == 0)
-"""Of a copy by its receiver: neither taken back, nor held up behind an earlier one."""
+_TO_BE_SEEN = and_(
+    or_(deliveries.c.state != DeliveryState.WITHDRAWN, deliveries.c.status.is_not(None)), deliveries.c.blockers == 0
+)
+"""Of a copy by its receiver: neither taken back before it was collected, nor held up behind an earlier one."""
 
 
 def _visible(agency: AgencyCode) -> list[Way]:

@@ -58,11 +58,17 @@ def _particulars(status: NewStatus) -> str:
 _INSERT = Insert(statuses)
 
 
-def report(connection: Connection, status: NewStatus, *, package: str, received_at: datetime) -> StatusEffect:
-    """Record one status and let it take effect, or park it."""
+def report(
+    connection: Connection, status: NewStatus, *, package: str, received_at: datetime, by_gateway: bool = False
+) -> StatusEffect:
+    """
+    Record one status and let it take effect, or park it.
+
+    :param by_gateway: an answer to an operation has taken effect where the gateway gave it.
+    """
     names = stored_all((status.about_identity, status.about_alias))
     document, delivery = _locate(connection, status.about_sender, names, status.copy_of)
-    said = _Said(code=status.code, reporter=status.reporter, status=status.id)
+    said = _Said(code=status.code, reporter=status.reporter, status=status.id, by_gateway=by_gateway)
     effect = _effect(connection, document, delivery, said, received_at)
     values = {
         "id": status.id,
@@ -245,6 +251,7 @@ class _Said:
     code: StatusCode
     reporter: AgencyCode
     status: str
+    by_gateway: bool = False
 
 
 def _effect(
@@ -255,9 +262,12 @@ def _effect(
         return StatusEffect.PARKED
     if delivery is None:
         return StatusEffect.UNMATCHED
+    answers_operation = code in (StatusCode.AGREED, StatusCode.DISAGREED)
+    if answers_operation and said.by_gateway:
+        return StatusEffect.ANSWERED
     if delivery.state is DeliveryState.WITHDRAWN:
         return StatusEffect.RECORDED
-    if code in (StatusCode.AGREED, StatusCode.DISAGREED):
+    if answers_operation:
         reporter, status = said.reporter, said.status
         answers = recalls.answer(connection, delivery, code, reporter=reporter, status=status, now=now)
         return StatusEffect.ANSWERED if answers else StatusEffect.RECORDED
