@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +18,14 @@ from gateway.cli.misuse import Misuse
 from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
 from gateway.conformance import lgsp_checks, v1_checks, vxp_checks
+from gateway.conformance.axis import PARTNER
 from gateway.conformance.lgsp_checks import Lgsp
 from gateway.conformance.rules import Line, Outcome, Report, Rule, Words
+from gateway.conformance.server import ConformanceServer
+from gateway.conformance.stand import RULES, a_stand
 from gateway.conformance.v1_checks import V1
 from gateway.conformance.vxp_checks import Vxp
+from gateway.conformance.watch import Watch
 from gateway.conformance.wire import Server
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -42,19 +49,28 @@ what one's own client does right (serve).""",
     examples="""\
 gateway conformance check --protocol vxp --url https://truc.example/vxp --system H37.QLVB \\
     --secret-file khoa.txt --agency 000.00.14.H37
+gateway conformance serve --protocol lgsp --port 8099 --system H37.DN.001 --agency 000.00.14.H37
 gateway conformance rules --protocol lgsp""",
 )
 
 
 @conformance.command_of(
     "rules", Text("Liệt kê các quy tắc; không gọi đi đâu.", "List the rules; calls nobody."),
-    examples="gateway conformance rules --protocol vxp --json",
+    examples="gateway conformance rules --protocol vxp --json\ngateway conformance rules --protocol vxp --of client",
 )  # fmt: skip
 @option("--protocol", type=click.Choice(_PROTOCOLS), required=True, words=Text("Giao thức.", "The protocol."))
+@option(
+    "--of",
+    "side",
+    type=click.Choice(("gateway", "client")),
+    default="gateway",
+    show_default=True,
+    words=Text("Của trục (check) hay của phần mềm gọi vào (serve).", "Of gateways (check) or of clients (serve)."),
+)
 @for_programs()
-def rules(shell: Shell, *, protocol: str) -> None:
-    """List what ``check`` asks."""
-    found = _rules_of(protocol)
+def rules(shell: Shell, *, protocol: str, side: str) -> None:
+    """List what is asked or watched."""
+    found = _rules_of(protocol) if side == "gateway" else _watch(protocol).rules
     if shell.json:
         shell.result([{"rule": rule.id, **rule.words._asdict()} for rule in found])
         return
@@ -66,6 +82,12 @@ def rules(shell: Shell, *, protocol: str) -> None:
 
 def _rules_of(protocol: str) -> list[Rule]:
     return {"vxp": vxp_checks.book.rules, "lgsp": lgsp_checks.book.rules, "v1": v1_checks.book.rules}[protocol]
+
+
+def _watch(protocol: str, told: Callable[[Line], None] = lambda _: None) -> Watch:
+    if protocol not in RULES:
+        raise Misuse(Text("serve chỉ có vxp và lgsp.", "serve knows vxp and lgsp only."))
+    return Watch(f"{protocol}-client", RULES[protocol], told=told)
 
 
 @conformance.command_of(
@@ -178,6 +200,116 @@ def check(
     else:
         lines = v1_checks.book.run(V1(server, secret, sender=sender, receiver=receiver, foreign=foreign), only=only)
     return _told(shell, lines)
+
+
+@conformance.command_of(
+    "serve",
+    Text(
+        """Đóng vai trục cho phần mềm của mình gọi vào, và báo từng quy tắc nó đúng, sai hay chưa thấy.
+Chạy trong bộ nhớ, chỉ để thử; cố ý làm mất vài câu trả lời như trục thật. Báo cáo: GET /conformance, và khi dừng.""",
+        """Play the gateway to one's own client, and tell of each rule whether it keeps it, breaks it, or neither yet.
+In memory, for tests only; loses answers on purpose as real axes do. The report: GET /conformance, and at the end.""",
+    ),
+    examples=Text(
+        """\
+gateway conformance serve --protocol vxp --port 8099 --system H37.QLVB --agency 000.00.14.H37
+gateway conformance serve --protocol lgsp --port 8099 --system H37.DN.001 --agency 000.00.14.H37 --no-faults
+gateway conformance serve --protocol vxp --system H37.QLVB --secret-file khoa.txt --agency H37.21 --seconds 600""",
+        """\
+gateway conformance serve --protocol vxp --port 8099 --system H37.QLVB --agency 000.00.14.H37
+gateway conformance serve --protocol lgsp --port 8099 --system H37.DN.001 --agency 000.00.14.H37 --no-faults
+gateway conformance serve --protocol vxp --system H37.QLVB --secret-file key.txt --agency H37.21 --seconds 600""",
+    ),
+)
+@option("--protocol", type=click.Choice(("vxp", "lgsp")), required=True, words=Text("Giao thức.", "The protocol."))
+@option("--host", default="127.0.0.1", show_default=True, words=Text("Nghe ở địa chỉ này.", "Listen here."))
+@option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8099,
+    show_default=True,
+    words=Text("Cổng; 0: cổng trống bất kỳ.", "Port; 0 for any that is free."),
+)
+@option(
+    "--port-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    words=Text("Ghi số cổng vào tệp này.", "Write the port here."),
+)
+@option("--system", required=True, words=Text("systemid, X-SystemId của phần mềm.", "systemid, X-SystemId."))
+@option("--agency", required=True, words=Text("Mã cơ quan của phần mềm.", "Code of the client's agency."))
+@option(
+    "--secret-file",
+    type=_FILE,
+    words=Text(
+        "Tệp chứa khóa bí mật, hoặc biến GATEWAY_SECRET; mặc định tạo một khóa và hiện ra.",
+        "File with the secret, or the variable GATEWAY_SECRET; by default one is made and shown.",
+    ),
+)
+@option("--no-faults", is_flag=True, words=Text("Không cố ý gây sự cố.", "Lose nothing on purpose."))
+@option("--seconds", type=click.FloatRange(1), words=Text("Dừng sau số giây này.", "End after so many seconds."))
+@for_programs()
+def serve(
+    shell: Shell,
+    *,
+    protocol: str,
+    host: str,
+    port: int,
+    port_file: Path | None,
+    system: str,
+    agency: str,
+    secret_file: Path | None,
+    no_faults: bool,
+    seconds: float | None,
+) -> int:
+    """Examine a client."""
+    given = secret_file is not None or "GATEWAY_SECRET" in os.environ
+    secret = _secret(secret_file) if given else secrets.token_urlsafe(24)
+    watch = _watch(protocol, told=lambda line: _tell(shell, line))
+    server = a_stand(
+        (host, port), watch, system=system, secret=secret, agency=agency, faults=not no_faults, protocol=protocol
+    )
+    if port_file is not None:
+        port_file.write_text(f"{server.port}\n", encoding="ascii")
+    shell.note(
+        Text(
+            "Trục thử {protocol}: http://{host}:{port} · cơ quan đối tác {partner}. Ctrl-C để dừng và xem báo cáo.",
+            "A {protocol} axis for tests: http://{host}:{port} · partner agency {partner}. Ctrl-C ends and reports.",
+        ),
+        protocol=protocol, host=host, port=server.port, partner=PARTNER,
+    )  # fmt: skip
+    if not given:
+        shell.note(Text("Khóa bí mật: {secret}", "Secret: {secret}"), secret=secret)
+    _serve_until_told(server, seconds)
+    report = watch.report()
+    if shell.json:
+        shell.result(report.as_json())
+    else:
+        for line in report.lines:
+            click.echo(as_text(shell, line))
+    shell.say(Text("Tổng: {counts}", "In all: {counts}"), counts=_counts(shell, report))
+    return exits.DONE if report.passed else exits.FAILED
+
+
+def _tell(shell: Shell, line: Line) -> None:
+    """A rule whose outcome has just changed, on standard error: the report follows on the other."""
+    if shell.verbosity >= 0:
+        click.echo(as_text(shell, line), err=True)
+
+
+def _serve_until_told(server: ConformanceServer, seconds: float | None) -> None:
+    """Until Ctrl-C, SIGTERM, or so many seconds have passed."""
+    ended = threading.Event()
+    before = {s: signal.signal(s, lambda *_: ended.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    thread = threading.Thread(target=server.serve_forever, name="conformance", daemon=True)
+    thread.start()
+    try:
+        ended.wait(seconds)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _secret(file: Path | None) -> str:
