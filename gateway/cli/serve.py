@@ -18,7 +18,7 @@ import structlog
 from gateway.bootstrap import Gateway, configure_logging, join, make_app, prepare_database, run_worker, utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, option
-from gateway.cli.server import DRAIN_SECONDS, Patience, Serving, WebServer
+from gateway.cli.server import DRAIN_SECONDS, HEADER_BYTES, Patience, Serving, WebServer
 from gateway.cli.shell import Shell
 from gateway.cli.words import Text
 from gateway.errors import GatewayError, SettingsInvalid
@@ -224,6 +224,8 @@ def _gunicorn(settings: Settings, descriptor: int, processes: int) -> list[str]:
         "--keep-alive": "20",
         "--backlog": "1024",
         "--log-level": "warning",
+        # The kit signs all of its headers in one of them.
+        "--limit-request-field_size": str(HEADER_BYTES),
     }
     if settings.web.tls_certificate is not None and settings.web.tls_key is not None:
         arguments["--certfile"] = str(settings.beside(settings.web.tls_certificate))

@@ -90,6 +90,12 @@ port = 8080
 # Multiplies every wait between tries; below 1 for demonstrations.
 # wait_factor = 1.0
 
+[vxp]
+# The national kit's protocol, for systems added by `gateway systems add`.
+# enabled = true
+# Empty for software that takes no path: prefix = ""
+# prefix = "/vxp"
+
 [lgsp]
 # The provincial axis' protocol, for systems added by `gateway systems add`.
 # enabled = true

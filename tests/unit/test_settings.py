@@ -153,5 +153,6 @@ def test_every_limit_of_a_package_can_be_set() -> None:
 
 def test_every_setting_has_a_section() -> None:
     assert set(Settings.model_fields) == {
-        "base", "gateway", "web", "ledger", "payloads", "limits", "signing", "delivery", "console", "log", "secrets"
+        "base", "gateway", "web", "ledger", "payloads", "limits", "signing", "delivery", "vxp",
+        "lgsp", "console", "log", "secrets"
     }  # fmt: skip

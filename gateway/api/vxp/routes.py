@@ -204,9 +204,16 @@ def _announced_recipients() -> tuple[AgencyCode, ...] | None:
 
 @vxp.route("/getReceivedEdocList", methods=_READ)
 def get_received_edoc_list() -> Response:
-    """What waits for the system's agencies and was not acknowledged, whoever fetched it before."""
+    """
+    What waits for the system's agencies and was not acknowledged, whoever fetched it before.
+
+    A window that reaches up to now has no beginning: clients ask for the last days, and after an outage what waited
+    longer would never be asked for.
+    """
     kind, what = _message_kind(), _page_wanted()
     since, until = _window()
+    if until is None or until > _services().parts.clock():
+        since = None
 
     def page(limit: int, after: str | None) -> Page[LogRow]:
         return mailbox.listed(

@@ -459,6 +459,16 @@ def test_a_window_of_days_holds_its_last_day(site: Site, sender: VxpSystem, rece
     assert receiver.waiting(fromDate=yesterday, toDate=yesterday) == []
 
 
+def test_what_waited_through_an_outage_is_in_every_list_up_to_now(
+    site: Site, sender: VxpSystem, receiver: VxpSystem
+) -> None:
+    sent_id(sender)
+    site.clock.forward(days=40)
+    today = f"{site.clock() + timedelta(hours=7):%Y/%m/%d}"
+    assert len(receiver.waiting(fromDate=today, toDate=today)) == 1
+    assert len(receiver.waiting(fromDate=today)) == 1
+
+
 @pytest.mark.parametrize("date", ["05032026", "yesterday", "2014/02/30"])
 def test_a_date_that_nobody_understands_hides_nothing(sender: VxpSystem, receiver: VxpSystem, date: str) -> None:
     sent_id(sender)
