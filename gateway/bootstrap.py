@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +31,7 @@ from gateway.api.vxp import routes as vxp
 from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.http import HttpClient, HttpSettings
+from gateway.delivery.lgsp import Tokens
 from gateway.delivery.retry import POLICIES, scaled
 from gateway.delivery.send import Sender, stored_payload
 from gateway.delivery.worker import Pace, Worker
@@ -40,11 +41,12 @@ from gateway.directory.store import DirectoryStore
 from gateway.edxml import Limits
 from gateway.errors import GatewayError, SettingsInvalid, StorageFull
 from gateway.exchange import lookup, own_reports
+from gateway.exchange.fetch import FetchPace, Poller
 from gateway.exchange.parts import Parts, Rules
 from gateway.exchange.systems import KEY_FILE, SecretBox, Systems
 from gateway.ledger import Ledger, check, open_engine, prepare
 from gateway.ledger.records import RefusalBounds, new_id
-from gateway.metrics import DeliveryMeter
+from gateway.metrics import DeliveryMeter, FetchMeter
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
@@ -114,6 +116,8 @@ class Gateway:
     scratch: OwnFolder
     """Where packages are while they arrive; lasts as long as this object."""
     metrics: CollectorRegistry
+    tokens: Tokens = field(default_factory=Tokens)
+    """Log-ins at axes, one for each credential in the whole process."""
 
 
 def prepare_database(settings: Settings, *, now: datetime) -> None:
@@ -396,10 +400,10 @@ def not_ready(gateway: Gateway) -> dict[str, str]:
 # What works
 
 
-def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, HttpClient]:
-    """A worker over the gateway's queue, and its client, which the caller closes at the end."""
+def make_http(gateway: Gateway) -> HttpClient:
+    """The connections of a process to endpoints; the caller closes them at the end."""
     section = gateway.settings.delivery
-    http = HttpClient(
+    return HttpClient(
         HttpSettings(
             connect_timeout=timedelta(seconds=section.connect_timeout_seconds),
             read_timeout=timedelta(seconds=section.read_timeout_seconds),
@@ -407,6 +411,12 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
             connections_per_endpoint=section.per_endpoint,
         )
     )
+
+
+def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, HttpClient]:
+    """A worker over the gateway's queue, and its client, which the caller closes at the end."""
+    section = gateway.settings.delivery
+    http = make_http(gateway)
     parts = gateway.parts
 
     worker = Worker(
@@ -418,6 +428,7 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
             payload=stored_payload(gateway.ledger.payload, parts.payloads.open),
             secret=gateway.settings.secret,
             document=gateway.ledger.document,
+            tokens=gateway.tokens,
         ),
         arrival_report=lambda claim, now: own_reports.arrival_report(parts, claim, now),
         policies={lane: policy.scaled(section.wait_factor) for lane, policy in POLICIES.items()},
@@ -434,12 +445,38 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
     return worker, http
 
 
+def make_poller(gateway: Gateway, http: HttpClient, meter: FetchMeter | None = None) -> Poller:
+    """What asks the axes of the directory for arrivals."""
+    section = gateway.settings.fetch
+    return Poller(
+        gateway.parts,
+        http=http,
+        secret=gateway.settings.secret,
+        tokens=gateway.tokens,
+        pace=FetchPace(
+            every=timedelta(seconds=section.seconds),
+            silent_after=timedelta(hours=section.silent_hours) if section.silent_hours else None,
+            look=timedelta(seconds=min(max(section.seconds, 0.05), 1)),
+        ),
+        meter=meter,
+    )
+
+
 def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None) -> None:
-    """Deliver until told to stop; what is under way is finished first."""
+    """Deliver, and fetch from axes, until told to stop; what is under way is finished first."""
     worker, http = make_worker(gateway, name)
     gateway.waker.worker = worker.wake
+    fetching: threading.Thread | None = None
+    if gateway.settings.fetch.seconds:
+        poller = make_poller(gateway, http, FetchMeter(gateway.metrics))
+        fetching = threading.Thread(target=poller.run, args=(stop,), name="fetch", daemon=True)
+        fetching.start()
     try:
         worker.run(stop)
     finally:
+        # Also when the worker failed: the process is about to end.
+        stop.set()
+        if fetching is not None:
+            fetching.join(timeout=gateway.settings.delivery.read_timeout_seconds)
         gateway.waker.worker = None
         http.close()

@@ -1,10 +1,10 @@
-"""What the delivery worker counts, for ``/metrics``; labels are bounded: no documents, no agencies."""
+"""What the worker counts, for ``/metrics``; labels are bounded: no documents, no agencies."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from gateway.model import AgencyCode, Channel, Lane
+from gateway.model import AgencyCode, Channel, Lane, PackageKind
 
 
 class DeliveryMeter:
@@ -28,3 +28,23 @@ class DeliveryMeter:
         """One endpoint is left alone; which one, the ledger and the log say."""
         del via
         self._opened.inc()
+
+
+class FetchMeter:
+    """Counts what is fetched from axes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._polls = Counter(
+            "gateway_axis_polls_total", "Questions to axes for arrivals", ["channel", "outcome"], registry=registry
+        )
+        self._fetched = Counter(
+            "gateway_fetched_total", "Packages fetched from axes", ["channel", "kind", "outcome"], registry=registry
+        )
+
+    def polled(self, *, channel: Channel, outcome: str) -> None:
+        """An axis was asked: ``answered``, or the code of the failure."""
+        self._polls.labels(channel.value, outcome).inc()
+
+    def fetched(self, *, channel: Channel, kind: PackageKind, outcome: str) -> None:
+        """A package was ``taken``, a ``duplicate``, or ``not_taken``."""
+        self._fetched.labels(channel.value, kind.value, outcome).inc()

@@ -207,6 +207,15 @@ class LgspSection(_Section):
     """The widest window of a list."""
 
 
+class FetchSection(_Section):
+    """How axes that speak VXP or LGSP are asked for what has arrived there."""
+
+    seconds: float = Field(default=60, ge=0)
+    """Between two questions to one axis; 0: none is asked, by this process."""
+    silent_hours: float = Field(default=72, ge=0)
+    """Without arrivals for so long an axis counts as silent, which is an event; 0: never. Longer than a week-end."""
+
+
 class ConsoleSection(_Section):
     """The pages for operators."""
 
@@ -254,6 +263,7 @@ class Settings(BaseSettings):
     delivery: DeliverySection = DeliverySection()
     vxp: VxpSection = VxpSection()
     lgsp: LgspSection = LgspSection()
+    fetch: FetchSection = FetchSection()
     console: ConsoleSection = ConsoleSection()
     log: LogSection = LogSection()
     secrets: dict[str, SecretSection] = {}

@@ -89,6 +89,11 @@ class Axis(Protocol):
     raises.
     """
 
+    @property
+    def lists_until_acknowledged(self) -> bool:
+        """Whether what it lists again was not acknowledged, as far as it knows; another lists whatever came."""
+        ...
+
     def send(self, outgoing: Outgoing, *, now: datetime) -> str:
         """
         Hand over one package.

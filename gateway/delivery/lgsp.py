@@ -167,6 +167,11 @@ class LgspAxis:
     """See ``read_credential``."""
     tokens: Tokens
 
+    @property
+    def lists_until_acknowledged(self) -> bool:
+        """Whatever came in the days that are asked for."""
+        return False
+
     # Sending
 
     def send(self, outgoing: Outgoing, *, now: datetime) -> str:

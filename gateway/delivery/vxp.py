@@ -96,6 +96,11 @@ class VxpAxis:
     system: str
     secret: str
 
+    @property
+    def lists_until_acknowledged(self) -> bool:
+        """Until it is told ``done``."""
+        return True
+
     # Sending
 
     def send(self, outgoing: Outgoing, *, now: datetime) -> str:
