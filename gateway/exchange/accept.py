@@ -34,13 +34,15 @@ from gateway.errors import (
     UnknownSender,
 )
 from gateway.evidence.receipt import ReceiptFacts, make_receipt
+from gateway.exchange import reserialised
 from gateway.exchange.identity import names_in_package, number_in_package, targets_of
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
 from gateway.exchange.recalls import Packaged, with_operation
 from gateway.exchange.reported import new_status
 from gateway.exchange.upload import Upload, spooled, unwritten, upload_of
-from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewRefusal, new_id
+from gateway.ledger.actions import Action
+from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewEvent, NewRefusal, new_id
 from gateway.model import (
     VIETNAM_TIME,
     Agency,
@@ -151,10 +153,13 @@ def _accept(
         raise InvalidPackage([*package.errors, *package.warnings])
     directory = parts.directory()
     envelope = package.envelope
+    rewritten = reserialised.accepted_before(parts, package, directory, now=now) if _is_axis(caller) else None
+    if rewritten is not None and not directory.speaks_for(caller, envelope.sender.code, at=now):
+        return _echo(parts, upload, rewritten, caller, now)
     sender = _sender(directory, envelope, caller, now)
     only = only(envelope) if callable(only) else only
     names = _names(package)
-    known = _accepted_before(parts, package, sender.code, names[0])
+    known = rewritten or _accepted_before(parts, package, sender.code, names[0])
     if (
         known is None
         and envelope.kind is PackageKind.DOCUMENT
@@ -177,7 +182,7 @@ def _accept(
             _log.warning("no way back", action="status.no_way_back", sha256=upload.sha256, code=error.code)
 
     document = (
-        _again(known, upload, caller, now)
+        _again(known, caller, now)
         if known
         else _new(
             parts,
@@ -214,9 +219,26 @@ def _accept(
     return Answer(document_id=result.document_id, receipt=receipt, duplicate=isinstance(result, Duplicate))
 
 
+def _is_axis(caller: Agency) -> bool:
+    """Whether what the caller hands over was fetched from an axis, which writes every package anew."""
+    return caller.endpoint is not None and caller.endpoint.channel.is_axis
+
+
+def _echo(parts: Parts, upload: Upload, known: DocumentRow, caller: Agency, now: datetime) -> Answer:
+    """A document that we handed to an axis came back from it: it is there already, and nothing follows from it."""
+    repeated = NewEvent(
+        action=Action.DOCUMENT_DUPLICATE, actor=caller.code, data={"sha256": upload.sha256, "echo": True}
+    )
+    parts.ledger.record_event(repeated, now=now, document_id=known.id)
+    receipt = json.loads(known.receipt)
+    if receipt["sha256"] != upload.sha256:
+        receipt = _receipt_for_other_bytes(parts, receipt, upload)
+    return Answer(document_id=known.id, receipt=receipt, duplicate=True)
+
+
 def _receipt_for_other_bytes(parts: Parts, first: dict[str, Any], upload: Upload) -> dict[str, Any]:
     """
-    The receipt for a status that was reported before, word for word, in other bytes.
+    The receipt for what was accepted before in other bytes: a status word for word, a document from an axis.
 
     Who hands a package over believes only a receipt for the bytes that it sent; this one says as well
     which bytes are kept.
@@ -410,7 +432,7 @@ def _not_yet_routed(
     return [code for code in (recipients if only is None else only) if covered.isdisjoint(served_by(code))]
 
 
-def _again(known: DocumentRow, upload: Upload, caller: Agency, now: datetime) -> NewDocument:
+def _again(known: DocumentRow, caller: Agency, now: datetime) -> NewDocument:
     """The document as it was accepted first, handed over again now, so that only missing deliveries are added."""
     return NewDocument(
         id=known.id,
@@ -422,8 +444,8 @@ def _again(known: DocumentRow, upload: Upload, caller: Agency, now: datetime) ->
         business_type=known.business_type,
         revision="" if known.business_type is BusinessType.NEW else known.sha256,
         targets=known.targets,
-        sha256=upload.sha256,
-        size=upload.size,
+        sha256=known.sha256,
+        size=known.size,
         verdict=known.verdict,
         received_at=now,
         received_from=caller.code,

@@ -165,6 +165,13 @@ class Ledger:
         with reading(self.engine) as connection:
             return reads.find_document(connection, sender, identity, business_type, kind)
 
+    def documents_named(
+        self, sender: AgencyCode, identity: str, *, business_type: BusinessType, limit: int = 50
+    ) -> list[DocumentRow]:
+        """The documents of a sender under an identity, the latest first; several only for business types 1 to 3."""
+        with reading(self.engine) as connection:
+            return reads.documents_named(connection, sender, identity, business_type, limit)
+
     def accepted_before(
         self, sender: AgencyCode, identity: str, *, business_type: BusinessType, kind: PackageKind, sha256: str
     ) -> DocumentRow | None:
@@ -696,6 +703,19 @@ class Ledger:
         """
         with writing(self.engine) as connection:
             return systems.rotate_secret(connection, system_id, sealed, until=until, actor=actor, now=now)
+
+    def change_system(
+        self,
+        system_id: str,
+        *,
+        name: str | None,
+        agencies: Sequence[AgencyCode] | None,
+        actor: str | None,
+        now: datetime,
+    ) -> System:
+        """Change what is given; its secrets stay. Raises ``NotFound``."""
+        with writing(self.engine) as connection:
+            return systems.change_system(connection, system_id, name=name, agencies=agencies, actor=actor, now=now)
 
     def revoke_system(self, system_id: str, *, actor: str | None, now: datetime) -> System:
         """Refuse a system from now on; an earlier revocation stands. Raises ``NotFound``."""

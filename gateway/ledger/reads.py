@@ -103,6 +103,24 @@ def find_document(
     return None if row is None else DocumentRow(**row._mapping)
 
 
+def documents_named(
+    connection: Connection, sender: AgencyCode, identity: str, business_type: BusinessType, limit: int
+) -> list[DocumentRow]:
+    """The documents of a sender under an identity, the latest first; several only for operations, which repeat it."""
+    rows = connection.execute(
+        select(*_DOCUMENT)
+        .where(
+            documents.c.sender == sender,
+            documents.c.identity == stored(identity),
+            documents.c.business_type == business_type,
+            documents.c.kind == PackageKind.DOCUMENT,
+        )
+        .order_by(documents.c.received_at.desc(), documents.c.id.desc())
+        .limit(limit)
+    )
+    return [DocumentRow(**row._mapping) for row in rows]
+
+
 def accepted_before(
     engine: Engine, sender: AgencyCode, identity: str, *, business_type: BusinessType, kind: PackageKind, sha256: str
 ) -> str | None:

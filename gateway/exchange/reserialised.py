@@ -1,0 +1,71 @@
+"""
+The same document in other bytes: an axis parses and writes anew every package that passes through it.
+
+Its signature, the order of its elements and the wrapping of its attachments do not survive that (domain §1.9). What
+does is what the sender wrote and the unwrapped content of the files. By these a document is known again that comes
+under two docIds, or that is an echo of one of our own; by its bytes it would be a conflict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from gateway.directory import Directory
+from gateway.edxml import Package, read_unverified
+from gateway.exchange import lookup
+from gateway.exchange.identity import names_in_package
+from gateway.exchange.parts import Parts
+from gateway.exchange.upload import receive
+from gateway.ledger.records import DocumentRow
+from gateway.model import AgencyCode, Business, BusinessType, PackageKind, normal_key
+
+
+def accepted_before(parts: Parts, package: Package, directory: Directory, *, now: datetime) -> DocumentRow | None:
+    """
+    The document that was accepted from the sender that a package names and is the same, whatever its bytes.
+
+    The same sender, identity, business type and subject, the same set of contents, and for an operation
+    (business types 1 to 3) the same operation. ``None`` for a status, which the ledger knows by what it reports,
+    and for a document without a name of its own.
+    """
+    envelope = package.envelope
+    if envelope.kind is not PackageKind.DOCUMENT or envelope.identity is None:
+        return None
+    known = directory.find(envelope.sender.code, at=now)
+    sender = AgencyCode.normal(envelope.sender.code) if known is None else known.code
+    identity, _ = names_in_package(envelope, package.sha256)
+    candidates = parts.ledger.documents_named(sender, identity, business_type=envelope.business_type)
+    return next((row for row in candidates if _is_same(parts, row, package)), None)
+
+
+def _is_same(parts: Parts, row: DocumentRow, package: Package) -> bool:
+    if row.sha256 == package.sha256:
+        return True
+    if normal_key(row.subject or "") != normal_key(package.envelope.subject or ""):
+        return False
+    if {a.sha256 for a in row.attachments} != {a.sha256 for a in package.attachments}:
+        return False
+    return row.business_type is BusinessType.NEW or _operates_alike(parts, row, package)
+
+
+def _operates_alike(parts: Parts, row: DocumentRow, package: Package) -> bool:
+    """Two updates of one document may have one subject and the same files, and still say different things."""
+    rules = parts.rules
+    with (
+        lookup.open_package(parts, row.sha256) as stored,
+        receive(
+            stored,
+            expected=row.size,
+            limit_bytes=rules.body_limit_bytes,
+            inline_bytes=rules.inline_bytes,
+            spool=parts.spool,
+        ) as upload,
+        read_unverified(upload.source, limits=rules.limits, spool=parts.spool, sha256=upload.sha256) as first,
+    ):
+        return _essence(first.envelope.business) == _essence(package.envelope.business)
+
+
+def _essence(business: Business | None) -> Business | None:
+    """What an operation says, without whom to ask about it."""
+    return None if business is None else replace(business, staff=(), paper=None)
