@@ -10,7 +10,15 @@ from gateway.cli.command import Group, for_programs, option
 from gateway.cli.opened import Opened, actor, opened, utc_now
 from gateway.cli.shell import Shell, moment
 from gateway.cli.words import Text
-from gateway.exchange.systems import KEY_FILE, SecretBox, add_system, list_systems, revoke_system, rotate_secret
+from gateway.exchange.systems import (
+    KEY_FILE,
+    SecretBox,
+    add_system,
+    change_system,
+    list_systems,
+    revoke_system,
+    rotate_secret,
+)
 from gateway.ledger.records import System
 from gateway.model import Agency, Channel
 from gateway.settings import Settings
@@ -173,6 +181,42 @@ def _state(system: System, ends: list[datetime | None]) -> Text:
     if until is None:
         return Text("hiệu lực", "valid")
     return Text(f"hiệu lực; khóa cũ đến {moment(until)}", f"valid; former secret until {moment(until)}")
+
+
+@systems.command_of(
+    "change",
+    Text(
+        "Đổi tên hệ thống, hoặc danh sách cơ quan mà nó thay mặt; khóa bí mật giữ nguyên.",
+        "Give a system another name, or other agencies to speak for; its secret stays.",
+    ),
+    examples="gateway systems change xa-phuong --agency H37.21 --agency H37.22 --agency H37.23",
+)
+@click.argument("system")
+@option("--name", words=Text("Tên mới.", "The new name."))
+@option(
+    "--agency",
+    "codes",
+    multiple=True,
+    words=Text(
+        "Cơ quan mà hệ thống thay mặt từ nay; phải nêu đủ.", "Agency that it speaks for from now on; name them all."
+    ),
+)
+@for_programs()
+def change(shell: Shell, *, system: str, name: str | None, codes: tuple[str, ...]) -> None:
+    """Change a system."""
+    now = utc_now()
+    with opened(shell.settings()) as site:
+        agencies = [site.agency(code, at=now).code for code in codes] or None
+        changed = change_system(site.ledger, system, name=name, agencies=agencies, now=now, actor=actor())
+    if shell.json:
+        shell.result({"system": changed.id, "name": changed.name, "agencies": list(changed.agencies)})
+        return
+    shell.say(
+        Text("{system} ({name}) thay mặt: {codes}", "{system} ({name}) speaks for: {codes}"),
+        system=changed.id,
+        name=changed.name,
+        codes=" ".join(changed.agencies),
+    )
 
 
 @systems.command_of(

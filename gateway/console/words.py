@@ -444,6 +444,7 @@ EVENTS: Final = MappingProxyType(
         Action.KEY_ADDED: Text("Cấp khóa kết nối", "Key added"),
         Action.KEY_REVOKED: Text("Thu hồi khóa kết nối", "Key revoked"),
         Action.SYSTEM_ADDED: Text("Thêm hệ thống kết nối", "System added"),
+        Action.SYSTEM_CHANGED: Text("Sửa hệ thống kết nối", "System changed"),
         Action.SYSTEM_SECRET_ROTATED: Text("Đổi khóa bí mật của hệ thống", "Secret of a system rotated"),
         Action.SYSTEM_REVOKED: Text("Thu hồi hệ thống kết nối", "System revoked"),
         Action.AGENCY_REQUESTED: Text("Hệ thống xin thêm hoặc xóa cơ quan", "A system asks to add or delete an agency"),

@@ -207,6 +207,33 @@ def add_system(
     return secret
 
 
+def change_system(
+    ledger: Ledger,
+    id: str,  # noqa: A002 # the word of the protocols
+    *,
+    name: str | None = None,
+    agencies: Sequence[AgencyCode] | None = None,
+    now: datetime,
+    actor: str | None = None,
+) -> System:
+    """
+    Give a system another name, or other agencies to speak for; its secrets stay.
+
+    :param agencies: primary codes, all that it speaks for from now on, at least one; ``None`` leaves them.
+    :raises NotFound: there is no such system.
+    :raises SystemInvalid: the name is blank, or there is no agency.
+    """
+    if (name is not None and not name.strip()) or (agencies is not None and not agencies):
+        raise SystemInvalid
+    return ledger.change_system(
+        id,
+        name=None if name is None else name.strip(),
+        agencies=None if agencies is None else tuple(dict.fromkeys(agencies)),
+        actor=actor,
+        now=now,
+    )
+
+
 def rotate_secret(
     ledger: Ledger,
     box: SecretBox,

@@ -71,6 +71,7 @@ class Action(enum.StrEnum):
     KEY_ADDED = "key.added"
     KEY_REVOKED = "key.revoked"
     SYSTEM_ADDED = "system.added"
+    SYSTEM_CHANGED = "system.changed"
     SYSTEM_SECRET_ROTATED = "system.secret_rotated"  # noqa: S105 # the name of an event
     """It has a new secret; the ones before work until the end of the overlap."""
     SYSTEM_REVOKED = "system.revoked"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -83,9 +83,8 @@ def sent(
     limit = _bounded(limit)
     position = None if after is None else moment_cursor(after)
     found: dict[str, datetime] = {}
-    # Agency by agency: in the order of its index each costs one page, however much it has sent.
-    for owner in owners:
-        found |= _newest(connection, owner, window, document_id=document_id, limit=limit + 1, position=position)
+    for ways in _ways(connection, owners, document_id):
+        found |= _newest(connection, ways, window, limit=limit + 1, position=position)
     newest = sorted(((at, delivery) for delivery, at in found.items()), reverse=True)
     shown = newest[:limit]
     rows = log_rows(connection, list(map(itemgetter(1), shown)))
@@ -93,16 +92,37 @@ def sent(
     return Page(rows=tuple(rows), next=following)
 
 
+def _ways(connection: Connection, owners: Owners, document_id: str | None) -> Iterator[Sequence[ColumnElement[bool]]]:
+    """The ways in which a document may be one of these agencies', in groups that are asked for together."""
+    if document_id is not None:
+        meant = documents.c.id.in_(_meant(connection, owners, document_id))
+        yield [and_(meant, or_(documents.c.sender.in_(owners), documents.c.received_from.in_(owners)))]
+        return
+    # Agency by agency: in the order of its index each costs one page, however much it has sent.
+    for owner in owners:
+        yield [
+            documents.c.sender == owner,
+            and_(documents.c.received_from == owner, documents.c.received_from != documents.c.sender),
+        ]
+
+
+def _meant(connection: Connection, owners: Owners, document_id: str) -> list[str]:
+    """The gateway's ids of what is meant: by such an id, or by the name that one of the agencies gave its own."""
+    # Of what was handed over for others there is no index of names; by the gateway's id it is found.
+    own = select(documents.c.id).where(documents.c.sender.in_(owners), documents.c.identity == stored(document_id))
+    by_id = select(documents.c.id).where(documents.c.id == document_id)
+    return [row.id for row in connection.execute(union(by_id, own))]
+
+
 def _newest(
     connection: Connection,
-    owner: AgencyCode,
+    ways: Sequence[ColumnElement[bool]],
     window: Window,
     *,
-    document_id: str | None,
     limit: int,
     position: tuple[datetime, str] | None,
 ) -> dict[str, datetime]:
-    """The newest deliveries of what one agency sent or handed over, with the times of acceptance."""
+    """The newest deliveries of the documents that are met in one of the ways, with their times of acceptance."""
     at, row_id = documents.c.received_at, deliveries.c.id
     conditions: list[ColumnElement[bool]] = []
     if window.kind is not None:
@@ -115,14 +135,6 @@ def _newest(
         moment, last = position
         # The first condition follows from the second; it is what an index on the time can use.
         conditions += [at <= moment, or_(at < moment, and_(at == moment, row_id < last))]
-    own = documents.c.sender == owner
-    by_id = documents.c.id == document_id
-    handed_over = and_(documents.c.received_from == owner, documents.c.received_from != documents.c.sender)
-    if document_id is None:
-        ways = [own, handed_over]
-    else:
-        # By its own name for it only what it sent itself is looked for: of others' documents there is no such index.
-        ways = [and_(own, or_(by_id, documents.c.identity == stored(document_id))), and_(handed_over, by_id)]
     base = select(row_id.label("id"), at.label("at")).join_from(documents, deliveries).where(*conditions)
     parts = [base.where(way).order_by(at.desc(), row_id.desc()).limit(limit).subquery() for way in ways]
     rows = connection.execute(union(*(select(part) for part in parts)))

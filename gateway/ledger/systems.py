@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -68,6 +69,26 @@ def rotate_secret(
     rotated = event(now, Action.SYSTEM_SECRET_ROTATED, actor=actor, system=system_id, former_until=until.isoformat())
     record(connection, [rotated])
     return system
+
+
+def change_system(
+    connection: Connection,
+    system_id: str,
+    *,
+    name: str | None,
+    agencies: Sequence[AgencyCode] | None,
+    actor: str | None,
+    now: datetime,
+) -> System:
+    """As ``Ledger.change_system``, inside a transaction."""
+    _locked(connection, system_id)
+    given = {"name": name, "agencies": None if agencies is None else tuple(agencies)}
+    values = {column: value for column, value in given.items() if value is not None}
+    if values:
+        connection.execute(update(systems).where(systems.c.id == system_id).values(values))
+        spoken_for = None if agencies is None else list(agencies)
+        record(connection, [event(now, Action.SYSTEM_CHANGED, actor=actor, system=system_id, agencies=spoken_for)])
+    return _locked(connection, system_id)
 
 
 def revoke_system(connection: Connection, system_id: str, *, actor: str | None, now: datetime) -> System:

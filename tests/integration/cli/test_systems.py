@@ -143,7 +143,15 @@ def test_a_lost_key_is_the_operators_to_restore(idle: RunningGateway) -> None:
     call(idle, "systems", "rotate", "H37.DN.001", code=4)
 
 
-@pytest.mark.parametrize("command", ["add", "list", "rotate", "revoke"])
+def test_a_system_may_come_to_speak_for_other_agencies(idle: RunningGateway) -> None:
+    secret = add(idle)["secret"]
+    call(idle, "systems", "change", "H37.DN.001", "--agency", "H37", "--agency", DEPARTMENT)
+    [system] = json.loads(call(idle, "systems", "list", "--json").stdout)
+    assert (system["agencies"], system["name"]) == ([PROVINCE, DEPARTMENT], "thử")
+    assert secrets_of(idle) == (secret,)
+
+
+@pytest.mark.parametrize("command", ["add", "list", "change", "rotate", "revoke"])
 def test_every_command_on_systems_teaches_by_examples(idle: RunningGateway, command: str) -> None:
     assert f"gateway systems {command}" in call(idle, "systems", command, "--help", language="vi").stdout
 

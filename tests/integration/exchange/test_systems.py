@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from gateway.exchange.systems import (
     acting,
     add_system,
     callers,
+    change_system,
     list_systems,
     revoke_system,
     rotate_secret,
@@ -160,6 +162,37 @@ def test_revoking_twice_keeps_the_first_time(site: Site) -> None:
     first = revoke_system(site.ledger, "H37.DN.001", site.clock())
     site.clock.forward(days=1)
     assert revoke_system(site.ledger, "H37.DN.001", site.clock()) == first
+
+
+def test_a_system_speaks_for_other_agencies_once_it_is_changed(site: Site) -> None:
+    add(site)
+    systems = known_to(site)
+    systems.find("H37.DN.001")
+    change_system(site.ledger, "H37.DN.001", agencies=[PROVINCE, DEPARTMENT], now=site.clock())
+    site.clock.now += REMEMBERED
+    live = systems.find("H37.DN.001")
+    assert live is not None
+    assert (live.system.agencies, live.system.name) == ((PROVINCE, DEPARTMENT), "eOffice thử")
+
+
+def test_a_change_is_an_event_that_says_for_whom_it_speaks_now(site: Site) -> None:
+    add(site)
+    change_system(site.ledger, "H37.DN.001", agencies=[PROVINCE], now=site.clock(), actor="cli:lan")
+    last = site.ledger.events()[-1]
+    assert (last.action, last.actor) == (Action.SYSTEM_CHANGED, "cli:lan")
+    assert last.data == {"system": "H37.DN.001", "agencies": [PROVINCE]}
+
+
+@pytest.mark.parametrize("wrong", [{"name": " "}, {"agencies": ()}])
+def test_a_system_is_not_changed_into_none(site: Site, wrong: dict[str, Any]) -> None:
+    add(site)
+    with pytest.raises(SystemInvalid):
+        change_system(site.ledger, "H37.DN.001", now=site.clock(), **wrong)
+
+
+def test_what_is_unknown_cannot_be_changed(site: Site) -> None:
+    with pytest.raises(NotFound):
+        change_system(site.ledger, "x", name="y", now=site.clock())
 
 
 def test_what_is_unknown_cannot_be_revoked(site: Site) -> None:
