@@ -26,6 +26,8 @@ _log = structlog.get_logger()
 HEADER_BYTES = 64 * 1024
 FORMS = b"/console/"
 """Under this path people send forms, of 64 KB at most: some of them before anybody knows who they are."""
+LOGINS = b"/auth/login"
+"""So ends the path under which systems log in, whatever prefix it has: neither does anybody know them before."""
 DRAIN_SECONDS = 30
 """How long requests under way may take to end when the program is told to stop."""
 
@@ -145,7 +147,7 @@ class Watch:
             if turn is not None:
                 turn.header_read, turn.header_ended = True, time.monotonic()
                 turn.window_began, turn.window_bytes = turn.header_ended, connection.moved_bytes
-                turn.form = request if request.path.startswith(FORMS) else None
+                turn.form = request if _may_be_anybodys(request.path) else None
 
     def moved(self) -> list[int]:
         """Of each request under way, the bytes that its connection has read and written."""
@@ -175,6 +177,10 @@ class Watch:
         slow = bool(moved - turn.window_bytes < patience.slowest_bytes)
         turn.window_began, turn.window_bytes = now, moved
         return slow
+
+
+def _may_be_anybodys(path: bytes) -> bool:
+    return path.startswith(FORMS) or path.endswith(LOGINS)
 
 
 class WebServer(Server):

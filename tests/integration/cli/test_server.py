@@ -452,7 +452,9 @@ def test_the_bar_counts_bytes_of_a_large_answer_as_they_go() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "cut"), [(b"/console/login", 1), (b"/api/v1/documents", 0)], ids=["form", "document"]
+    ("target", "cut"),
+    [(b"/console/login", 1), (b"/lgsp/v1/auth/login?allow_anonymous=true", 1), (b"/api/v1/documents", 0)],
+    ids=["form", "login of a system", "document"],
 )
 @pytest.mark.parametrize("framing", [b"Content-Length: 5000", b"Transfer-Encoding: chunked"], ids=["length", "chunked"])
 def test_a_form_has_little_time(target: bytes, cut: int, framing: bytes) -> None:
