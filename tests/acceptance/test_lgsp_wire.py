@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -169,6 +170,19 @@ def test_a_newer_login_leaves_the_older_token_alone(wire: Wire) -> None:
     first, second = wire.client("H37.DN.001"), wire.client("H37.DN.001")
     assert isinstance(waiting(second), list)
     assert isinstance(waiting(first), list)
+
+
+def test_a_token_is_good_for_thirty_minutes(wire: Wire) -> None:
+    client = wire.client("H37.DN.001")
+    payload = str(client.token).split(".")[1]
+    facts = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert facts["exp"] - facts["iat"] == 30 * 60
+
+
+def test_login_takes_the_members_that_clients_send(wire: Wire) -> None:
+    """Of the kit's body only user and password count."""
+    client = wire.client("H37.DN.001", logs_in=False)
+    succeeded(client.login(applicationCode="khac", otp="123456", typeObjs=[]))
 
 
 # The three headers of every call
@@ -344,6 +358,22 @@ def test_fail_comes_back_later(sender: LgspClient, receiver: LgspClient) -> None
     assert doc_id not in waiting(receiver)
 
 
+def test_processing_stays_listed(sender: LgspClient, receiver: LgspClient) -> None:
+    _, doc_id = one_waiting(sender, receiver)
+    succeeded(receiver.update(doc_id, "processing"))
+    assert doc_id in waiting(receiver)
+
+
+def test_a_business_status_may_be_posted_as_a_transport_status(sender: LgspClient, receiver: LgspClient) -> None:
+    """As software in Lạng Sơn does with 02 to 06: the sender of the document gets to know."""
+    _, doc_id = one_waiting(sender, receiver)
+    succeeded(receiver.update(doc_id, "done"))
+    before = set(waiting(sender, "status"))
+    succeeded(receiver.update(doc_id, "03"))
+    (report,) = set(waiting(sender, "status")) - before
+    assert b"<edXML:StatusCode>03<" in fetched(sender, report)
+
+
 @pytest.mark.parametrize("doc_id", ["x", "01a20106-0408-75a3-a68a-cf9a0a978fa7", "..%2F..%2Fetc%2Fpasswd"])
 def test_a_document_that_does_not_exist_is_an_error(receiver: LgspClient, doc_id: str) -> None:
     error_code(receiver.fetch(doc_id))
@@ -378,7 +408,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LgspClient]
         code=PROVINCE,
         agencies=agencies,
         first_levels=["H37"],
-        lgsp={"response": "documented"},
+        lgsp={"response": "documented", "single_token": True},
     )
     secret = a_system(gateway, "H37", PROVINCE)
     gateway.start()
@@ -386,6 +416,16 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LgspClient]
     client.login()
     yield client
     gateway.stop()
+
+
+def test_where_one_token_is_allowed_a_newer_login_kills_the_older(documented: LgspClient) -> None:
+    """As on the real axis, for who wants to try a client against it."""
+    older = documented.token
+    documented.login()
+    newer, documented.token = documented.token, older
+    assert documented.listed(day(-1), day(1)).status == 401
+    documented.token = newer
+    assert documented.listed(day(-1), day(1)).status == 200
 
 
 def test_the_documented_shape_of_success_is_there_for_who_wants_it(documented: LgspClient) -> None:

@@ -12,6 +12,7 @@ import hmac
 import itertools
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -254,6 +255,21 @@ def test_headers_that_the_call_does_not_use_may_be_unsigned(wire: Wire) -> None:
     assert kit.received().ok
 
 
+def test_names_in_sign_header_key_decide_nothing(wire: Wire) -> None:
+    """What was signed stands in sign-header; the list of names is another writing of it."""
+    kit = wire.sender
+    kit.spoil = lambda headers: headers.update({f"{PREFIX}sign-header-key": "x;y"})
+    assert kit.received().ok
+    kit.spoil = lambda headers: headers.pop(f"{PREFIX}sign-header-key")
+    assert kit.received().ok
+
+
+def test_letters_beyond_ascii_are_signed_as_utf_8(wire: Wire) -> None:
+    """A path of the client's own machine may hold anything."""
+    _, doc_id = one_waiting(wire)
+    assert wire.receiver.call("/getEdoc", {"docId": doc_id, "filePath": "/tài liệu/đến/"}).ok
+
+
 @pytest.mark.parametrize("age", [timedelta(hours=9), timedelta(days=400), timedelta(days=-2)])
 def test_the_time_stamp_is_advisory(wire: Wire, age: timedelta) -> None:
     """It is that of the service object, which may live for weeks on a machine whose clock is wrong."""
@@ -309,6 +325,27 @@ def test_a_leaked_doc_id_hides_nothing_from_the_sent_list(wire: Wire) -> None:
     doc_id = kit.waiting_ids()[0]
     kit.fetched(doc_id)
     assert own.json()["DocId"] in [item["senderDocId"] for item in kit.sent().json()["data"]]
+
+
+def test_a_leaked_to_turns_no_later_document_down(wire: Wire) -> None:
+    """A kit that sets ``to`` for one document and not for the next still sends the old one."""
+    kit = wire.sender
+    assert kit.send(a_letter(HAMLET), to=[HAMLET]).ok
+    before = set(wire.receiver.waiting_ids())
+    assert kit.send(a_letter(COMMUNE)).ok
+    assert len(set(wire.receiver.waiting_ids()) - before) == 1
+
+
+def test_an_id_left_over_from_fetching_is_not_the_one_that_is_acknowledged(wire: Wire) -> None:
+    """``docId`` of the fetch leaks into updateStatus of a kit that calls its own ``docid``."""
+    _, first = one_waiting(wire)
+    _, second = one_waiting(wire)
+    kit = wire.receiver
+    kit.fetched(first)
+    kit.fetched(second)
+    assert kit.update(first, "done", name="docid").ok
+    left = wire.receiver.waiting_ids()
+    assert (first in left, second in left) == (False, True)
 
 
 # sendEdoc
@@ -388,6 +425,10 @@ def test_the_header_to_narrows_nothing(wire: Wire) -> None:
     assert len(set(wire.receiver.waiting_ids()) - before) == 2
 
 
+def test_the_header_to_may_be_long(wire: Wire) -> None:
+    assert wire.sender.send(a_letter(COMMUNE), to=[f"H37.{n}" for n in range(800)]).ok
+
+
 def test_the_header_to_adds_nobody(wire: Wire) -> None:
     before = set(wire.kit("H37.OTHER").waiting_ids())
     assert wire.sender.send(a_letter(COMMUNE), to=[COMMUNE, STRANGER]).ok
@@ -431,6 +472,26 @@ def test_an_unknown_recipient_is_refused_by_its_code(wire: Wire) -> None:
 @pytest.mark.parametrize("body", [b"", b"<html><body>502</body></html>", b"<edXML", b"{}"])
 def test_what_is_no_package_is_refused(wire: Wire, body: bytes) -> None:
     assert refused(wire.sender.send(body))["ErrorCode"] in {"10", "22"}
+
+
+def test_the_same_package_sent_twice_at_once_is_one_document(wire: Wire) -> None:
+    letter, before = a_letter(), set(wire.receiver.waiting_ids())
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda _: wire.sender.send(letter), range(4)))
+    assert len({reply.json()["DocId"] for reply in replies}) == 1
+    assert len(set(wire.receiver.waiting_ids()) - before) == 1
+
+
+def test_a_large_package_comes_out_as_it_went_in(wire: Wire) -> None:
+    """Eight megabytes: above what the ledger keeps, and what the gateway completes."""
+    content = documents.PDF + hashlib.shake_256(b"large").digest(8 * 1024 * 1024)
+    letter = a_letter(contents={"main": content})
+    before = set(wire.receiver.waiting_ids())
+    assert wire.kit("H37.DEP", expects=True).send(letter).ok
+    (doc_id,) = set(wire.receiver.waiting_ids()) - before
+    for package in (wire.receiver.download(doc_id).body, wire.receiver.fetched(doc_id)):
+        assert base64.b64encode(content) in package
+    assert wire.receiver.update(doc_id, "done").ok
 
 
 def test_other_bytes_under_a_used_document_id_are_refused(wire: Wire) -> None:
@@ -502,6 +563,16 @@ def test_the_list_may_be_read_in_pages(wire: Wire) -> None:
         if not page:
             break
     assert pages == everything
+
+
+@pytest.mark.parametrize("form", ["%Y/%m/%d", "%d/%m/%Y", "%Y-%m-%d", "%d%m%Y", ""])
+def test_filters_that_other_clients_send_hide_nothing_new(wire: Wire, form: str) -> None:
+    """Seen in the field with the list, their effect unknown: dates in any form, a status, pages."""
+    _, doc_id = one_waiting(wire)
+    today = datetime.now(UTC) + timedelta(hours=7)
+    dates = [f"{today + timedelta(days=n):{form}}" if form else "" for n in (-1, 1)]
+    listed = wire.receiver.received(fromDate=dates[0], toDate=dates[1], status="initial", pageSize="500", pageIndex="1")
+    assert doc_id in [item["docId"] for item in listed.json()["data"]]
 
 
 def test_a_system_sees_its_own_agencies_only(wire: Wire) -> None:
