@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g, json, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.api.lgsp import answers
@@ -78,12 +78,12 @@ def _of_anything(error: Exception) -> Response:
 
 def _json_object() -> dict[str, Any]:
     """The body, whatever its content type is called; the app bounds its length."""
-    request.get_data(cache=True)
+    body = request.get_data(cache=False)
     g.body_read = True
     try:
-        content = request.get_json(force=True)
-    except RecursionError as e:
-        raise RequestError("The body is nested too deeply.") from e
+        content = json.loads(body)
+    except (ValueError, RecursionError) as e:
+        raise RequestError("The body is not JSON in UTF-8.") from e
     if not isinstance(content, dict):
         raise RequestError("The body is not a JSON object.")
     return content
