@@ -99,14 +99,6 @@ def test_a_catalogue_of_the_country_is_never_in_memory_as_one() -> None:
     assert most < 1_500_000
 
 
-def test_the_store_knows_when_it_learnt_of_an_agency(site: Site) -> None:
-    from gateway.directory.store import DirectoryStore
-
-    store = DirectoryStore(site.ledger.engine)
-    store.import_agencies(list(site.known.values()), source="test", now=LEARNT)
-    assert store.changed_at([DEPARTMENT, AgencyCode("H37.404")]) == {DEPARTMENT: LEARNT}
-
-
 # Wishes
 
 

@@ -55,6 +55,14 @@ def test_what_was_imported_is_exported_and_loaded(store: DirectoryStore) -> None
     assert directory.agencies() == tuple(sorted(agencies, key=lambda a: a.code))
 
 
+def test_it_is_known_when_each_agency_was_last_changed(store: DirectoryStore) -> None:
+    put(store, PROVINCE, DEPARTMENT)
+    later, renamed = NOW + timedelta(days=1), an_agency("000.00.14.H37", "H37.14", parent="H37", name="Sở Mới")
+    store.import_agencies([PROVINCE, renamed], source="test", now=later)
+    known = store.changed_at([PROVINCE.code, DEPARTMENT.code, COMMUNE.code])
+    assert known == {PROVINCE.code: NOW, DEPARTMENT.code: later}
+
+
 def test_an_import_says_what_it_changed_and_makes_one_version(store: DirectoryStore) -> None:
     assert put(store, PROVINCE, DEPARTMENT) == (1, 2, 0, 0)
     renamed = an_agency("000.00.00.H37", "H37", level=Level.PROVINCE, name="Tỉnh Lạng Sơn", endpoint=MAILBOX)
