@@ -36,6 +36,12 @@ def _name_words(name: str) -> set[str]:
     return words
 
 
+def searched_by(name: str, codes: Iterable[str]) -> str:
+    """What a database looks for words in: name and codes, folded, and what people write short in it."""
+    text = fold(" ".join((name, *dict.fromkeys(codes))))
+    return " ".join((text, *sorted(_name_words(name).difference(words_of(text)))))
+
+
 class NameIndex:
     """
     The words of all agencies' names, each with the agencies that have it.

@@ -12,11 +12,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
+from gateway.directory.catalogue_merge import beside
 from gateway.directory.check import check_agencies, refuse_errors
-from gateway.directory.database import CHUNK, STREAMED, chunks, reading, writing
+from gateway.directory.database import STREAMED, chunks, reading, writing
 from gateway.directory.directory import Directory, LocalSite
 from gateway.directory.rows import folded, from_body, to_body
-from gateway.directory.tables import agencies_table, metadata, versions_table
+from gateway.directory.tables import agencies_table, codes_table, metadata, units_table, versions_table
 from gateway.directory.versions import latest, record
 from gateway.model import Agency, AgencyCode
 
@@ -66,7 +67,8 @@ class DirectoryStore:
         :param source: file or catalogue that they come from; kept with the version.
         :param now: aware.
         :param keep_others: leave agencies that are not among these as they are (a part of a
-            catalogue). Otherwise they are removed: the list is the whole directory.
+            catalogue). Otherwise they are removed: the list is all of the operator's own agencies. Those of an
+            axis' catalogue are no concern of an import: they stand beside, where the operator's leave room.
         :raises DirectoryInvalid: the directory would contradict itself; nothing was changed.
         """
         new = {agency.code: agency for agency in agencies}
@@ -82,18 +84,21 @@ class DirectoryStore:
         return ImportResult(version=version, **difference.counts)
 
     def export(self) -> list[Agency]:
-        """All agencies in the order of their codes; ``dump_agencies`` writes them as TOML."""
+        """The operator's own agencies in the order of their codes; ``dump_agencies`` writes them as TOML."""
         with reading(self._engine) as connection:
             return list(_stored(connection))
 
     def changed_at(self, codes: Sequence[AgencyCode]) -> dict[AgencyCode, datetime]:
         """When the rows of some agencies were last written, by primary code; aware UTC. Unknown codes are left out."""
-        query = select(agencies_table.c.code, agencies_table.c.updated_at)
+        listed, units = codes_table.c.code, units_table.c
+        own = select(agencies_table.c.code, agencies_table.c.updated_at)
+        others = select(listed, units.updated_at).join(units_table, units.unit == codes_table.c.unit)
         found: dict[AgencyCode, datetime] = {}
         with reading(self._engine) as connection:
-            for start in range(0, len(codes), CHUNK):
-                some = query.where(agencies_table.c.code.in_(codes[start : start + CHUNK]))
-                found |= {AgencyCode(row.code): row.updated_at for row in connection.execute(some)}
+            for some in chunks(codes):
+                # The operator's own last: they stand instead of those of the catalogue.
+                for query in (others.where(listed.in_(some)), own.where(agencies_table.c.code.in_(some))):
+                    found |= {AgencyCode(row.code): row.updated_at for row in connection.execute(query)}
         return found
 
     def version(self) -> int:
@@ -109,7 +114,7 @@ class DirectoryStore:
 
     def load(self, local: LocalSite, *, previous: Directory | None = None) -> Directory:
         """
-        The present directory.
+        The present directory: the operator's own agencies, and beside them those of the catalogue.
 
         :param previous: an earlier snapshot, whose agencies are used again where they have not
             changed: while both are alive, a catalogue is then not in memory twice.
@@ -117,8 +122,9 @@ class DirectoryStore:
         with reading(self._engine) as connection:
             # The version first: rows that are newer than it only cause one more load.
             version = latest(connection)
-            agencies = _stored(connection)
-            return Directory(_reusing(agencies, previous), local, version=version)
+            own = tuple(_reusing(_stored(connection), previous))
+            others = _reusing(beside(connection, Directory(own, local)), previous)
+            return Directory((*own, *others), local, version=version)
 
 
 @dataclass(frozen=True, kw_only=True)

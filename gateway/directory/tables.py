@@ -109,8 +109,9 @@ codes_table = Table(
     metadata,
     Column("code", Text, primary_key=True),
     Column("unit", Text, nullable=False),
+    Column("former", Boolean, nullable=False),
 )
-"""Which unit answers to which code: one to each."""
+"""Which unit answers to which code, one to each; a former code passes to whoever is listed with it."""
 Index("ix_catalogue_codes_unit", codes_table.c.unit)
 
 runs_table = Table(

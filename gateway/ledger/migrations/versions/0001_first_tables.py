@@ -432,6 +432,7 @@ def _catalogue() -> None:
         "catalogue_codes",
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("former", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_catalogue_codes")),
     )
     op.create_index("ix_catalogue_codes_unit", "catalogue_codes", ["unit"])
