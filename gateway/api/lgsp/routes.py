@@ -34,6 +34,8 @@ lgsp = Blueprint("lgsp", __name__)
 _KINDS = {"edoc": PackageKind.DOCUMENT, "status": PackageKind.STATUS}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FILE = "edocFile"
+_LOGIN_BYTES = 8 * 1024
+"""Of a body that comes before anybody knows from whom."""
 _NO_REASON = "Hệ thống báo trạng thái không nêu lý do (giao thức LGSP không mang lý do)."
 """A report without the reason that it should give is still true, and the axis of Lạng Sơn takes it."""
 
@@ -47,6 +49,7 @@ def _caller() -> SystemCaller:
 def _admit() -> None:
     """Nobody passes without the three headers, but to log in."""
     if request.endpoint == "lgsp.login":
+        request.max_content_length = _LOGIN_BYTES
         return
     headers = request.headers
     g.caller = lgsp_parts().gatekeeper.admit(

@@ -93,9 +93,13 @@ def test_a_wrong_login_is_15(sender: LgspSystem, changes: dict[str, str]) -> Non
     assert refused(sender.login(**changes)) == (401, 15, "request.not_authenticated")
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b"[" * 50_000, b'{"username": 7, "password": "x"}'])
+@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b"[" * 8_000, b'{"username": 7, "password": "x"}'])
 def test_a_login_that_is_no_login_is_a_bad_request(lgsp: Lgsp, body: bytes) -> None:
     assert refused(lgsp.web.post(f"{PREFIX}/auth/login", data=body))[:2] == (400, 400)
+
+
+def test_a_login_of_more_than_8_kb_is_not_read(sender: LgspSystem) -> None:
+    assert refused(sender.login(otp="x" * 8192)) == (413, 10, "request.body_too_large")
 
 
 def test_a_token_ends_after_half_an_hour(site: Site, lgsp: Lgsp, sender: LgspSystem) -> None:
