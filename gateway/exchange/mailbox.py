@@ -11,6 +11,7 @@ from gateway.errors import NotFound, ReasonRequired
 from gateway.exchange.lookup import formerly, open_package
 from gateway.exchange.own_reports import arrival, own_report
 from gateway.exchange.parts import Parts
+from gateway.ledger.bounds import made_storable, storable
 from gateway.ledger.protocol import Window
 from gateway.ledger.records import DeliveryRow, Lock, LogRow, Page, Reply, Settled
 from gateway.model import Agency, AgencyCode, Channel, DeliveryState, PackageKind, StatusCode
@@ -144,7 +145,7 @@ def settle(
             delivery_id,
             owner.code,
             formerly=former,
-            reason=reason,
+            reason=None if reason is None else made_storable(reason),
             retry_at=lambda tries: now + policy.wait(attempts=tries),
             now=now,
         )
@@ -220,7 +221,8 @@ def delivery_of(parts: Parts, delivery_id: str, caller: Agency) -> LogRow:
 
 
 def _collectable(parts: Parts, delivery_id: str) -> LogRow:
-    row = parts.ledger.log_row(delivery_id)
+    # Ids come as strangers write them.
+    row = parts.ledger.log_row(delivery_id) if storable(delivery_id) else None
     if row is None or row.delivery.channel is not Channel.MAILBOX:
         raise NotFound
     if row.delivery.hidden:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
@@ -27,6 +28,19 @@ def cut(text: Text, longest: int) -> Text:
     if text is None or len(text) <= longest:
         return text
     return text[: longest - 1] + "…"
+
+
+_NEVER_STORED = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> bool:
+    """Whether both databases take a text: without NUL, and without halves of characters, which JSON can spell."""
+    return _NEVER_STORED.search(text) is None
+
+
+def made_storable(text: str) -> str:
+    """The text with a blank for each character that is not taken."""
+    return _NEVER_STORED.sub(" ", text)
 
 
 def cut_attachments(attachments: Iterable[Attachment]) -> tuple[Attachment, ...]:

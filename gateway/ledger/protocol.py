@@ -10,6 +10,7 @@ from operator import itemgetter
 from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select, union
 
 from gateway.errors import RequestError
+from gateway.ledger.bounds import storable
 from gateway.ledger.filters import decode_cursor, encode_cursor, moment_cursor
 from gateway.ledger.identity import stored
 from gateway.ledger.reads import log_rows
@@ -108,6 +109,8 @@ def _ways(connection: Connection, owners: Owners, document_id: str | None) -> It
 
 def _meant(connection: Connection, owners: Owners, document_id: str) -> list[str]:
     """The gateway's ids of what is meant: by such an id, or by the name that one of the agencies gave its own."""
+    if not storable(document_id):
+        return []
     # Of what was handed over for others there is no index of names; by the gateway's id it is found.
     own = select(documents.c.id).where(documents.c.sender.in_(owners), documents.c.identity == stored(document_id))
     by_id = select(documents.c.id).where(documents.c.id == document_id)

@@ -464,6 +464,22 @@ def test_a_delivery_that_is_withdrawn_can_neither_be_had_nor_settled(site: Site)
         settle(site, row, "done")
 
 
+@pytest.mark.parametrize("strange", ["", "\0", "\ud800", "a" * 5_000, "%", "' OR 1=1"])
+def test_a_strange_id_is_not_to_be_found(site: Site, strange: str) -> None:
+    with pytest.raises(NotFound):
+        mailbox.package(site.parts, strange, agencies_of(site, COMMUNE))
+    assert sent(site, COMMUNE, document_id=strange).rows == ()
+
+
+def test_a_strange_reason_is_kept_as_far_as_it_can_be(site: Site) -> None:
+    sent_to(site, COMMUNE)
+    [row] = box(site, COMMUNE)
+    settle(site, row, "fail", reason="lỗi\0\ud800" + "x" * 5_000)
+    [tried] = site.ledger.attempts(row.delivery.id)
+    assert tried.detail is not None
+    assert tried.detail.startswith("lỗi  xxx")
+
+
 # What was sent
 
 
