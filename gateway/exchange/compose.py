@@ -15,7 +15,7 @@ from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
 from gateway.exchange.upload import Upload, receive, spool_file, unwritten
 from gateway.ledger.identity import stored
-from gateway.ledger.records import DocumentRow
+from gateway.ledger.records import DocumentRow, DocumentSummary
 from gateway.model import Agency, AgencyCode, Business, Envelope, Hop, Organization
 
 
@@ -43,6 +43,34 @@ def compose(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | byte
             raise
         # Perhaps the same words, posted by two requests at once: then they differ in nothing but the hop.
         return _hand_over(parts, envelope, contents, caller=caller, posted=existing.received_at)
+
+
+def post(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | bytes], *, caller: Agency) -> Answer:
+    """Write a recall, an update or a replacement as it is posted now, and accept it."""
+    now = parts.clock()
+    parts = replace(parts, clock=lambda: now)  # As in ``compose``.
+    named = _named(envelope, {}, parts.directory(), now)
+    with _written(parts, _first_hop(named, now), contents) as upload:
+        return accept(parts, upload, caller=caller, made_here=True)
+
+
+def repeat(
+    parts: Parts, envelope: Envelope, contents: Mapping[str, Path | bytes], *, of: DocumentSummary, caller: Agency
+) -> Answer | None:
+    """
+    The first answer again, when these are the words of an earlier operation; ``None`` when they are not.
+
+    :param of: the earlier one.
+    """
+    named = _named(envelope, {}, parts.directory(), parts.clock())
+    with _written(parts, _first_hop(named, of.received_at), contents) as upload:
+        if upload.sha256 != of.sha256:
+            return None
+        return accept(parts, upload, caller=caller, made_here=True)
+
+
+def _first_hop(envelope: Envelope, posted: datetime) -> Envelope:
+    return replace(envelope, trace=(Hop(code=envelope.sender.code, at=posted),))
 
 
 def _named(envelope: Envelope, then: Mapping[AgencyCode, str | None], directory: Directory, now: datetime) -> Envelope:

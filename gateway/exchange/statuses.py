@@ -137,9 +137,17 @@ def _said_before(
         last = _last_asked(parts, copy)
     if last is None or (last.reporter, last.code) != (reporter, code):
         return None
+    if code in (StatusCode.AGREED, StatusCode.DISAGREED) and _asked_since(parts, copy, last):
+        return None
     if (last.description or None) != ((description or "").strip() or None):
         return None
     return _first_answer(parts, last)
+
+
+def _asked_since(parts: Parts, copy: DeliveryRow, last: StatusRow) -> bool:
+    """Whether something waits for an answer that this report cannot have been about."""
+    waiting = (r for r in parts.ledger.operations_on(copy.document) if r.state.is_open)
+    return any(copy.id in (r.delivery, r.own) and r.asked_at > last.received_at for r in waiting)
 
 
 def _last_asked(parts: Parts, copy: DeliveryRow) -> StatusRow | None:

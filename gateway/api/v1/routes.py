@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -42,13 +42,17 @@ from gateway.api.v1.shapes import (
     InboxQuery,
     LockOut,
     MetadataIn,
+    OperationOut,
     ProblemOut,
     ReceiptOut,
     RefuseIn,
+    ReplaceIn,
+    RevokeIn,
     SettledOut,
     StatusIn,
     StatusOut,
     TraceOut,
+    UpdateIn,
     VerdictOut,
     ViolationOut,
 )
@@ -59,11 +63,13 @@ from gateway.errors import (
     SenderNotAllowed,
     UnsupportedMedia,
 )
-from gateway.exchange import compose, lookup, mailbox, statuses
+from gateway.exchange import compose, lookup, mailbox, operations, statuses
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.upload import Upload, receive, unwritten
 from gateway.ledger.records import DocumentRow, Filter
 from gateway.model import Agency, AgencyCode, Reference, normal_key
+
+In = TypeVar("In", bound=BaseModel)
 
 _XML_TYPES = frozenset({"application/xml", "text/xml", "application/octet-stream"})
 _CHUNK = 256 * 1024
@@ -99,6 +105,9 @@ _SCOPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "post_document": ("send",),
         "list_documents": ("read",),
         "get_document": ("read",),
+        "revoke_document": ("send",),
+        "update_document": ("send",),
+        "replace_document": ("send",),
         "get_package": ("read",),
         "get_trace": ("read",),
         "get_evidence": ("read",),
@@ -136,8 +145,17 @@ def _admit() -> None:
     """Nobody passes without a key, nor with one for something else; only then is a body in JSON looked at."""
     g.caller = _services().doorkeeper.admit(request.headers.get("Authorization"), address=request.remote_addr or "?")
     g.caller.must(*_SCOPES[(request.endpoint or "").removeprefix("v1.")])
-    if request.method == "POST" and request.endpoint != "v1.post_document":
+    if request.method == "POST" and request.endpoint not in _READ_BY_THEMSELVES and not _is_form():
         _read_json()
+
+
+_READ_BY_THEMSELVES = ("v1.post_document",)
+_WITH_FILES = ("v1.update_document", "v1.replace_document")
+"""Calls that take JSON, or a form with that JSON and files."""
+
+
+def _is_form() -> bool:
+    return request.endpoint in _WITH_FILES and request.mimetype == "multipart/form-data"
 
 
 def _read_json() -> None:
@@ -252,7 +270,7 @@ def _composed() -> Answer:
     services = _services()
     caller: Agency = g.caller.agency
     with _refusals_kept():
-        metadata = _metadata()
+        metadata = _metadata(MetadataIn)
         sender = _sender_of(metadata, caller)
     with _files(services.parts.spool) as (references, contents):
         envelope = metadata.envelope(sender, tuple(references))
@@ -270,7 +288,10 @@ def _sender_of(metadata: MetadataIn, caller: Agency) -> Agency:
     return found
 
 
-def _metadata() -> MetadataIn:
+def _metadata(shape: type[In]) -> In:
+    """The part ``metadata`` of a form, or the whole body in JSON where a call takes either."""
+    if not _is_form() and request.endpoint in _WITH_FILES:
+        return _checked(shape, request.get_data(cache=True).decode("utf-8", errors="replace"), "body")
     text = request.form.get("metadata")
     if text is None and "metadata" in request.files:
         try:
@@ -279,13 +300,17 @@ def _metadata() -> MetadataIn:
             raise RequestError("The part `metadata` is not UTF-8.", path="metadata") from e
     if text is None:
         raise RequestError("The part `metadata` is missing.", path="metadata")
+    return _checked(shape, text, "metadata")
+
+
+def _checked(shape: type[In], text: str, where: str) -> In:
     try:
-        metadata = MetadataIn.model_validate_json(text)
+        found = shape.model_validate_json(text)
     except ValidationError as e:
-        raise invalid(e, "metadata") from e
-    if _LOST in metadata.model_dump_json():
-        raise RequestError("The part `metadata` is not UTF-8, or has lost characters before.", path="metadata")
-    return metadata
+        raise invalid(e, where) from e
+    if _LOST in found.model_dump_json():
+        raise RequestError(f"The part `{where}` is not UTF-8, or has lost characters before.", path=where)
+    return found
 
 
 @contextmanager
@@ -321,6 +346,110 @@ def _own_folder(stack: ExitStack, spool: Path) -> Path:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(dir=spool, prefix="files-")))
     except OSError as e:
         raise unwritten(e) from e
+
+
+# Operations on documents
+
+
+def _form_of(shape: type[BaseModel]) -> dict[str, Any]:
+    """The body of a call that takes JSON, or a form with it and files."""
+    schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    form = {"type": "object", "required": ["metadata"], "properties": {"metadata": schema, "files": files}}
+    content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@v1.post(
+    "/documents/<document>/revoke",
+    tags=[_TAGS["documents"]],
+    summary="Recall a sent document",
+    description=(
+        "What nobody has collected is taken back at once, and the gateway answers 15 itself; whoever has it is asked, "
+        "and answers 15 or 16. The same words again, as long as nobody has declined, answer 200 with the first receipt."
+    ),
+    responses={"202": ReceiptOut, "200": ReceiptOut},
+)
+def revoke_document(path: DocumentPath, body: RevokeIn) -> Response:
+    """The gateway writes the package (business type 1)."""
+    recipients = None if body.recipients is None else [AgencyCode(code) for code in body.recipients]
+    answer = operations.revoke(
+        _services().parts,
+        caller=g.caller.agency,
+        document_id=path.document,
+        reason=body.reason,
+        recipients=recipients,
+    )
+    return _receipt(answer)
+
+
+@v1.post(
+    "/documents/<document>/update",
+    tags=[_TAGS["documents"]],
+    summary="Send a new version of a sent document",
+    description=(
+        "JSON (see UpdateIn), or a form with that JSON as the part `metadata` and files, which take the place of all "
+        "that there were. What is not given stays as it was. Repeats as for `revoke`."
+    ),
+    responses={"202": ReceiptOut, "200": ReceiptOut},
+    openapi_extensions=_form_of(UpdateIn),
+)
+def update_document(path: DocumentPath) -> Response:
+    """The gateway writes the package (business type 2)."""
+    parts = _services().parts
+    with _refusals_kept():
+        wanted = _metadata(UpdateIn)
+    with _files_if_any(parts.spool) as files:
+        answer = operations.update(
+            parts,
+            caller=g.caller.agency,
+            document_id=path.document,
+            reason=wanted.reason,
+            changes=operations.Changes(header=wanted.changes, added=tuple(map(AgencyCode, wanted.added))),
+            files=files,
+        )
+    return _receipt(answer)
+
+
+@v1.post(
+    "/documents/<document>/replace",
+    tags=[_TAGS["documents"]],
+    summary="Send a document that takes the place of a sent one",
+    description=(
+        "JSON (see ReplaceIn), or a form with that JSON as the part `metadata` and files. The new document is posted "
+        "as any other, and names what it replaces. Repeats as for `revoke`."
+    ),
+    responses={"202": ReceiptOut, "200": ReceiptOut},
+    openapi_extensions=_form_of(ReplaceIn),
+)
+def replace_document(path: DocumentPath) -> Response:
+    """The gateway writes the package (business type 3)."""
+    parts = _services().parts
+    caller: Agency = g.caller.agency
+    with _refusals_kept():
+        wanted = _metadata(ReplaceIn)
+        sender = _sender_of(wanted, caller)
+    with _files_if_any(parts.spool) as files:
+        references, contents = files or ((), {})
+        answer = operations.replace_by(
+            parts,
+            caller=caller,
+            document_ids=list(dict.fromkeys([path.document, *wanted.also])),
+            reason=wanted.reason,
+            envelope=wanted.envelope(sender, tuple(references)),
+            contents=contents,
+        )
+    return _receipt(answer)
+
+
+@contextmanager
+def _files_if_any(spool: Path) -> Iterator[tuple[list[Reference], dict[str, Path | bytes]] | None]:
+    """The files of a form; ``None`` when there are none, or the body is JSON."""
+    if not _is_form() or not any(name != "metadata" for name in request.files):
+        yield None
+        return
+    with _files(spool) as found:
+        yield found
 
 
 @v1.get(
@@ -443,6 +572,7 @@ def get_trace(path: DocumentPath) -> Response:
             deliveries=[DeliveryOut.of(d) for d in trace.deliveries],
             attempts=[AttemptOut.of(a) for a in trace.attempts],
             statuses=[StatusOut.of(s) for s in trace.statuses],
+            operations=[OperationOut.of(o) for o in trace.requests],
             events=[EventOut.of(e) for e in trace.events],
         )
     )

@@ -6,12 +6,22 @@ Times are ISO 8601 with offset, in UTC; dates ``yyyy-MM-dd``; codes as in the di
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gateway.ledger.records import AttemptRow, DeliveryRow, DocumentSummary, EventRow, LogRow, StatusRow
+from gateway.ledger.records import (
+    AttemptRow,
+    DeliveryRow,
+    DocumentSummary,
+    EventRow,
+    LogRow,
+    OperationRow,
+    OperationState,
+    StatusRow,
+)
 from gateway.model import (
     Agency,
     AgencyCode,
@@ -25,6 +35,7 @@ from gateway.model import (
     Organization,
     OtherInfo,
     PackageKind,
+    RecallState,
     Reference,
     ResponseFor,
     SignerInfo,
@@ -227,6 +238,65 @@ class MetadataIn(_In):
         )
 
 
+class RevokeIn(_In):
+    """Take a document back."""
+
+    reason: str = Field(max_length=500, description="Travels to the recipients")
+    recipients: list[str] | None = Field(
+        None, max_length=5000, description="Whose copies, by code; absent means all that can still be asked for"
+    )
+
+
+class UpdateIn(_In):
+    """
+    A new version of a document for its recipients; what is absent stays as it was.
+
+    Files, when there are any, take the place of all that there were.
+    """
+
+    reason: str = Field(max_length=500, description="Travels to the recipients")
+    added: list[str] = Field(default_factory=list, max_length=5000, description="Codes of further recipients")
+    issued_place: str | None = Field(None, min_length=1, max_length=50)
+    document_type: TypeIn | None = None
+    subject: str | None = Field(None, min_length=1, max_length=500)
+    content: str | None = Field(None, max_length=500)
+    signer: SignerIn | None = None
+    due_on: date | None = None
+    priority: int | None = Field(None, ge=0, le=4)
+    steering_type: int | None = Field(None, ge=0, le=3)
+    places: list[str] | None = Field(None, max_length=200)
+
+    def changes(self, now: OtherInfo | None) -> dict[str, Any]:
+        """
+        The members of the envelope that are given.
+
+        :param now: as the document has it; the priority is one of its members.
+        """
+        given: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("issued_place", "subject", "content", "due_on", "steering_type")
+            if getattr(self, name) is not None
+        }
+        if self.document_type is not None:
+            given["document_type"] = DocumentType(**self.document_type.model_dump())
+        if self.signer is not None:
+            given["signer"] = SignerInfo(**self.signer.model_dump())
+        if self.places is not None:
+            given["places"] = tuple(self.places)
+        if self.priority is not None:
+            given["other"] = replace(now or OtherInfo(), priority=self.priority)
+        return given
+
+
+class ReplaceIn(MetadataIn):
+    """A new document that takes the place of earlier ones."""
+
+    reason: str = Field(max_length=500, description="Travels to the recipients")
+    also: list[str] = Field(
+        default_factory=list, max_length=50, description="Further documents that it takes the place of; gateway's ids"
+    )
+
+
 # Out
 
 
@@ -280,6 +350,7 @@ class DeliveryOut(_Out):
     state: DeliveryState
     status: StatusCode | None
     status_at: datetime | None
+    recall: RecallState
     attempts: int
     error_code: str | None
     changed_at: datetime
@@ -419,6 +490,27 @@ class StatusOut(_Out):
         return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
+class OperationOut(_Out):
+    """A recall, an update or a replacement at one recipient, and how it was answered."""
+
+    package: str = Field(description="The gateway's id of the operation, or of the status 13")
+    business_type: int = Field(description="1 recall, also by status 13; 2 update; 3 replacement")
+    recipient: str
+    document: str | None = Field(description="The document that it concerns; null when that is not known here")
+    delivery: str | None = Field(description="The recipient's copy of that document")
+    state: OperationState
+    asked_at: datetime
+    answered_at: datetime | None
+    answered_by: str | None = Field(description="The receiver, or the gateway")
+    reason: str | None = Field(description="The answer's words")
+
+    @classmethod
+    def of(cls, row: OperationRow) -> OperationOut:
+        """From the ledger's row."""
+        plain = set(cls.model_fields) - {"business_type"}
+        return cls(**{name: getattr(row, name) for name in plain}, business_type=row.business_type.value)
+
+
 class TraceOut(_Out):
     """The way of a document so far; each list oldest first."""
 
@@ -426,6 +518,7 @@ class TraceOut(_Out):
     deliveries: list[DeliveryOut]
     attempts: list[AttemptOut]
     statuses: list[StatusOut]
+    operations: list[OperationOut]
     events: list[EventOut]
 
 
