@@ -90,6 +90,7 @@ def accept(
     only: Sequence[AgencyCode] | Addressing | None = None,
     made_here: bool = False,
     system: str | None = None,
+    by_gateway: bool = False,
 ) -> Answer:
     """
     Take over the responsibility for one package.
@@ -102,6 +103,8 @@ def accept(
     :param made_here: the gateway built the package from the caller's own words; a status then needs no signature.
     :param system: id of the system that handed it over, for the event of its acceptance; ``None``: it came with an
         API key, or was made here.
+    :param by_gateway: that system is itself an axis or a province's centre; of a caller with an endpoint it is known
+        without.
     :return: the receipt, once everything is durable.
     :raises NotAuthenticated: there is no caller: none of the system's agencies is in the directory any more.
     :raises DocumentError: why it was turned away; recorded among the refusals.
@@ -119,7 +122,15 @@ def accept(
         ) as package:
             speaker = _speaking(parts.directory(), package.envelope, callers, now)
             return _accept(
-                parts, upload, package, caller=speaker, only=only, made_here=made_here, system=system, now=now
+                parts,
+                upload,
+                package,
+                caller=speaker,
+                only=only,
+                made_here=made_here,
+                system=system,
+                by_gateway=by_gateway or (speaker.endpoint is not None and speaker.endpoint.channel.is_gateway),
+                now=now,
             )
     except IncompleteUpload:
         raise
@@ -147,6 +158,7 @@ def _accept(
     only: Sequence[AgencyCode] | Addressing | None,
     made_here: bool,
     system: str | None,
+    by_gateway: bool,
     now: datetime,
 ) -> Answer:
     if package.errors:
@@ -163,7 +175,7 @@ def _accept(
     if (
         known is None
         and envelope.kind is PackageKind.DOCUMENT
-        and closed_at(sender, _sent_at(parts, envelope, sender, caller, now))
+        and closed_at(sender, _sent_at(parts, envelope, now) if by_gateway and caller.code != sender.code else now)
     ):
         # Its reports on what it received before are welcome; new documents are its successors' to send.
         raise SenderClosed(choices=[a.code for a in directory.heirs(sender, at=now)])
@@ -272,17 +284,16 @@ def _sender(directory: Directory, envelope: Envelope, caller: Agency, now: datet
     return Agency(code=normal, name=envelope.sender.name or normal, level=caller.level)
 
 
-def _sent_at(parts: Parts, envelope: Envelope, sender: Agency, caller: Agency, now: datetime) -> datetime:
+def _sent_at(parts: Parts, envelope: Envelope, now: datetime) -> datetime:
     """
-    The moment at which the sender must have existed.
+    The moment at which the sender of what another gateway hands over must have existed.
 
-    Now, for a sender that hands its documents over itself. What another gateway accepted, that one cannot take
-    back: then it is the time of the package's last hop, which whoever wrote last into the package stated
-    (that gateway, or the sender that signed it), and not longer ago than this deployment bears with.
+    What that one accepted, it cannot take back: so it is the time of the package's last hop, which whoever wrote
+    last into the package stated (that gateway, or the sender that signed it), and not longer ago than this
+    deployment bears with. A sender that hands its documents over itself must exist now.
     """
-    by_gateway = caller.code != sender.code and caller.endpoint is not None and caller.endpoint.channel.is_gateway
     hops = [hop.at for hop in envelope.trace if hop.at is not None]
-    if not by_gateway or not hops:
+    if not hops:
         return now
     return max(min(max(hops), now), now - parts.rules.closed_sender_grace)
 

@@ -52,7 +52,7 @@ def hand_over(parts: Parts, upload: Upload, *, system: System, announced: Announ
         _compare(announced, envelope, system, directory, now)
         return beyond(envelope, agencies, directory, at=now) if system.gateway else None
 
-    return accept(parts, upload, caller=agencies, only=addressed, system=system.id)
+    return accept(parts, upload, caller=agencies, only=addressed, system=system.id, by_gateway=system.gateway)
 
 
 def beyond(

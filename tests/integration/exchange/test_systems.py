@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from gateway.errors import (
     KeyUnusable,
     NotAuthenticated,
     NotFound,
+    SenderClosed,
     SenderNotAllowed,
     StateConflict,
     SystemInvalid,
@@ -35,7 +36,7 @@ from gateway.exchange.systems import (
 from gateway.exchange.upload import upload_of
 from gateway.ledger import Action
 from gateway.ledger.records import System
-from gateway.model import AgencyCode
+from gateway.model import AgencyCode, Hop
 from tests.support import documents
 from tests.support.exchange import COMMUNE, DEPARTMENT, PROVINCE, PUSHED, Site
 
@@ -401,3 +402,32 @@ def test_a_refusal_for_another_reason_is_recorded_under_who_hands_over(site: Sit
 def test_a_system_whose_agencies_are_gone_hands_nothing_over(site: Site) -> None:
     with pytest.raises(NotAuthenticated):
         hand_over(site)
+
+
+def closed_below(site: Site, holder: AgencyCode) -> AgencyCode:
+    """An agency reached through another, closed since it sent its document."""
+    closed = AgencyCode("H37.21.1")
+    site.known[closed] = replace(
+        site.known[holder], code=closed, parent=holder, endpoint=None, valid_to=date(2026, 3, 5), closed_reason="thử"
+    )
+    return closed
+
+
+def sent_before_it_closed(closed: AgencyCode) -> bytes:
+    return documents.a_package(
+        sender=documents.an_organization(closed),
+        recipients=(documents.an_organization(PROVINCE),),
+        trace=(Hop(code=closed, at=datetime(2026, 3, 4, tzinfo=UTC)),),
+    )
+
+
+def test_what_a_gateway_accepted_before_its_sender_closed_is_taken_from_it(site: Site) -> None:
+    raw = sent_before_it_closed(closed_below(site, COMMUNE))
+    accept(site.parts, upload_of(raw), caller=[site.known[COMMUNE]], system="x", by_gateway=True)
+    assert site.ledger.refusals() == []
+
+
+def test_a_system_that_is_no_gateway_has_no_grace_for_a_closed_sender(site: Site) -> None:
+    raw = sent_before_it_closed(closed_below(site, COMMUNE))
+    with pytest.raises(SenderClosed):
+        accept(site.parts, upload_of(raw), caller=[site.known[COMMUNE]], system="x")
