@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -26,10 +26,19 @@ class Heard:
     method: str
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
-    """Names in small letters."""
+    lines: Sequence[tuple[str, str]]
+    """Header lines as they came: the national kit sends some names in two spellings at once."""
     body: bytes
-    chunked: bool = False
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in small letters; of several with one name the last."""
+        return {name.lower(): value for name, value in self.lines}
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body came without saying how long it is."""
+        return "transfer-encoding" in self.headers
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
             method=self.command,
             path=parts.path,
             query=dict(parse_qsl(parts.query)),
-            headers={name.lower(): _utf8(value) for name, value in self.headers.items()},
+            lines=[(name, _utf8(value)) for name, value in self.headers.items()],
             body=body,
-            chunked="transfer-encoding" in self.headers,
         )
         try:
             with self.server.axis.lock:

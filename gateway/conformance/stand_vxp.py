@@ -81,7 +81,7 @@ class VxpStand:
 
     def _signed(self, heard: Heard, used: tuple[str, ...]) -> Mapping[str, str]:
         """
-        The logical headers that the client has signed, names in small letters.
+        The logical headers that the client has signed, by name as it wrote them.
 
         :raises Rejected: it has not, or with another secret.
         """
@@ -92,12 +92,12 @@ class VxpStand:
         right = bool(text) and hmac.compare_digest(mac.encode(), given.encode()) and values is not None
         if not self._watch.judge("signature", right, *_why_unsigned(heard, text, given)) or values is None:
             raise Rejected(15, "Sai systemid hoac khoa bi mat")
-        signed = {name.lower().removeprefix(_PREFIX): str(value) for name, value in values.items()}
+        signed = {name[len(_PREFIX) :]: str(value) for name, value in values.items()}
         system = signed.get("systemid", "")
         if not self._watch.judge("signature.system", system == self._system, f"systemid là {system!r}.",
                                  f"systemid is {system!r}."):  # fmt: skip
             raise Rejected(15, "Sai systemid hoac khoa bi mat")
-        differing = [n for n in ("systemid", *used) if heard.headers.get(f"{_PREFIX}{n}") != signed.get(n)]
+        differing = [name for name in ("systemid", *used) if not _agree(heard, signed, name)]
         if not self._watch.judge("signature.headers", not differing, f"Khác giá trị đã ký: {', '.join(differing)}.",
                                  f"Other than signed: {', '.join(differing)}."):  # fmt: skip
             raise Rejected(15, "Header khac gia tri da ky")
@@ -129,13 +129,13 @@ class VxpStand:
         return _good(data=[_sent_row(s) for s in self._axis.sent.values() if s.kind == kind])
 
     def _get(self, _: Heard, signed: Mapping[str, str]) -> Said:
-        return _good(data=base64.b64encode(self._axis.fetch(signed.get("docid", ""))).decode())
+        return _good(data=base64.b64encode(self._axis.fetch(_doc_id(signed, "docId", "docid"))).decode())
 
     def _download(self, _: Heard, signed: Mapping[str, str]) -> Said:
-        return Said(200, self._axis.fetch(signed.get("docid", "")), "application/octet-stream")
+        return Said(200, self._axis.fetch(_doc_id(signed, "docId", "docid")), "application/octet-stream")
 
     def _update(self, _: Heard, signed: Mapping[str, str]) -> Said:
-        self._axis.update(signed.get("docid", ""), signed.get("status", ""))
+        self._axis.update(_doc_id(signed, "docid", "docId"), signed.get("status", ""))
         return _good()
 
     def _count(self, _: Heard, signed: Mapping[str, str]) -> Said:
@@ -156,6 +156,17 @@ class VxpStand:
     def _nothing(self, _: Heard, signed: Mapping[str, str]) -> Said:
         del signed
         return _good()
+
+
+def _agree(heard: Heard, signed: Mapping[str, str], name: str) -> bool:
+    """Whether the single headers of a name, in whatever spellings, say what was signed."""
+    single = sorted(value for key, value in heard.lines if key.lower() == f"{_PREFIX}{name}")
+    return single == sorted(value for key, value in signed.items() if key.lower() == name)
+
+
+def _doc_id(signed: Mapping[str, str], *spellings: str) -> str:
+    """The document that is meant: with both spellings in one request, one is left over from another call."""
+    return next((signed[name] for name in spellings if name in signed), "")
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -381,18 +381,6 @@ def expecting_send(vxp: Vxp) -> None:
     require(answer.invited, "Trả lời trước khi nhận gói tin.", "The answer came before the package was asked for.")
 
 
-@book.rule("send.to", "Header to không thu hẹp nơi nhận ghi trong gói tin.")
-def narrowing_header(vxp: Vxp) -> None:
-    """The header to does not narrow the recipients that the package names."""
-    letter = vxp.new_letter()
-    succeeded(vxp.send(letter.raw, more={"to": "[]"}))
-    require(
-        vxp.find(letter) is not None,
-        "Nơi nhận trong gói tin không nhận được.",
-        "The recipient in the package did not get it.",
-    )
-
-
 @book.rule("send.foreign", "Gói tin của cơ quan mà hệ thống không đại diện thì bị từ chối.")
 def foreign_sender(vxp: Vxp) -> None:
     """A package from an agency that the system does not speak for is refused."""
@@ -478,6 +466,18 @@ def listed_again(vxp: Vxp) -> None:
         any(item.get("docId") == doc_id for item in vxp.received()),
         "Văn bản đã biến mất khỏi danh sách chỉ vì đã lấy.",
         "The document has gone from the list because it was fetched.",
+    )
+
+
+@book.rule("send.to", "Header to không thu hẹp nơi nhận ghi trong gói tin.")
+def narrowing_header(vxp: Vxp) -> None:
+    """The header to does not narrow the recipients that the package names."""
+    letter = vxp.new_letter()
+    succeeded(vxp.send(letter.raw, more={"to": "[]"}))
+    require(
+        vxp.find(letter) is not None,
+        "Nơi nhận trong gói tin không nhận được.",
+        "The recipient in the package did not get it.",
     )
 
 

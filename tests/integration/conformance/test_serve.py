@@ -191,6 +191,19 @@ def test_leaked_headers_are_no_fault(vxp: Stand) -> None:
     assert vxp.outcomes()["signature.headers"] == "pass"
 
 
+def test_two_spellings_of_one_name_are_no_fault() -> None:
+    """``docId`` of the fetch is left over in an updateStatus that says ``docid``."""
+    with served("vxp", faults=False) as stand:
+        kit = stand.kit()
+        kit.send(a_letter())
+        (document, *_), (status, *_) = kit.waiting_ids(), kit.waiting_ids("status")
+        kit.fetched(document)
+        kit.fetched(status)
+        assert kit.update(document, "done", name="docid").ok
+        assert stand.outcomes()["signature.headers"] == "pass"
+        assert (document in kit.waiting_ids(), status in kit.waiting_ids("status")) == (False, True)
+
+
 def test_a_wrong_hash_file_is_told(vxp: Stand) -> None:
     vxp.kit().send(a_letter(), file_hash="0" * 64)
     assert vxp.outcomes()["hash-file"] == "fail"
