@@ -73,6 +73,8 @@ PURE = (  # these take `at` or `now` and never ask the clock
     "directory/search.py",
     "directory/check.py",
     "directory/rows.py",
+    "directory/answers.py",
+    "directory/catalogue.py",
     "delivery/retry.py",
     "signing/policy.py",
     "ledger/states.py",

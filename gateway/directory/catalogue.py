@@ -87,7 +87,7 @@ def listed(row: Mapping[str, Any], *, by_level: bool = False) -> Listed | None:
         code=code,
         others=tuple(dict.fromkeys(other for other in others if other is not None and other != code)),
         name=name,
-        version=version if type(version) is int else None,
+        version=version if type(version) is int and 0 <= version < 2**63 else None,
         centre=_id(row.get("centerCode")),
         deleted=_is_true(row.get("deleted")),
         modified=day_of(row.get("modifyDate")),

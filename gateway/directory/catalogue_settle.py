@@ -43,7 +43,7 @@ def settle_page(connection: Connection, *, after: str, circles: bool, now: datet
     Settle the next changed units whose parents are settled.
 
     :param after: units up to this one have been looked at in this round.
-    :param circles: settle also those that wait for a parent: only circles do, when a round settles nothing.
+    :param circles: give up what waits for its parent: when a round settles nothing, only circles are left.
     :return: ``None`` when there are no more units to look at.
     """
     table = units_table
@@ -54,10 +54,13 @@ def settle_page(connection: Connection, *, after: str, circles: bool, now: datet
     surroundings = _Surroundings(connection, rows)
     written, moved, counts = [], [], Counter[str]()
     for row in rows:
-        above = surroundings.above(row)
-        if above is None and not circles:
-            continue
-        placed = _CIRCLE if above is None else _placed(row, surroundings, above, now=now)
+        if circles:
+            placed = _CIRCLE
+        else:
+            above = surroundings.above(row)
+            if above is None:
+                continue
+            placed = _placed(row, surroundings, above, now=now)
         body = None if placed.agency is None else to_body(placed.agency)
         written.append(
             {

@@ -1,6 +1,11 @@
 """A generated catalogue of the size of the national one."""
 
+import hashlib
+import json
 import random
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
+from typing import Any
 
 from gateway.model import Agency, AgencyCode, Level
 from tests.support.agencies import MAILBOX
@@ -53,3 +58,43 @@ def _below(parent: Agency, n: int, chance: random.Random) -> Agency:
         parent=parent.code,
         endpoint=MAILBOX if n % 10 == 0 else None,
     )
+
+
+# As an axis answers
+
+
+def an_answer(rows: Iterable[Mapping[str, Any]], **outcome: Any) -> BytesIO:
+    """The answer to a call of the catalogue, at its first byte."""
+    envelope = {"status": "OK", "ErrorCode": "0", "ErrorDesc": "Thanh cong", **outcome, "data": list(rows)}
+    return BytesIO(json.dumps(envelope, ensure_ascii=False).encode())
+
+
+def a_unit(unit: str, code: str, pid: str | None = None, **changes: Any) -> dict[str, Any]:
+    """One row of ``getSynchronizeUnit``."""
+    return {
+        "id": unit,
+        "pid": pid,
+        "code": code,
+        "name": f"Cơ quan {code}",
+        "mail": "van.thu@example.invalid",
+        "version": 1,
+        "centerCode": None,
+        "deleted": False,
+        "modifyDate": "2024-05-06 07:08:09",
+        "isAgency": True,
+        **changes,
+    }
+
+
+def unit_rows(size: int, *, version: int = 1) -> Iterator[dict[str, Any]]:
+    """``getSynchronizeUnit`` for the generated catalogue, one row at a time."""
+    for agency in a_catalogue(size):
+        parent = None if agency.parent is None else _object_id(agency.parent)
+        yield a_unit(
+            _object_id(agency.code), agency.code, parent, name=agency.name, version=version, oldCode=agency.aliases[0]
+        )
+
+
+def _object_id(code: str) -> str:
+    """24 hexadecimal digits, as an axis' database makes them."""
+    return hashlib.sha256(code.encode()).hexdigest()[:24]
