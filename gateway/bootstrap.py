@@ -456,6 +456,7 @@ def make_poller(gateway: Gateway, http: HttpClient, meter: FetchMeter | None = N
         pace=FetchPace(
             every=timedelta(seconds=section.seconds),
             silent_after=timedelta(hours=section.silent_hours) if section.silent_hours else None,
+            lease=timedelta(seconds=min(max(2 * section.seconds, 10), 120)),
             look=timedelta(seconds=min(max(section.seconds, 0.05), 1)),
         ),
         meter=meter,

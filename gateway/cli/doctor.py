@@ -27,11 +27,15 @@ from gateway.cli.founding import CERTIFICATE, KEYS, SESSION_KEY
 from gateway.cli.opened import Opened, opened
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
+from gateway.delivery.http import HttpClient, HttpSettings
+from gateway.delivery.lgsp import read_credential
 from gateway.delivery.push import read_secrets
+from gateway.delivery.vxp import VxpAxis
 from gateway.directory import certificate_of, exists_at
 from gateway.errors import GatewayError, LedgerOutdated
 from gateway.ledger import sqlite_version_is_safe, upkeep
-from gateway.model import Agency, Channel, DeliveryState
+from gateway.ledger.records import FetchState
+from gateway.model import Agency, Channel, DeliveryState, PackageKind
 from gateway.settings import Settings
 from gateway.signing.keys import load_certificates
 
@@ -43,6 +47,7 @@ _FREE_FAIL = 256 * 1024**2
 _INODES_WARN = 50_000
 _EXPIRY_FAIL, _EXPIRY_SOON, _EXPIRY_WARN = timedelta(days=7), timedelta(days=30), timedelta(days=60)
 _STUCK = timedelta(hours=1)
+_ASKED = timedelta(seconds=5)
 
 
 class Grade(enum.StrEnum):
@@ -150,6 +155,7 @@ def examine(settings: Settings, *, now: datetime, links: bool = True) -> Iterato
             yield from _database(gateway, now)
             yield from _directory(gateway, now, links=links)
             yield from _queue(gateway, now)
+            yield from _axes(gateway, now)
     except LedgerOutdated as error:
         yield fail("database", _error(error), Text("gateway db upgrade", "gateway db upgrade"))
     except GatewayError as error:
@@ -421,6 +427,8 @@ def _endpoint(settings: Settings, agency: Agency, *, links: bool) -> Iterator[Fi
         secret = settings.secret(credential)
         if secret is not None and agency.endpoint.channel is Channel.PUSH:
             read_secrets(secret)
+        if secret is not None and agency.endpoint.channel is Channel.LGSP:
+            read_credential(secret)
     except GatewayError as error:
         yield fail(name, _error(error), Text(f"Sửa bí mật [secrets.{credential}].", f"Correct [secrets.{credential}]."))
         return
@@ -436,6 +444,8 @@ def _endpoint(settings: Settings, agency: Agency, *, links: bool) -> Iterator[Fi
         return
     if links and agency.endpoint.channel is Channel.PEER:
         yield _link(settings, agency.code, url)
+    elif links and agency.endpoint.channel is Channel.VXP:
+        yield _asked(settings, agency, url, secret)
     else:
         yield ok(name, Text(f"{agency.code}: có địa chỉ và bí mật.", f"{agency.code}: has address and secret."))
 
@@ -452,6 +462,39 @@ def _link(settings: Settings, code: str, url: str) -> Finding:
             "Văn bản sẽ chờ; kiểm tra mạng và đầu bên kia.", "Documents wait; look at the network and the other side."
         ),
     )
+
+
+def _asked(settings: Settings, agency: Agency, url: str, secret: str) -> Finding:
+    """
+    An axis that speaks VXP, asked for the number of what waits: that shows address and secret.
+
+    One that speaks LGSP is not asked: a log-in here would end the token of the running gateway.
+    """
+    name, code = f"link.{agency.code}", agency.code
+    assert agency.endpoint is not None
+    ca_file = settings.beside(settings.delivery.ca_file) if settings.delivery.ca_file else None
+    bounds = HttpSettings(connect_timeout=_ASKED, read_timeout=_ASKED, ca_file=ca_file)
+    try:
+        http_client = HttpClient(bounds)
+        try:
+            VxpAxis(http=http_client, url=url, system=agency.endpoint.system or "", secret=secret).count(
+                PackageKind.DOCUMENT, now=utc_now()
+            )
+        finally:
+            http_client.close()
+    except GatewayError as error:
+        return warn(
+            name,
+            Text(
+                f"Trục {code} ({url}) không trả lời: {error.vi} ({error.detail})",
+                f"The axis {code} ({url}) does not answer: {error.detail} ({error.code})",
+            ),
+            Text(
+                "Văn bản sẽ chờ; kiểm tra địa chỉ, systemid, khóa bí mật và đầu bên kia.",
+                "Documents wait; look at address, system id, secret, and the other side.",
+            ),
+        )
+    return ok(name, Text(f"Trục {code} trả lời ({url}).", f"The axis {code} answers at {url}."))
 
 
 def _ask_health(url: str, ca_file: Path | None) -> str | None:
@@ -518,4 +561,54 @@ def _queue(gateway: Opened, now: datetime) -> Iterator[Finding]:
                 f"{len(recent)} packages refused in the last 24 hours ({codes}).",
             ),
             Text("gateway refusals list; báo cho nơi gửi.", "gateway refusals list; tell the senders."),
+        )
+
+
+def _axes(gateway: Opened, now: datetime) -> Iterator[Finding]:
+    """How fetching from axes stands: who fails and why, who is silent, what could not be taken."""
+    seconds = gateway.settings.fetch.seconds
+    for inbox in gateway.ledger.inboxes():
+        name, via = f"axis.{inbox.via}", inbox.via
+        if inbox.failures:
+            since = moment(inbox.last_success_at) if inbox.last_success_at else "?"
+            yield warn(
+                name,
+                Text(
+                    f"Không hỏi được trục {via} ({inbox.failures} lần liên tiếp, trả lời gần nhất {since}): "
+                    f"{inbox.last_error_code}: {inbox.last_error_detail}",
+                    f"The axis {via} cannot be asked ({inbox.failures} times in a row, last answer {since}): "
+                    f"{inbox.last_error_code}: {inbox.last_error_detail}",
+                ),
+                Text("gateway axis poll MÃ; xem docs/errors.md.", "gateway axis poll CODE; see docs/errors.md."),
+            )
+        elif inbox.silent_since is not None:
+            yield warn(
+                name,
+                Text(
+                    f"Trục {via} trả lời nhưng không có văn bản nào từ {moment(inbox.last_arrival_at or inbox.since)}.",
+                    f"The axis {via} answers, and nothing has arrived since "
+                    f"{moment(inbox.last_arrival_at or inbox.since)}.",
+                ),
+                Text(
+                    "Hỏi đơn vị vận hành trục; kiểm tra systemid có đúng là của trục này.",
+                    "Ask its operators; look whether the system id is this gateway's.",
+                ),
+            )
+        elif seconds and now - inbox.due_at > _STUCK:
+            yield warn(
+                name,
+                Text(f"Không ai hỏi trục {via} nữa.", f"Nobody asks the axis {via} any more."),
+                Text("Chạy `gateway serve` hoặc `gateway worker`.", "Run `gateway serve` or `gateway worker`."),
+            )
+        else:
+            yield ok(name, Text(f"Trục {via} được hỏi đều đặn.", f"The axis {via} is asked regularly."))
+    for (via, state), count in sorted(gateway.ledger.fetch_counts().items()):
+        grade = fail if state is FetchState.GIVEN_UP else warn
+        yield grade(
+            "axis.not_taken",
+            Text(f"{count} gói tin ở trục {via} không nhận được.", f"{count} packages of {via} could not be taken."),
+            Text(
+                f"gateway axis status; sửa nguyên nhân rồi `gateway axis retry {via}`.",
+                f"gateway axis status; repair the cause, then `gateway axis retry {via}`.",
+            ),
         )

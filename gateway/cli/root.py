@@ -43,6 +43,7 @@ gateway doctor                     # what is wrong, and what to do""",
         "deliveries": Place(
             "gateway.cli.deliveries", "deliveries", Text("Lượt chuyển; gửi lại.", "Deliveries; replay.")
         ),
+        "axis": Place("gateway.cli.axis", "axis", Text("Lấy văn bản từ trục VXP, LGSP.", "Fetching from axes.")),
         "refusals": Place("gateway.cli.refusals", "refusals", Text("Gói tin bị từ chối.", "Packages turned away.")),
         "send": Place("gateway.cli.agency", "send", Text("Gửi gói tin.", "Send packages.")),
         "inbox": Place("gateway.cli.agency", "inbox", Text("Nhận văn bản.", "Collect documents.")),

@@ -90,6 +90,12 @@ port = 8080
 # Multiplies every wait between tries; below 1 for demonstrations.
 # wait_factor = 1.0
 
+[fetch]
+# Axes that speak VXP or LGSP are asked for arrivals so often; 0: not by this process.
+# seconds = 60
+# Without arrivals for so long an axis counts as silent, which is an event; 0: never.
+# silent_hours = 72
+
 [vxp]
 # The national kit's protocol, for systems added by `gateway systems add`.
 # enabled = true

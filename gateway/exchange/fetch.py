@@ -76,8 +76,9 @@ class FetchPace:
     """After failures the pause doubles up to this, or to ``every`` when that is longer."""
     silent_after: timedelta | None = timedelta(hours=72)
     """Without arrivals for so long an axis counts as silent; ``None``: never."""
-    lease: timedelta = timedelta(minutes=30)
-    """For so long no other worker asks the same axis."""
+    lease: timedelta = timedelta(minutes=2)
+    """For so long no other worker asks the same axis; lengthened while there is something to take. When the asker
+    has died, it is also how long nobody asks."""
     round: timedelta = timedelta(minutes=5)
     """A round begins no further package after this; the next round follows at once."""
     threads: int = 4
@@ -136,6 +137,8 @@ class _Round:
     axis: Axis
     until: float
     """``time.monotonic()`` after which no further package is begun."""
+    extend: float
+    """``time.monotonic()`` at which the lease is to be lengthened."""
     stop: Callable[[], bool]
     arrived: bool = False
     taken: int = 0
@@ -267,8 +270,14 @@ class Poller:
             channel=endpoint.channel,
             axis=axis_at(self._http, endpoint, url, secret, self._tokens),
             until=time.monotonic() + self._pace.round.total_seconds(),
+            extend=time.monotonic() + self._pace.lease.total_seconds() / 3,
             stop=stop,
         )
+
+    def _keep_lease(self, here: _Round) -> None:
+        if time.monotonic() >= here.extend:
+            here.extend = time.monotonic() + self._pace.lease.total_seconds() / 3
+            self._parts.ledger.extend_inbox(here.agency.code, until=self._parts.clock() + self._pace.lease)
 
     def _failed(self, agency: Agency, channel: Channel, state: InboxState, error: GatewayError) -> None:
         now = self._parts.clock()
@@ -320,6 +329,7 @@ class Poller:
 
         :raises GatewayError: what every other package would meet as well.
         """
+        self._keep_lease(here)
         try:
             answer = self._fetched(here, doc_id)
         except (EndpointMisconfigured, OperatorError):

@@ -34,6 +34,11 @@ def take_inbox(
     return InboxState(**row._mapping)
 
 
+def extend_inbox(connection: Connection, via: AgencyCode, *, until: datetime) -> None:
+    """As ``Ledger.extend_inbox``, inside a transaction."""
+    connection.execute(update(inboxes).where(inboxes.c.via == via).values(due_at=until))
+
+
 def all_inboxes(connection: Connection) -> list[InboxState]:
     """All axes that were ever asked, by code."""
     return [InboxState(**row._mapping) for row in connection.execute(select(inboxes).order_by(inboxes.c.via))]

@@ -779,6 +779,11 @@ class Ledger:
         with writing(self.engine) as connection:
             return fetched.take_inbox(connection, via, now=now, lease=lease, at_once=at_once)
 
+    def extend_inbox(self, via: AgencyCode, *, until: datetime) -> None:
+        """Lengthen that right."""
+        with writing(self.engine) as connection:
+            fetched.extend_inbox(connection, via, until=until)
+
     def inboxes(self) -> list[InboxState]:
         """All axes that were ever asked, by code."""
         with reading(self.engine) as connection:

@@ -1,0 +1,140 @@
+"""``gateway axis``: what is fetched from axes that speak VXP or LGSP."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.bootstrap import configure_logging, join, make_http, make_poller
+from gateway.cli import exits
+from gateway.cli.command import Group, for_programs
+from gateway.cli.opened import actor, opened, utc_now
+from gateway.cli.shell import Shell, moment, plain
+from gateway.cli.words import Text
+from gateway.errors import NotFound
+
+axis = Group(
+    "axis",
+    words=Text(
+        """Lấy văn bản từ các trục mà trục này kết nối tới (VXP, LGSP): tình trạng, hỏi ngay, lấy lại.
+Trục là cơ quan trong danh bạ có điểm nhận kiểu vxp hoặc lgsp.""",
+        """Fetching from the axes that this gateway is joined to (VXP, LGSP): how it stands, ask now, fetch again.
+An axis is an agency of the directory with an endpoint of the channel vxp or lgsp.""",
+    ),
+    examples="gateway axis status\ngateway axis poll 000.00.22.W00\ngateway axis retry 000.00.22.W00",
+)
+
+
+@axis.command_of(
+    "status",
+    Text(
+        "Mỗi trục: lần trả lời gần nhất, lỗi và nguyên nhân; những gói tin không nhận được.",
+        "Each axis: when it answered last, what failed and why; packages that could not be taken.",
+    ),
+)
+@for_programs()
+def status(shell: Shell) -> int:
+    """Show how fetching stands; exit code 1 while an axis fails, or a package waits for an operator."""
+    with opened(shell.settings()) as gateway:
+        inboxes = gateway.ledger.inboxes()
+        troubles = gateway.ledger.fetch_troubles()
+    failing = any(inbox.failures for inbox in inboxes)
+    code = exits.FAILED if failing or any(one.state == "given_up" for one in troubles) else exits.DONE
+    if shell.json:
+        shell.result({"axes": inboxes, "not_taken": troubles})
+        return code
+    shell.table(
+        [
+            Text("Trục", "Axis"),
+            Text("Trả lời lúc", "Answered"),
+            Text("Có văn bản lúc", "Arrival"),
+            Text("Lỗi liên tiếp", "Failures"),
+            Text("Lỗi gần nhất", "Last failure"),
+        ],
+        [
+            (
+                inbox.via,
+                moment(inbox.last_success_at) if inbox.last_success_at else "",
+                moment(inbox.last_arrival_at) if inbox.last_arrival_at else "",
+                inbox.failures,
+                plain(f"{inbox.last_error_code}: {inbox.last_error_detail}") if inbox.failures else "",
+            )
+            for inbox in inboxes
+        ],
+    )
+    if troubles:
+        shell.table(
+            [Text("Trục", "Axis"), Text("docId", "docId"), Text("Tình trạng", "State"), Text("Mã lỗi", "Code"),
+             Text("Số lần", "Tries"), Text("Lúc", "At")],
+            [(one.via, plain(one.doc_id), one.state, one.error_code or "", one.attempts, moment(one.changed_at))
+             for one in troubles],
+        )  # fmt: skip
+    return code
+
+
+@axis.command_of(
+    "poll",
+    Text(
+        "Hỏi một trục ngay bây giờ, nhận những gì nó có.",
+        "Ask one axis now, and take what it has.",
+    ),
+)
+@click.argument("code")
+@for_programs()
+def poll(shell: Shell, *, code: str) -> int:
+    """Ask now; exit code 1 when the axis failed or something was not taken."""
+    settings = shell.settings()
+    configure_logging("critical", settings.log.format)  # what went wrong is this command's to say
+    gateway = join(settings)
+    http = make_http(gateway)
+    try:
+        found = gateway.parts.directory().find(code, at=gateway.parts.clock())
+        if found is None or found.endpoint is None or not found.endpoint.channel.is_axis:
+            raise NotFound(f"The directory has no axis {code}; `gateway agencies list` shows all.")
+        polled = make_poller(gateway, http).poll(found, at_once=True)
+    finally:
+        http.close()
+        gateway.ledger.engine.dispose()
+    facts = {
+        "taken": polled.taken,
+        "not_taken": polled.not_taken,
+        "complete": polled.complete,
+        "error": polled.error.code if polled.error else None,
+        "detail": polled.error.detail if polled.error else None,
+    }
+    if shell.json:
+        shell.result(facts)
+    else:
+        shell.note(
+            Text("Nhận {taken}, không nhận được {not_taken}.", "{taken} taken, {not_taken} not taken."),
+            taken=polled.taken,
+            not_taken=polled.not_taken,
+        )
+        if polled.error is not None:
+            said = polled.error.vi if shell.language == "vi" else polled.error.en()
+            click.echo(f"{polled.error.code}: {said} ({plain(polled.error.detail)})")
+    return exits.FAILED if polled.error or polled.not_taken else exits.DONE
+
+
+@axis.command_of(
+    "retry",
+    Text(
+        """Cho lấy lại những gói tin không nhận được, sau khi đã sửa nguyên nhân.
+Không nêu docId: tất cả của trục đó.""",
+        """Let packages that could not be taken be fetched again, once the cause is repaired.
+Without docIds: all of that axis.""",
+    ),
+    examples="gateway axis retry 000.00.22.W00\ngateway axis retry 000.00.22.W00 64f0c2 64f0c3",
+)
+@click.argument("code")
+@click.argument("doc_ids", nargs=-1, metavar="[DOCID]...")
+@for_programs()
+def retry(shell: Shell, *, code: str, doc_ids: tuple[str, ...]) -> None:
+    """Make them due."""
+    now = utc_now()
+    with opened(shell.settings()) as gateway:
+        agency = gateway.agency(code, at=now)
+        count = gateway.ledger.retry_fetched(agency.code, doc_ids, actor=actor(), now=now)
+    if shell.json:
+        shell.result({"retried": count})
+    else:
+        shell.note(Text("{count} gói tin sẽ được lấy lại.", "{count} packages will be fetched again."), count=count)
