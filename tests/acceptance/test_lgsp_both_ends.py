@@ -15,7 +15,7 @@ from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.lgsp import LgspAxis, Tokens
 from gateway.errors import AxisNotAuthenticated, PeerRefused
 from gateway.ledger import Ledger, open_engine, prepare
-from gateway.model import AgencyCode, DocumentId, Level, PackageKind
+from gateway.model import AgencyCode, DocumentId, DocumentNumber, Level, PackageKind
 from tests.support import documents
 from tests.support.agencies import an_agency
 from tests.support.exchange import COMMUNE, DEPARTMENT, MAILBOX, PROVINCE, Site, a_site
@@ -78,7 +78,7 @@ def letter(number: int, to: AgencyCode = COMMUNE) -> bytes:
     return documents.a_package(
         recipients=(documents.an_organization(to),),
         document_id=DocumentId(f"{DEPARTMENT},2026/03/05,{number}/SA-VP"),
-        number=documents.DocumentNumber(number=str(number), notation="SA-VP"),
+        number=DocumentNumber(number=str(number), notation="SA-VP"),
     )
 
 

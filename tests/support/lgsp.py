@@ -102,7 +102,7 @@ class Lgsp:
         return rows
 
 
-def an_lgsp(site: Site, *, rate_limit: str = "100000 per minute", **changes: Any) -> Lgsp:
+def an_lgsp(site: Site, *, rate_limit: str = "100000 per minute", prefix: str = "/lgsp", **changes: Any) -> Lgsp:
     """The protocol as ``bootstrap`` joins it; ``changes`` of its settings."""
     web = site.client()
     services: Services = web.application.extensions["gateway"]
@@ -122,5 +122,5 @@ def an_lgsp(site: Site, *, rate_limit: str = "100000 per minute", **changes: Any
         window_days=changes.pop("window_days", 7),
     )
     assert not changes
-    install(web.application, parts, prefix="/lgsp")
+    install(web.application, parts, prefix=prefix)
     return Lgsp(site=site, web=web)

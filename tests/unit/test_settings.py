@@ -154,5 +154,16 @@ def test_every_limit_of_a_package_can_be_set() -> None:
 def test_every_setting_has_a_section() -> None:
     assert set(Settings.model_fields) == {
         "base", "gateway", "web", "ledger", "payloads", "limits", "signing", "delivery", "vxp",
-        "lgsp", "console", "log", "secrets"
+        "lgsp", "exchange", "fetch", "console", "log", "secrets"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("section", ["vxp", "lgsp"])
+@pytest.mark.parametrize(("prefix", "good"), [("", True), ("/a/b-1", True), ("a", False), ("/", False), ("/a/", False)])
+def test_a_protocol_is_served_at_the_root_or_under_a_path(written: Path, section: str, prefix: str, good: bool) -> None:
+    add(written, f'[{section}]\nprefix = "{prefix}"\n')
+    if good:
+        assert getattr(load_settings(written), section).prefix == prefix
+        return
+    with pytest.raises(SettingsInvalid, match=rf"{section}\.prefix"):
+        load_settings(written)

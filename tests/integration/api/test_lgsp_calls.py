@@ -518,3 +518,9 @@ def test_what_goes_wrong_inside_says_nothing_of_its_cause(site: Site, sender: Lg
 
 def test_a_method_that_a_call_has_not_is_405(lgsp: Lgsp, sender: LgspSystem) -> None:
     assert lgsp.web.get(f"{PREFIX}/sendEdoc", headers=sender.headers).status_code == 405
+
+
+def test_the_protocol_can_be_served_at_the_root(site: Site) -> None:
+    web = an_lgsp(site, prefix="").web
+    assert web.get("/v1/getEdoc").status_code == 401
+    assert web.get(f"{PREFIX}/getEdoc").status_code == 404
