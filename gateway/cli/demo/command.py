@@ -7,7 +7,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +20,11 @@ from gateway.cli.command import command, option
 from gateway.cli.demo.judge import Line, lines, missing, standing
 from gateway.cli.demo.mail import DEPARTMENT, FINANCE, Dispatch, drafts
 from gateway.cli.demo.patience import AT_MOST_SECONDS, STILL_SECONDS, Patience
-from gateway.cli.demo.places import GATEWAYS, Places, set_up
+from gateway.cli.demo.places import GATEWAYS, LGSP_SYSTEM, Places, set_up
 from gateway.cli.demo.processes import Children
 from gateway.cli.demo.samples import sample_dispatches, samples_folder
 from gateway.cli.demo.screen import Screen
-from gateway.cli.demo.systems import MailboxSystem, Post, PushedSystem, System
+from gateway.cli.demo.systems import LgspSystem, MailboxSystem, Post, PushedSystem, Reporter, System
 from gateway.cli.demo.watch import Watch
 from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
@@ -42,12 +42,14 @@ _FINANCE_REFUSES = "Nội dung không thuộc thẩm quyền của Sở Tài ch�
 @command(
     "demo",
     Text(
-        """Trình diễn: trục Lạng Sơn, trục Lào Cai và trục quốc gia (mô phỏng) chạy thật trên máy này, các cơ quan
-gửi, nhận, từ chối, báo trạng thái. Chạy đến khi nhấn Ctrl-C; --once: kết thúc khi mọi văn bản đã tới và
-mọi trạng thái đã về (mã 0), hoặc nêu tên những gì còn thiếu (mã 1).""",
+        """Trình diễn: trục Lạng Sơn, trục Lào Cai và trục quốc gia (mô phỏng) chạy thật trên máy này, nối với nhau theo
+giao thức VXP; các cơ quan gửi, nhận, từ chối, báo trạng thái, một xã theo giao thức LGSP.
+Chạy đến khi nhấn Ctrl-C; --once: kết thúc khi mọi văn bản đã tới và mọi trạng thái đã về (mã 0),
+hoặc nêu tên những gì còn thiếu (mã 1).""",
         """A demonstration: gateways of Lạng Sơn and Lào Cai and one that plays the national axis run here as real
-processes; agencies send, receive, refuse and report. Runs until Ctrl-C; --once ends when every document has
-arrived and every status is back (0), or names what is missing (1).""",
+processes, joined by VXP; agencies send, receive, refuse and report, one commune by LGSP.
+Runs until Ctrl-C; --once ends when every document has arrived and every status is back (0), or names what is
+missing (1).""",
     ),
     examples=Text(
         """\
@@ -239,9 +241,25 @@ def _systems(places: Places, post: Post, stop: threading.Event, inbound: Path, w
         if name in without:
             continue
         for agency in places.agencies[name]:
-            if agency.endpoint is None or agency.endpoint.channel is Channel.PEER:
+            if agency.endpoint is None or agency.endpoint.channel.is_gateway:
                 continue
-            if agency.endpoint.channel is Channel.PUSH:
+            if agency.code in places.collected_by_gateways.get(name, ()):
+                continue
+            reporter = Reporter(holder=agency.code, name=agency.name, codes=frozenset(agency.codes), clock=utc_now)
+            if agency.code == LGSP_SYSTEM:
+                found.append(
+                    LgspSystem(
+                        agency.code,
+                        post,
+                        places.folder / name / f"inbox-{agency.code}",
+                        stop,
+                        url=f"{gateway.url}/lgsp",
+                        system=LGSP_SYSTEM,
+                        secret=gateway.secrets[LGSP_SYSTEM],
+                        reporter=reporter,
+                    )
+                )
+            elif agency.endpoint.channel is Channel.PUSH:
                 found.append(
                     PushedSystem(
                         agency.code,
@@ -251,9 +269,7 @@ def _systems(places: Places, post: Post, stop: threading.Event, inbound: Path, w
                         url=gateway.url,
                         key=gateway.keys[agency.code],
                         signing=places.signers["department"],
-                        name=agency.name,
-                        codes=agency.codes,
-                        clock=utc_now,
+                        reporter=reporter,
                     )
                 )
             else:
@@ -334,17 +350,25 @@ def _acts(show: _Show, folder: Path | None) -> Iterator[list[Dispatch]]:
 def _post(show: _Show, dispatch: Dispatch) -> None:
     show.dispatches.append(dispatch)
     gateway = show.places.gateways[dispatch.at]
+    for system in show.systems:
+        if isinstance(system, LgspSystem) and system.holder == dispatch.by:
+            _hand_over(dispatch, system.send)
+            return
     key = gateway.keys.get(dispatch.by)
     if key is None:
         dispatch.refused_with = "no key"
         return
     with AgencyClient(AgencySettings(url=gateway.url, key=key, connect_timeout_seconds=3)) as client:
-        try:
-            dispatch.posted_id = str(client.post_document(dispatch.package)["id"])
-        except PeerRefused as error:
-            dispatch.refused_with = error.peer_code or error.code
-        except DeliveryError as error:
-            dispatch.refused_with = error.code
+        _hand_over(dispatch, lambda package: str(client.post_document(package)["id"]))
+
+
+def _hand_over(dispatch: Dispatch, send: Callable[[Path], str]) -> None:
+    try:
+        dispatch.posted_id = send(dispatch.package)
+    except PeerRefused as error:
+        dispatch.refused_with = error.peer_code or error.code
+    except DeliveryError as error:
+        dispatch.refused_with = error.code
 
 
 def _done_in_time(show: _Show, screen: Screen, patience: Patience) -> bool:

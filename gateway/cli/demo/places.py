@@ -6,7 +6,7 @@ import base64
 import secrets
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from gateway.cli.keys import make_key
 from gateway.directory import dump_agencies, load_agencies
 from gateway.directory.certificates import register_certificate
 from gateway.errors import SettingsInvalid
+from gateway.exchange.systems import KEY_FILE, SecretBox, add_system
 from gateway.ledger import Ledger, open_engine
 from gateway.model import Agency, AgencyCode, Channel, Endpoint
 from gateway.settings import Settings, load_settings
@@ -39,7 +40,10 @@ GATEWAYS: Mapping[str, tuple[AgencyCode, str, tuple[str, ...], AgencyCode | None
 }
 """Name → code, name on the screen, first levels, gateway above."""
 
-_PEERS = {"langson": {"national"}, "laocai": {"national"}, "national": {"langson", "laocai"}}
+_SYSTEMS_ABOVE = {"langson": "00.37.W00", "laocai": "00.38.W00"}
+"""The id under which a province's gateway is known to the national axis; its directory names the same."""
+LGSP_SYSTEM = "H37.21"
+"""The id of the eOffice of a commune of Lạng Sơn that speaks the provincial protocol, and its code."""
 _PORT_ORDER = ("national", "langson", "laocai", "receiver")
 
 SIGNERS = {
@@ -64,6 +68,8 @@ class DemoGateway:
     """Of its first operator."""
     keys: dict[AgencyCode, str]
     """API keys by agency."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Of the systems registered there, by id."""
 
     @property
     def url(self) -> str:
@@ -84,6 +90,11 @@ class Places:
     """The directory of each gateway."""
     catalogue: Sequence[Agency]
     """The national directory: who is who."""
+
+    @property
+    def collected_by_gateways(self) -> Mapping[str, frozenset[AgencyCode]]:
+        """Gateway → agencies whose mailboxes there are emptied by the gateways below."""
+        return {"national": frozenset(GATEWAYS[name][0] for name in _SYSTEMS_ABOVE)}
 
 
 def demo_config() -> Path:
@@ -162,7 +173,7 @@ def set_up(folder: Path, *, now: datetime, port_base: int | None) -> Places:
             password=password,
             keys=_issue_keys(folder, name, each, agencies, now),
         )
-    _exchange_keys(gateways)
+    _register_systems(gateways, now)
     return Places(
         folder=folder,
         gateways=gateways,
@@ -186,7 +197,7 @@ def _signer(folder: Path, name: str, rsa_bits: int | None, ca: SigningKey, now: 
 
 def _write_settings(folder: Path, name: str, ports: Mapping[str, int], push_secret: Path) -> Path:
     code, title, first_levels, above = GATEWAYS[name]
-    secret_files = {peer: f"{peer}.key" for peer in _PEERS[name]}
+    secret_files = {"national": "national.secret"} if above else {}
     if name == "langson":
         secret_files["so-khcn"] = str(push_secret)
     sections: dict[str, Mapping[str, object]] = {
@@ -200,6 +211,7 @@ def _write_settings(folder: Path, name: str, ports: Mapping[str, int], push_secr
         "web": {"host": "127.0.0.1", "port": ports[name], "threads": 8, "rate_limit": "100000 per minute"},
         "signing": {"anchors": ["../ca.crt"]},
         "delivery": {"poll_seconds": 0.2, "wait_factor": 0.02, "connect_timeout_seconds": 2, "per_endpoint": 4},
+        "fetch": {"seconds": 0.3},
         **{f"secrets.{secret}": {"file": file} for secret, file in secret_files.items()},
     }
     config = folder / name / "gateway.toml"
@@ -259,14 +271,14 @@ def _reachable(endpoint: Endpoint | None, ports: Mapping[str, int]) -> Endpoint 
 def _issue_keys(
     folder: Path, name: str, settings: Settings, agencies: Iterable[Agency], now: datetime
 ) -> dict[AgencyCode, str]:
-    """A key for every agency that has an endpoint: whoever is reached may also send."""
+    """A key for every agency whose system is reached: it may also send."""
     engine = open_engine(settings.ledger_url)
     try:
         ledger = Ledger(engine)
         tokens = {
             agency.code: make_key(ledger, agency.code, now=now, by="demo", label="demo").token
             for agency in agencies
-            if agency.endpoint is not None
+            if agency.endpoint is not None and not agency.endpoint.channel.is_gateway
         }
     finally:
         engine.dispose()
@@ -275,9 +287,25 @@ def _issue_keys(
     return tokens
 
 
-def _exchange_keys(gateways: Mapping[str, DemoGateway]) -> None:
-    """Each gateway gets the key that its peer has issued to it."""
-    for name, gateway in gateways.items():
-        code = GATEWAYS[name][0]
-        for peer in _PEERS[name]:
-            write_secret(gateway.config.with_name(f"{peer}.key"), (gateways[peer].keys[code] + "\n").encode())
+def _register_systems(gateways: Mapping[str, DemoGateway], now: datetime) -> None:
+    """Each province becomes a system of the national axis, and a commune's eOffice one of its province's."""
+    for name, system in _SYSTEMS_ABOVE.items():
+        code, title = GATEWAYS[name][:2]
+        secret = _register(gateways["national"], system, title, code, gateway=True, now=now)
+        write_secret(gateways[name].config.with_name("national.secret"), (secret + "\n").encode())
+    langson = gateways["langson"]
+    secret = _register(langson, LGSP_SYSTEM, "eOffice xã Đồng Đăng", AgencyCode(LGSP_SYSTEM), gateway=False, now=now)
+    write_secret(langson.config.with_name(f"{LGSP_SYSTEM}.secret"), (secret + "\n").encode())
+
+
+def _register(at: DemoGateway, system: str, title: str, code: AgencyCode, *, gateway: bool, now: datetime) -> str:
+    engine = open_engine(at.settings.ledger_url)
+    try:
+        box = SecretBox(at.settings.within_data(KEY_FILE))
+        secret = add_system(
+            Ledger(engine), box, id=system, name=title, agencies=[code], gateway=gateway, now=now, actor="demo"
+        )
+    finally:
+        engine.dispose()
+    at.secrets[system] = secret
+    return secret

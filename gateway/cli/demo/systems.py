@@ -9,14 +9,17 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from gateway.conformance.lgsp_checks import Lgsp, succeeded
+from gateway.conformance.rules import Broken
+from gateway.conformance.wire import Server
 from gateway.delivery.agency import AgencyClient, AgencySettings
 from gateway.edxml import Limits, Package, read_unverified, write_status
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, PeerFailed, PeerRefused
 from gateway.model import AgencyCode, Envelope, Organization, PackageKind, ResponseFor, StatusCode, StatusReport
 from gateway.signing.keys import SigningKey
 from gateway.signing.sign import sign_package
@@ -179,6 +182,124 @@ class MailboxSystem(System):
             self._owed.popleft()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reporter:
+    """An agency that reports in status packages of its own."""
+
+    holder: AgencyCode
+    name: str
+    codes: frozenset[AgencyCode]
+    """Every code that it answers to: it reports under the one that the sender wrote."""
+    clock: Callable[[], datetime]
+
+    def reports(self, path: Path, got: Got) -> list[bytes]:
+        """About one document that was stored: one for each of ``PROGRESS``, not signed yet."""
+        with (
+            tempfile.TemporaryDirectory(prefix="demo-") as spool,
+            read_unverified(path, limits=Limits(), spool=Path(spool)) as package,
+        ):
+            envelope = package.envelope
+        written = next((code for code in got.recipients if code in self.codes), self.holder)
+        return [
+            write_status(
+                Envelope(
+                    sender=Organization(code=written, name=self.name),
+                    responses=(
+                        ResponseFor(
+                            code=got.sender,
+                            number=envelope.number.text,
+                            document_id=envelope.document_id,
+                            issued_on=envelope.issued_on,
+                        ),
+                    ),
+                    status=StatusReport(code=code, reported_at=self.clock()),
+                )
+            )
+            for code in PROGRESS
+        ]
+
+
+class LgspSystem(System):
+    """
+    Speaks the provincial axis' protocol in both directions, as software that was written for it does.
+
+    Nothing of it knows that a gateway and not that axis is on the other side.
+    """
+
+    def __init__(
+        self,
+        holder: AgencyCode,
+        post: Post,
+        folder: Path,
+        stop: threading.Event,
+        *,
+        url: str,
+        system: str,
+        secret: str,
+        reporter: Reporter,
+        pause: float = 0.5,
+    ) -> None:
+        """:param url: with the prefix of the protocol."""
+        super().__init__(holder, post, folder, stop, pause=pause)
+        self._calls = Lgsp(
+            server=Server(url=url),
+            system=system,
+            secret=secret,
+            username=system,
+            password=secret,
+            application="EOFFICE",
+            sender=holder,
+            receiver=holder,
+        )
+        self._reporter = reporter
+        self._one_at_a_time = threading.Lock()
+
+    def send(self, package: Path) -> str:
+        """
+        Hand over one package; the axis' id of it.
+
+        :raises PeerRefused: it is refused.
+        """
+        with self._one_at_a_time:
+            return self._send(package.read_bytes(), "edoc")
+
+    def look(self) -> None:
+        """List, get, store, tell that it is done, report."""
+        with self._one_at_a_time:
+            try:
+                for kind in ("edoc", "status"):
+                    for doc_id in self._listed(kind):
+                        self._take(doc_id)
+            except Broken as e:
+                raise PeerFailed(e.words.en) from e
+
+    def _listed(self, kind: str) -> list[str]:
+        self._log_in()
+        return self._calls.waiting(kind)
+
+    def _log_in(self) -> None:
+        if self._calls.token is None:
+            data = succeeded(self._calls.login())["data"]
+            self._calls.token = data["token"]
+
+    def _take(self, doc_id: str) -> None:
+        path = self.folder / f"{doc_id}.edxml"
+        path.write_bytes(self._calls.fetch(doc_id))
+        got = got_from(path, self.holder)
+        succeeded(self._calls.update(doc_id, "done"))
+        self.post.add(got)
+        if got.kind is PackageKind.DOCUMENT:
+            for status in self._reporter.reports(path, got):
+                self._send(status, "status")
+
+    def _send(self, package: bytes, kind: str) -> str:
+        self._log_in()
+        try:
+            return str(succeeded(self._calls.send(package, kind=kind))["data"]["docId"])
+        except Broken as e:
+            raise PeerRefused(e.words.en) from e
+
+
 class PushedSystem(System):
     """Takes what its receiver process has stored, and reports in signed status packages."""
 
@@ -192,20 +313,13 @@ class PushedSystem(System):
         url: str,
         key: str,
         signing: SigningKey,
-        name: str,
-        codes: Sequence[AgencyCode],
-        clock: Callable[[], datetime],
+        reporter: Reporter,
         pause: float = 0.3,
     ) -> None:
-        """
-        :param codes: every code that it answers to: it reports under the one that the sender wrote.
-        """
         super().__init__(holder, post, folder, stop, pause=pause)
         self._client = AgencyClient(AgencySettings(url=url, key=key))
         self._signing = signing
-        self._name = name
-        self._codes = frozenset(codes)
-        self._clock = clock
+        self._reporter = reporter
         self._done: set[str] = set()
 
     def look(self) -> None:
@@ -220,25 +334,8 @@ class PushedSystem(System):
             self._done.add(path.name)
 
     def _report(self, path: Path, got: Got) -> None:
-        with (
-            tempfile.TemporaryDirectory(prefix="demo-") as spool,
-            read_unverified(path, limits=Limits(), spool=Path(spool)) as package,
-        ):
-            envelope = package.envelope
-        written = next((code for code in got.recipients if code in self._codes), self.holder)
-        for code in PROGRESS:
-            status = Envelope(
-                sender=Organization(code=written, name=self._name),
-                responses=(
-                    ResponseFor(
-                        code=got.sender,
-                        number=envelope.number.text,
-                        document_id=envelope.document_id,
-                        issued_on=envelope.issued_on,
-                    ),
-                ),
-                status=StatusReport(code=code, reported_at=self._clock()),
-            )
+        statuses = self._reporter.reports(path, got)
+        for code, status in zip(PROGRESS, statuses, strict=True):
             report = path.with_suffix(f".{code.value}.status")
-            report.write_bytes(sign_package(write_status(status), self._signing))
+            report.write_bytes(sign_package(status, self._signing))
             self._client.post_document(report)
