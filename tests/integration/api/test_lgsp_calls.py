@@ -482,6 +482,28 @@ def test_13_asks_every_receiver_to_give_the_document_back(
     assert refused(receiver.update(doc_id, "13"))[0] in (403, 404)
 
 
+def test_15_and_16_answer_what_was_asked_back(site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem) -> None:
+    sent = ok(sender.send(to_commune()))["docId"]
+    (row,) = lgsp.listed(receiver)
+    ok(receiver.update(row["docId"], "done"))
+    for asked, answered in (("13", "16"), ("13", "15")):
+        ok(sender.update(sent, asked, reason="Gửi nhầm"))
+        ok(receiver.update(row["docId"], answered, reason="Đã xử lý"))
+        site.clock.forward(minutes=1)
+    assert statuses_of(site) == ["01", "13", "16", "13", "15"]
+    assert len(lgsp.listed(receiver, kind="status")) == 2
+    assert len(lgsp.listed(sender, kind="status")) == 3
+
+
+def test_13_takes_back_at_once_what_nobody_has_collected(
+    site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
+) -> None:
+    sent = ok(sender.send(to_commune()))["docId"]
+    ok(sender.update(sent, "13", reason="Gửi nhầm"))
+    assert lgsp.listed(receiver) == []
+    assert statuses_of(site) == ["13", "15"]
+
+
 @pytest.mark.parametrize("status", ["", "xong", "99", 3, None])
 def test_another_status_is_a_bad_request(lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem, status: object) -> None:
     assert refused(receiver.update(waiting_one(lgsp, sender, receiver), status))[:2] == (400, 400)
