@@ -8,14 +8,16 @@ from typing import Any
 
 import click
 
+from gateway.bootstrap import configure_logging, join
 from gateway.cli.command import Group, for_programs, option
 from gateway.cli.opened import Opened, actor, opened, utc_now
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
-from gateway.console.filters import unlisted_code
+from gateway.console.filters import OFFERED_OPERATIONS, unlisted_code
 from gateway.console.words import STATES, cause, report_title
 from gateway.errors import NotFound
-from gateway.ledger.records import Filter, LogRow, Report
+from gateway.exchange import operations
+from gateway.ledger.records import Filter, LogRow, OperationState, Report
 from gateway.model import VIETNAM_TIME, AgencyCode, DeliveryState, DocumentNumber, PackageKind
 
 deliveries = Group(
@@ -38,6 +40,14 @@ def _filters(function: Any) -> Any:
                 type=click.Choice([s.value for s in DeliveryState]),
                 multiple=True,
                 words=Text("Tình trạng; có thể lặp lại.", "State; may be repeated."),
+            ),
+            option(
+                "--operation",
+                type=click.Choice([s.value for s in OFFERED_OPERATIONS]),
+                words=Text(
+                    "Có thu hồi, cập nhật, thay thế chờ trả lời, hoặc không rõ văn bản gốc.",
+                    "With a recall, update or replacement that waits for an answer, or whose document is not known.",
+                ),
             ),
             option("--agency", words=Text("Mã nơi gửi hoặc nơi nhận.", "Code of sender or recipient.")),
             option("--via", words=Text("Mã cơ quan có điểm nhận.", "Code of the agency whose endpoint is used.")),
@@ -63,6 +73,7 @@ def _filter(
     gateway: Opened,
     *,
     states: Sequence[str],
+    operation: str | None,
     agency: str | None,
     via: str | None,
     since: datetime | None,
@@ -72,6 +83,7 @@ def _filter(
     now = utc_now()
     return Filter(
         states=frozenset(DeliveryState(s) for s in states),
+        operation=OperationState(operation) if operation else None,
         agency=_agency(shell, gateway, agency, at=now) if agency else None,
         via=gateway.agency(via, at=now).code if via else None,
         since=since.replace(tzinfo=VIETNAM_TIME) if since else None,
@@ -230,3 +242,36 @@ def replay(shell: Shell, *, ids: tuple[str, ...], reason: str, **wanted: Any) ->
     if shell.json:
         shell.result({"replayed": replayed})
     shell.say(Text("Gửi lại {n} lượt.", "{n} deliveries will be sent again."), n=len(replayed))
+
+
+@deliveries.command_of(
+    "withdraw",
+    Text(
+        "Rút lại các lượt chưa rời trục: nơi nhận sẽ không nhận được nữa. Phải nêu lý do.",
+        "Take back deliveries that have not left: their receivers will not get them. Must say why.",
+    ),
+    examples="""\
+gateway deliveries withdraw 01a200ec-5c01-75c8-9165-5747b21712ca --reason "Cơ quan gửi đề nghị qua điện thoại" """,
+)
+@click.argument("ids", nargs=-1, required=True)
+@option(
+    "--reason",
+    required=True,
+    words=Text(
+        "Lý do, lưu trong nhật ký; nơi gửi nhận được nếu đã đề nghị thu hồi.",
+        "Why; kept in the event log, and told to a sender that has asked for a recall.",
+    ),
+)
+@for_programs()
+def withdraw(shell: Shell, *, ids: tuple[str, ...], reason: str) -> None:
+    """Take deliveries back; a recall that waits for one is answered 15."""
+    settings = shell.settings()
+    configure_logging("critical", settings.log.format)
+    gateway = join(settings)
+    try:
+        done = operations.withdraw(gateway.parts, list(ids), reason=reason, actor=actor())
+    finally:
+        gateway.ledger.engine.dispose()
+    if shell.json:
+        shell.result({"withdrawn": done})
+    shell.say(Text("Đã rút lại {n} lượt.", "{n} deliveries were taken back."), n=len(done))

@@ -78,6 +78,10 @@ port = 8080
 # Add this hop and the gateway's signature to packages without any.
 # complete_unsigned = true
 
+[exchange]
+# A recall takes back at once what nobody has collected; false: it follows the document, and the receiver answers.
+# withdraw_uncollected = true
+
 [delivery]
 # threads = 8
 # per_endpoint = 2

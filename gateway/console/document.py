@@ -68,6 +68,8 @@ def document(document_id: str) -> ResponseReturnValue:
         way=way[-STEPS_SHOWN:],
         statuses=trace.statuses,
         operations=trace.operations,
+        requests=trace.requests,
+        own_code=parts().directory().local.code,
         sentence=words.verdict_sentence(trace.document.verdict, sender, language()),
     )
 

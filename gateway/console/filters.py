@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.directory import Directory
-from gateway.ledger.records import Filter
+from gateway.ledger.records import Filter, OperationState
 from gateway.model import VIETNAM_TIME, Agency, AgencyCode, CodeGeneration, DeliveryState, PackageKind, fold
 
 LONGEST: Final = 200
@@ -17,6 +17,8 @@ LONGEST: Final = 200
 
 EVERY_KIND: Final = "all"
 NOT_OFFERED: Final = "log.filter.not_offered"
+OFFERED_OPERATIONS: Final = tuple(state for state in OperationState if state.is_open)
+"""Recalls, updates and replacements that somebody should look at."""
 CHOICES: Final = 8
 """Agencies offered when a text names several."""
 
@@ -37,13 +39,14 @@ class Asked:
     agency: str = ""
     """As typed; shown again."""
     state: DeliveryState | None = None
+    operation: OperationState | None = None
     kind: PackageKind | None = PackageKind.DOCUMENT
     """``None``: every kind. Statuses are as many as documents and would drown them, so they are asked for."""
     since: str = ""
     until: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """What could not be used as typed: by member (``state``, ``kind``, ``from``, ``to``, ``agency``), the key of a
-    text."""
+    """What could not be used as typed: by member (``state``, ``operation``, ``kind``, ``from``, ``to``,
+    ``agency``), the key of a text."""
     choices: tuple[Agency, ...] = ()
     """Agencies that ``agency`` may mean when it does not name one."""
     filters: Filter
@@ -51,7 +54,7 @@ class Asked:
     @property
     def restricts(self) -> bool:
         """Whether anything but the kind is asked for."""
-        return bool(self.text or self.agency or self.state or self.since or self.until)
+        return bool(self.text or self.agency or self.state or self.operation or self.since or self.until)
 
     @property
     def kind_value(self) -> str:
@@ -64,6 +67,7 @@ class Asked:
             "q": self.text,
             "agency": self.agency,
             "state": self.state.value if self.state else "",
+            "operation": self.operation.value if self.operation else "",
             "kind": "" if self.kind is PackageKind.DOCUMENT else self.kind_value,
             "from": self.since,
             "to": self.until,
@@ -80,9 +84,9 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
     """
     Read the filters of a URL; nothing in it is an error, what cannot be used is said.
 
-    :param args: ``q``, ``agency``, ``state``, ``kind``, ``from``, ``to``; from a hostile hand perhaps.
+    :param args: ``q``, ``agency``, ``state``, ``operation``, ``kind``, ``from``, ``to``; from a hostile hand perhaps.
     """
-    typed = {name: _clean(args.get(name, "")) for name in ("q", "agency", "state", "kind", "from", "to")}
+    typed = {name: _clean(args.get(name, "")) for name in ("q", "agency", "state", "operation", "kind", "from", "to")}
     faults: dict[str, str] = {}
     since, until = _moment(typed["from"], "from", faults), _moment(typed["to"], "to", faults, end=True)
     code, words, choices = _agency(typed["agency"], directory)
@@ -91,6 +95,9 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
     state = next((s for s in DeliveryState if s.value == typed["state"]), None)
     if state is None and typed["state"]:
         faults["state"] = NOT_OFFERED
+    operation = next((o for o in OFFERED_OPERATIONS if o.value == typed["operation"]), None)
+    if operation is None and typed["operation"]:
+        faults["operation"] = NOT_OFFERED
     kind = next((k for k in PackageKind if k.value == typed["kind"]), None)
     if kind is None and typed["kind"] != EVERY_KIND:
         kind = PackageKind.DOCUMENT
@@ -101,6 +108,7 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
         text=typed["q"],
         agency=typed["agency"],
         state=state,
+        operation=operation,
         kind=kind,
         since=typed["from"],
         until=typed["to"],
@@ -109,6 +117,7 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
         filters=Filter(
             agency=code,
             states=frozenset({state}) if state else frozenset(),
+            operation=operation,
             kind=kind,
             since=since,
             until=until,

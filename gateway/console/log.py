@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from gateway.console import words
 from gateway.console.access import visitor
 from gateway.console.blueprint import pages
-from gateway.console.filters import EVERY_KIND, agency_label, read_filters
+from gateway.console.filters import EVERY_KIND, OFFERED_OPERATIONS, agency_label, read_filters
 from gateway.console.parts import parts
 from gateway.console.rendering import directory, language, number
 from gateway.ledger.records import Counts, DeliveryRow, DocumentSummary, LogRow, Page, Report
@@ -95,6 +95,7 @@ def log() -> ResponseReturnValue:
         agencies=[agency_label(a) for a in known.agencies()] if len(known) <= LISTED_AGENCIES else (),
         agency_label=agency_label,
         every_kind=EVERY_KIND,
+        operations_offered=OFFERED_OPERATIONS,
     )
 
 

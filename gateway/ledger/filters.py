@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, true, union
 from sqlalchemy.sql.util import ClauseAdapter
 
 from gateway.errors import RequestError
 from gateway.ledger.identity import stored
-from gateway.ledger.records import Filter
-from gateway.ledger.tables import deliveries, documents, statuses
+from gateway.ledger.records import Filter, OperationState
+from gateway.ledger.tables import deliveries, documents, operation_requests, statuses
 from gateway.model import AgencyCode, DeliveryState, PackageKind, fold
 
 MOST_ROWS = 200
@@ -167,12 +167,25 @@ def _of_document(filters: Filter) -> list[Condition]:
     return conditions
 
 
+def _asked_so(state: OperationState) -> Condition:
+    """Whether an operation in this state concerns a delivery, or is what it brings."""
+    # The state is written out, so that the planners see that the index on the open ones serves.
+    so: ColumnElement[bool] = literal_column(f"operation_requests.state = '{state.value}'")
+    asked = union(
+        select(operation_requests.c.delivery).where(so, operation_requests.c.delivery.is_not(None)),
+        select(operation_requests.c.own).where(so, operation_requests.c.own.is_not(None)),
+    )
+    return deliveries.c.id.in_(asked)
+
+
 def _of_delivery(filters: Filter) -> list[Condition]:
     conditions: list[Condition] = []
     if filters.recipient is not None:
         conditions.append(deliveries.c.recipient == filters.recipient)
     if filters.via is not None:
         conditions.append(deliveries.c.via == filters.via)
+    if filters.operation is not None:
+        conditions.append(_asked_so(filters.operation))
     if filters.states:
         conditions.append(deliveries.c.state.in_(filters.states))
     return conditions

@@ -761,6 +761,8 @@ class Filter:
     Reads whatever the other members leave."""
     identity: str | None = None
     """Or alias; quick together with the sender."""
+    operation: OperationState | None = None
+    """Only deliveries of which something is asked that stands so, or that bring the asking; quick for open ones."""
 
 
 EVERYTHING = Filter()
