@@ -178,6 +178,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
             body_limit_bytes=settings.web.body_limit_bytes,
             closed_sender_grace=timedelta(days=settings.gateway.closed_sender_grace_days),
             withdraw_uncollected=settings.exchange.withdraw_uncollected,
+            reserialise=settings.exchange.reserialise,
             mailbox_lease=settings.delivery.mailbox_lease,
             retries=scaled(POLICIES, settings.delivery.wait_factor),
         ),
@@ -400,14 +401,14 @@ def not_ready(gateway: Gateway) -> dict[str, str]:
 # What works
 
 
-def make_http(gateway: Gateway) -> HttpClient:
+def make_http(settings: Settings) -> HttpClient:
     """The connections of a process to endpoints; the caller closes them at the end."""
-    section = gateway.settings.delivery
+    section = settings.delivery
     return HttpClient(
         HttpSettings(
             connect_timeout=timedelta(seconds=section.connect_timeout_seconds),
             read_timeout=timedelta(seconds=section.read_timeout_seconds),
-            ca_file=gateway.settings.beside(section.ca_file) if section.ca_file else None,
+            ca_file=settings.beside(section.ca_file) if section.ca_file else None,
             connections_per_endpoint=section.per_endpoint,
         )
     )
@@ -416,7 +417,7 @@ def make_http(gateway: Gateway) -> HttpClient:
 def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, HttpClient]:
     """A worker over the gateway's queue, and its client, which the caller closes at the end."""
     section = gateway.settings.delivery
-    http = make_http(gateway)
+    http = make_http(gateway.settings)
     parts = gateway.parts
 
     worker = Worker(

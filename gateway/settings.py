@@ -155,6 +155,8 @@ class ExchangeSection(_Section):
     withdraw_uncollected: bool = True
     """A recall takes back at once what nobody has collected, and the gateway answers 15 itself; false: it follows
     the document, and the receiver answers."""
+    reserialise: bool = False
+    """For tests: what systems fetch by VXP or LGSP is written anew as the national axis does; signatures are lost."""
 
 
 class DeliverySection(_Section):

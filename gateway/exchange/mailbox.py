@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from gateway import faults
+from gateway.edxml import reserialise
 from gateway.errors import NotFound, ReasonRequired
 from gateway.exchange.lookup import formerly, open_package
 from gateway.exchange.own_reports import arrival, own_report
@@ -100,9 +102,19 @@ def count(parts: Parts, callers: Sequence[Agency], kind: PackageKind | None) -> 
     return parts.ledger.count_listed(owners, Window(kind=kind), now=parts.clock()) if owners else 0
 
 
-def package(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> tuple[LogRow, BinaryIO]:
+class Handout(NamedTuple):
+    """A package as it is handed out."""
+
+    row: LogRow
+    reader: BinaryIO
+    """The caller's to close."""
+    size: int
+    """Bytes that the reader has."""
+
+
+def package(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> Handout:
     """
-    One delivery, and the package that is handed out for it; the reader is the caller's to close.
+    One delivery, and the package that is handed out for it.
 
     Nothing is locked by it. What was collected before can be had again.
 
@@ -110,7 +122,16 @@ def package(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> tuple[
     :raises PayloadMissing: the package is lost.
     """
     row, _ = _owned(parts, delivery_id, callers)
-    return row, open_package(parts, row.document.sent_sha256)
+    reader = open_package(parts, row.document.sent_sha256)
+    if parts.rules.reserialise:
+        with reader:
+            source = reader.read()
+        changed = reserialise(
+            source, axis=parts.site.code, at=parts.clock(), limits=parts.rules.limits, spool=parts.spool
+        )
+        return Handout(row, io.BytesIO(changed), len(changed))
+    document = row.document
+    return Handout(row, reader, document.size if document.forward_size is None else document.forward_size)
 
 
 def settle(

@@ -34,6 +34,8 @@ class Rules:
     """How long after its sender closed a document is still taken from another gateway."""
     withdraw_uncollected: bool
     """Whether a recall takes back at once what nobody has collected; else it waits for the receiver's answer."""
+    reserialise: bool = False
+    """Whether systems get packages written anew, as the real axis hands them out (domain §1.9); for tests alone."""
     mailbox_lease: timedelta = timedelta(minutes=5)
     """How long a system that is ``processing`` a document keeps it, without saying so again."""
     retries: Mapping[Lane, RetryPolicy] = field(default_factory=lambda: POLICIES)

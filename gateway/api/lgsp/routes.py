@@ -204,7 +204,7 @@ def _listed(row: LogRow) -> dict[str, Any]:
 def get_edoc() -> Response:
     """The whole package in Base64; nothing is settled by it."""
     own = lgsp_parts()
-    row, reader = mailbox.package(own.parts, request.args.get("docId", ""), _caller().agencies)
+    row, reader, size = mailbox.package(own.parts, request.args.get("docId", ""), _caller().agencies)
     document = row.document
     facts = {
         "docId": row.delivery.id,
@@ -213,7 +213,6 @@ def get_edoc() -> Response:
         "edocCode": DocumentNumber(number=document.number, notation=document.notation).text or "",
         "edocAbstract": document.subject or "",
     }
-    size = document.forward_size if document.forward_size is not None else document.size
     return answers.package(own.shape, facts, reader, size)
 
 

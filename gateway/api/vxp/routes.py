@@ -317,7 +317,7 @@ def _count(kind: PackageKind) -> Response:
 @vxp.route("/getEdoc", methods=_READ)
 def get_edoc() -> Response:
     """A received package as Base64 within the envelope; fetching changes nothing."""
-    row, reader = mailbox.package(_services().parts, _doc_id(), _agencies())
+    _, reader, size = mailbox.package(_services().parts, _doc_id(), _agencies())
     before, after = answers.before_data().encode() + b'"', b'"}'
 
     def pieces() -> Iterator[bytes]:
@@ -327,7 +327,7 @@ def get_edoc() -> Response:
 
     answer = Response(pieces(), content_type=answers.TYPE)
     answer.call_on_close(reader.close)
-    answer.headers["Content-Length"] = str(len(before) + base64_length(_size(row)) + len(after))
+    answer.headers["Content-Length"] = str(len(before) + base64_length(size) + len(after))
     return answer
 
 
@@ -338,10 +338,10 @@ def download_edoc() -> Response:
 
     The kit takes whatever comes for the package; a failure has its HTTP status, so that others do not.
     """
-    row, reader = mailbox.package(_services().parts, _doc_id(), _agencies())
+    row, reader, size = mailbox.package(_services().parts, _doc_id(), _agencies())
     answer = Response(_pieces(reader), content_type="application/octet-stream")
     answer.call_on_close(reader.close)
-    answer.headers["Content-Length"] = str(_size(row))
+    answer.headers["Content-Length"] = str(size)
     answer.headers["Content-Disposition"] = f'attachment; filename="{row.delivery.id}.edxml"'
     return answer
 
@@ -349,10 +349,6 @@ def download_edoc() -> Response:
 def _pieces(reader: BinaryIO) -> Iterator[bytes]:
     while piece := reader.read(_CHUNK):
         yield piece
-
-
-def _size(row: LogRow) -> int:
-    return row.document.size if row.document.forward_size is None else row.document.forward_size
 
 
 def _doc_id(spelled: str = "docId") -> str:

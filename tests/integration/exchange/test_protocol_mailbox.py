@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.delivery.retry import POLICIES
+from gateway.edxml import SignatureForm
 from gateway.errors import LeaseLost, NotFound, RequestError, TransitionForbidden
 from gateway.exchange import mailbox
 from gateway.exchange.accept import Answer
@@ -417,7 +418,7 @@ def test_what_waits_for_a_closed_agency_is_its_successors_to_collect(site: Site)
 def test_the_package_is_handed_out_as_the_gateway_completed_it(site: Site, tmp_path: Path) -> None:
     sent_to(site, COMMUNE)
     [row] = box(site, COMMUNE)
-    _, reader = mailbox.package(site.parts, row.delivery.id, agencies_of(site, COMMUNE))
+    _, reader, _ = mailbox.package(site.parts, row.delivery.id, agencies_of(site, COMMUNE))
     with reader, documents.read(reader.read(), tmp_path) as package:
         assert package.sha256 == row.document.forward_sha256
 
@@ -425,16 +426,30 @@ def test_the_package_is_handed_out_as_the_gateway_completed_it(site: Site, tmp_p
 def test_the_package_is_handed_out_as_it_came_when_nothing_was_added(unsigned: Site, tmp_path: Path) -> None:
     sent_to(unsigned, COMMUNE)
     [row] = box(unsigned, COMMUNE)
-    _, reader = mailbox.package(unsigned.parts, row.delivery.id, agencies_of(unsigned, COMMUNE))
+    _, reader, _ = mailbox.package(unsigned.parts, row.delivery.id, agencies_of(unsigned, COMMUNE))
     with reader, documents.read(reader.read(), tmp_path) as package:
         assert (package.sha256, row.document.forward_sha256) == (row.document.sha256, None)
+
+
+def test_a_test_axis_hands_packages_out_as_the_real_one_does(ledger: Ledger, tmp_path: Path) -> None:
+    with a_site(ledger, tmp_path, reserialise=True) as axis:
+        sent_to(axis, COMMUNE)
+        [row] = box(axis, COMMUNE)
+        handed = mailbox.package(axis.parts, row.delivery.id, agencies_of(axis, COMMUNE))
+        raw = handed.reader.read()
+        accepted = axis.parts.ledger.document(row.document.id)
+    assert accepted is not None
+    with documents.read(raw, tmp_path) as package:
+        assert len(raw) == handed.size
+        assert package.signature_form is SignatureForm.FOREIGN
+        assert [a.sha256 for a in package.attachments] == [a.sha256 for a in accepted.attachments]
 
 
 def test_a_package_may_be_fetched_again_after_it_is_done(site: Site) -> None:
     sent_to(site, COMMUNE)
     [row] = box(site, COMMUNE)
     settle(site, row, "done")
-    _, reader = mailbox.package(site.parts, row.delivery.id, agencies_of(site, COMMUNE))
+    _, reader, _ = mailbox.package(site.parts, row.delivery.id, agencies_of(site, COMMUNE))
     with reader:
         assert reader.read(5) == b"<?xml"
 
