@@ -109,8 +109,8 @@ def export(shell: Shell) -> None:
 @agencies.command_of(
     "list",
     Text(
-        "Liệt kê hoặc tìm cơ quan theo tên, mã; không cần dấu.",
-        "List agencies, or find by name or code; accents ignored.",
+        "Liệt kê cơ quan của danh bạ mình, hoặc tìm (cả trong danh mục) theo tên, mã; không cần dấu.",
+        "List the own agencies, or find any (the catalogue's too) by name or code; accents ignored.",
     ),
     examples='gateway agencies list\ngateway agencies list "so tai chinh"',
 )
@@ -120,7 +120,8 @@ def list_agencies(shell: Shell, *, text: str | None) -> None:
     """Show agencies."""
     with opened(shell.settings()) as gateway:
         directory = gateway.directory()
-    found = directory.search(text, limit=200) if text else directory.agencies()
+        # A national catalogue has a hundred thousand more: those are searched, never listed.
+        found = directory.search(text, limit=200) if text else tuple(gateway.store.export())
     if shell.json:
         shell.result([_facts(agency, directory) for agency in found])
         return

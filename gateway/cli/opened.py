@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gateway.bootstrap import utc_now
 from gateway.directory import Directory, LocalSite
+from gateway.directory.catalogue_store import CatalogueStore
 from gateway.directory.store import DirectoryStore
 from gateway.errors import NotFound
 from gateway.ledger import Ledger, check, open_engine
@@ -24,10 +25,15 @@ class Opened:
     settings: Settings
     ledger: Ledger
     store: DirectoryStore
+    catalogue: CatalogueStore
 
     def directory(self) -> Directory:
         """The directory in force."""
         return self.store.load(local_site(self.settings))
+
+    def own(self) -> Directory:
+        """The operator's own agencies alone, without those of the catalogue."""
+        return Directory(self.store.export(), local_site(self.settings))
 
     def agency(self, code: str, *, at: datetime) -> Agency:
         """
@@ -57,7 +63,9 @@ def opened(settings: Settings) -> Iterator[Opened]:
     engine = open_engine(settings.ledger_url)
     try:
         check(engine)
-        yield Opened(settings=settings, ledger=Ledger(engine), store=DirectoryStore(engine))
+        yield Opened(
+            settings=settings, ledger=Ledger(engine), store=DirectoryStore(engine), catalogue=CatalogueStore(engine)
+        )
     finally:
         engine.dispose()
 
