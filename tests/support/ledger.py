@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.ledger import Ledger
-from gateway.ledger.records import Accepted, Claim, NewDelivery, NewDocument, NewStatus, Reply, new_id
-from gateway.model import AgencyCode, Channel, PackageKind, Standing, StatusCode, Verdict
+from gateway.ledger.records import (
+    Accepted,
+    Asked,
+    Claim,
+    Finding,
+    NewDelivery,
+    NewDocument,
+    NewOperation,
+    NewStatus,
+    Reply,
+    new_id,
+)
+from gateway.model import AgencyCode, BusinessType, Channel, PackageKind, Standing, StatusCode, Verdict
 
 NOON = datetime(2026, 11, 22, 5, tzinfo=UTC)
 LEASE = timedelta(minutes=5)
@@ -114,6 +127,43 @@ def a_reply(about: NewDocument, code: StatusCode = StatusCode.ARRIVED, **changes
     status = a_status(about, code, **changes)
     package = a_status_package(status, received_from=GATEWAY)
     return Reply(document=package, deliveries=(a_delivery(about.sender, channel=Channel.MAILBOX),), status=status)
+
+
+def an_operation(on: NewDocument, business_type: BusinessType = BusinessType.REVOKE, **changes: Any) -> NewDocument:
+    """A package of the same sender that operates on another."""
+    made = a_document(**({"business_type": business_type, "targets": (on.identity,)} | changes))
+    return replace(made, revision=made.sha256)
+
+
+def asked(
+    on: NewDocument,
+    business_type: BusinessType = BusinessType.REVOKE,
+    *recipients: AgencyCode,
+    replies: Mapping[Finding, Reply] | None = None,
+    **changes: Any,
+) -> NewOperation:
+    """What such a package asks of its recipients."""
+    names = tuple(name for name in (on.identity, on.alias) if name)
+    values: dict[str, Any] = {
+        "business_type": business_type,
+        "senders": (on.sender,),
+        "asked": tuple(
+            Asked(recipient=r, places=(r,), aims=(names,), replies=replies or {}) for r in recipients or (RECEIVER,)
+        ),
+        "take_back": False,
+        "gateway": GATEWAY,
+    }
+    return NewOperation(**(values | changes))
+
+
+def an_orphan(ledger: Ledger, **changes: Any) -> NewDocument:
+    """An accepted recall of a document that the ledger does not know; answered by the gateway."""
+    unknown = a_document()
+    recall = an_operation(unknown, **changes)
+    reply = a_reply(recall, StatusCode.DISAGREED)
+    operation = asked(unknown, replies={Finding.ORPHAN: reply})
+    ledger.accept(recall, [a_delivery()], operation=operation)
+    return recall
 
 
 def report(ledger: Ledger, status: NewStatus, **changes: Any) -> Accepted:

@@ -10,12 +10,13 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.root import root
 from gateway.ledger import Ledger, open_engine
-from gateway.ledger.records import Abandoned
-from gateway.model import AgencyCode, StatusCode
+from gateway.ledger.actions import Action
+from gateway.ledger.records import Abandoned, Delivered
+from gateway.model import AgencyCode, DeliveryState, StatusCode
 from tests.support.agencies import MAILBOX, PEER, an_agency
 from tests.support.console import abandoned, accept, try_one
 from tests.support.gateways import RunningGateway, a_gateway
-from tests.support.ledger import NOON, RECEIVER, SENDER, a_delivery, a_reply
+from tests.support.ledger import NOON, RECEIVER, SENDER, a_delivery, a_reply, an_orphan
 
 ABOVE, BEYOND = AgencyCode("H38"), AgencyCode("H38.7")
 """The gateway above, and an agency that is reached by it and stands in no directory of ours."""
@@ -76,3 +77,39 @@ def test_a_status_is_named_by_what_it_says_of_which_document(
     reports = {d["document"]["id"]: d["report"] for d in json.loads(found.stdout)["deliveries"]}
     assert reports[document.id] is None
     assert (reports[package.id]["code"], reports[package.id]["document"]) == ("06", document.id)
+
+
+# Recalls
+
+
+def test_withdraw_takes_back_what_has_not_left_and_says_why(gateway: RunningGateway, ledger: Ledger) -> None:
+    leg = a_delivery(BEYOND, via=ABOVE)
+    accept(ledger, leg)
+    done = call(gateway, "withdraw", leg.id, "--reason", "Gửi nhầm", "--json")
+    assert json.loads(done.stdout) == {"withdrawn": [leg.id]}
+    [event] = [e for e in ledger.events() if e.action is Action.DELIVERY_WITHDRAWN]
+    assert event.data["reason"] == "Gửi nhầm"
+
+
+def test_withdraw_takes_back_nothing_when_one_of_them_has_left(gateway: RunningGateway, ledger: Ledger) -> None:
+    first, second = a_delivery(BEYOND, via=ABOVE), a_delivery(ABOVE)
+    accept(ledger, first, second)
+    try_one(ledger, first.id, Delivered(), NOON)
+    call(gateway, "withdraw", first.id, second.id, "--reason", "Gửi nhầm", code=1)
+    kept = ledger.delivery(second.id)
+    assert kept is not None
+    assert kept.state is DeliveryState.WAITING
+
+
+def test_withdraw_must_say_why(gateway: RunningGateway, ledger: Ledger) -> None:
+    leg = a_delivery(BEYOND, via=ABOVE)
+    accept(ledger, leg)
+    call(gateway, "withdraw", leg.id, "--reason", " ", code=1)
+
+
+def test_operations_without_their_document_are_found(gateway: RunningGateway, ledger: Ledger) -> None:
+    accept(ledger, a_delivery(ABOVE))
+    orphan = an_orphan(ledger)
+    listed = call(gateway, "list", "--operation", "orphan", "--json")
+    assert [d["document"]["id"] for d in json.loads(listed.stdout)["deliveries"]] == [orphan.id]
+    assert json.loads(call(gateway, "list", "--operation", "requested", "--json").stdout)["deliveries"] == []

@@ -11,9 +11,19 @@ from flask.testing import FlaskClient
 from gateway.errors import PayloadMissing
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
-from gateway.model import StatusCode
+from gateway.model import BusinessType, StatusCode
 from tests.support.console import COMMUNE, Clock, a_console, a_days_work, accept, add_person, log_in
-from tests.support.ledger import NOON, a_delivery, a_document, a_reply, a_status, report
+from tests.support.ledger import (
+    NOON,
+    a_delivery,
+    a_document,
+    a_reply,
+    a_status,
+    an_operation,
+    an_orphan,
+    asked,
+    report,
+)
 
 
 def section(page: str, name: str) -> str:
@@ -143,3 +153,39 @@ def test_replay_is_offered_only_where_and_to_whom_it_is_possible(
     assert "Gửi lại…" in operator.get(f"/console/documents/{ids['abandoned']}").text
     assert "Gửi lại…" not in operator.get(f"/console/documents/{ids['finished']}").text
     assert "Gửi lại…" not in viewer.get(f"/console/documents/{ids['abandoned']}").text
+
+
+# Recalls, updates, replacements
+
+
+def test_a_document_says_what_is_asked_of_each_copy_and_who_answered(operator: FlaskClient, ledger: Ledger) -> None:
+    document = a_document()
+    leg = a_delivery(COMMUNE)
+    ledger.accept(document, [leg])
+    recall = an_operation(document)
+    ledger.accept(recall, [a_delivery(COMMUNE)], operation=asked(document, BusinessType.REVOKE, COMMUNE))
+    page = operator.get(f"/console/documents/{document.id}").text
+    assert "Chờ trả lời" in section(page, "requests")
+    assert f"/console/documents/{recall.id}" in section(page, "requests")
+    assert "Chờ nơi nhận trả lời" in section(page, "deliveries")
+    report(
+        ledger,
+        a_status(document, StatusCode.DISAGREED, reporter=COMMUNE, copy_of=(COMMUNE,), description="Đã vào sổ"),
+    )
+    answered = section(operator.get(f"/console/documents/{document.id}").text, "requests")
+    for words in ("Không đồng ý", "Ủy ban nhân dân xã Đồng Đăng trả lời", "Đã vào sổ"):
+        assert words in answered
+
+
+def test_an_orphan_says_that_its_document_is_not_known(operator: FlaskClient, ledger: Ledger) -> None:
+    orphan = an_orphan(ledger)
+    page = operator.get(f"/console/documents/{orphan.id}").text
+    assert "Không rõ văn bản gốc" in section(page, "requests")
+    assert "trục không có văn bản gốc" in section(page, "way")
+
+
+def test_the_log_finds_orphans(operator: FlaskClient, ledger: Ledger) -> None:
+    ledger.accept(a_document(), [a_delivery(COMMUNE)])
+    orphan = an_orphan(ledger)
+    page = operator.get("/console/?operation=orphan").text
+    assert re.findall(r'class="number" href="/console/documents/([^"]+)"', page) == [orphan.id]

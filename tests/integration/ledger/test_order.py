@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import NotFound
 from gateway.ledger import Action, Ledger
-from gateway.ledger.records import Abandoned, Delivered, Failed, Forwarded, NewDocument, Outcome, Refused
+from gateway.ledger.records import Abandoned, Delivered, Failed, Forwarded, Outcome, Refused
 from gateway.model import AgencyCode, BusinessType, Channel, DeliveryState, StatusCode
 from tests.support.ledger import (
     LEASE,
@@ -17,17 +17,12 @@ from tests.support.ledger import (
     a_delivery,
     a_document,
     a_status,
+    an_operation,
     at,
     claim,
     claim_one,
     report,
 )
-
-
-def an_operation(on: NewDocument, business_type: BusinessType = BusinessType.REVOKE, **changes: object) -> NewDocument:
-    """A package of the same sender that operates on another."""
-    made = a_document(**({"business_type": business_type, "targets": (on.identity,)} | changes))
-    return a_document(**{f: getattr(made, f) for f in made.__dataclass_fields__} | {"revision": made.sha256})
 
 
 @pytest.mark.parametrize("business_type", [BusinessType.REVOKE, BusinessType.UPDATE, BusinessType.REPLACE])
