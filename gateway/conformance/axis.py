@@ -171,7 +171,7 @@ class Axis:
         A transport status.
 
         :raises Rejected: there is no such document or status.
-        :raises AnswerLost: once, and then nothing has happened.
+        :raises AnswerLost: once, for the document that waits under two ids, and then nothing has happened.
         """
         item = self._item(doc_id)
         if state not in ("done", "processing", "fail"):
@@ -182,7 +182,7 @@ class Axis:
             return
         self.watch.judge("ack.after-get", item.fetched, f"Xác nhận {doc_id} mà chưa lấy.",
                          f"Acknowledged {doc_id} without fetching it.")  # fmt: skip
-        if self.faults and self._lost is None:
+        if self.faults and self._lost is None and doc_id in self._twice:
             self._lost = doc_id
             raise AnswerLost
         self._done(item)

@@ -27,13 +27,15 @@ RULES = (
     Asked("send.length", "sendEdoc có Content-Length, không chia chunk.", "sendEdoc has a Content-Length."),
     Asked("list.window", "fromDate, toDate dạng yyyy/MM/dd, không quá 7 ngày.",
           "fromDate and toDate are yyyy/MM/dd, at most 7 days apart."),
-    Asked("list.exclusive", "toDate không tính: cửa sổ phải đến sau hôm nay.",
-          "toDate is exclusive: the window must end after today."),
+    Asked("list.exclusive", "toDate không tính: cửa sổ không rỗng, và có cửa sổ đến sau hôm nay.",
+          "toDate is exclusive: no window is empty, and one ends after today."),
     *SHARED,
 )  # fmt: skip
 
 _MOST_LOGINS = 5
 """For each ten calls: a client that logs in more often does not keep its token."""
+_MOST_PAST = 60
+"""Windows of the past in a row before one that holds today: a year's worth of weeks."""
 _KILLED_AT = 4
 """At this call the token is killed once, as another login would."""
 
@@ -49,6 +51,7 @@ class LgspStand:
         self._token: str | None = None
         self._logins = 0
         self._calls = 0
+        self._past_windows = 0
         self._killed = not axis.faults
 
     def answer(self, heard: Heard) -> Said:
@@ -121,13 +124,21 @@ class LgspStand:
         right = since is not None and until is not None and until - since <= timedelta(days=7)
         if not self._watch.judge("list.window", right, asked, asked) or since is None or until is None:
             raise Rejected(20, "Khoang ngay khong hop le")
-        today = datetime.now(VIETNAM_TIME).date()
-        self._watch.judge("list.exclusive", until > today, asked, asked)
+        self._judge_end(since, until, asked)
         items = self._axis.waiting(heard.query.get("messageType", ""))
         if items is None:
             return Said(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
         days = {i.id: i.made_at.astimezone(VIETNAM_TIME).date() for i in items}
         return _good([_item(i, self._axis.agency) for i in items if since <= days[i.id] < until])
+
+    def _judge_end(self, since: date, until: date, asked: str) -> None:
+        """Windows of the past are good, too; but one that has no day, or never one of today, misses documents."""
+        if until > datetime.now(VIETNAM_TIME).date():
+            self._watch.keeps("list.exclusive")
+            return
+        self._past_windows += 1
+        if since == until or (self._past_windows > _MOST_PAST and self._watch.is_open("list.exclusive")):
+            self._watch.breaks("list.exclusive", asked, asked)
 
     def _get(self, heard: Heard) -> Said:
         package = self._axis.fetch(heard.query.get("docId", ""))
