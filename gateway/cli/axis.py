@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
+
 import click
 
-from gateway.bootstrap import configure_logging, join, make_http, make_poller
+from gateway.bootstrap import join, make_http, make_poller
 from gateway.cli import exits
 from gateway.cli.command import Group, for_programs
 from gateway.cli.opened import actor, opened, utc_now
@@ -83,14 +86,15 @@ def status(shell: Shell) -> int:
 def poll(shell: Shell, *, code: str) -> int:
     """Ask now; exit code 1 when the axis failed or something was not taken."""
     settings = shell.settings()
-    configure_logging("critical", settings.log.format)  # what went wrong is this command's to say
     gateway = join(settings)
-    http = make_http(gateway)
+    http = make_http(settings)
     try:
         found = gateway.parts.directory().find(code, at=gateway.parts.clock())
         if found is None or found.endpoint is None or not found.endpoint.channel.is_axis:
             raise NotFound(f"The directory has no axis {code}; `gateway agencies list` shows all.")
-        polled = make_poller(gateway, http).poll(found, at_once=True)
+        # The log is of use here too, and must not mix with the result.
+        with redirect_stdout(sys.stderr):
+            polled = make_poller(gateway, http).poll(found, at_once=True)
     finally:
         http.close()
         gateway.ledger.engine.dispose()

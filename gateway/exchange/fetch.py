@@ -23,7 +23,7 @@ from gateway.delivery.axes import axis_at, reach
 from gateway.delivery.axis import Axis
 from gateway.delivery.http import HttpClient
 from gateway.delivery.lgsp import Tokens
-from gateway.directory import exists_at
+from gateway.directory import Directory, exists_at
 from gateway.errors import (
     AxisDown,
     AxisPackageUnusable,
@@ -182,6 +182,8 @@ class Poller:
         self._lock = threading.Lock()
         self._busy: set[AgencyCode] = set()
         self._next: dict[AgencyCode, float] = {}
+        self._seen: Directory | None = None
+        self._axes: list[Agency] = []
 
     # Running
 
@@ -195,9 +197,13 @@ class Poller:
 
     def axes(self) -> list[Agency]:
         """The agencies of the directory that are axes now."""
-        now = self._parts.clock()
-        known = self._parts.directory().agencies()
-        return [a for a in known if a.endpoint is not None and a.endpoint.channel.is_axis and exists_at(a, now)]
+        directory, now = self._parts.directory(), self._parts.clock()
+        if directory is not self._seen:
+            # A snapshot does not change, and one of the whole country has 123,000 agencies.
+            known = directory.agencies()
+            self._axes = [a for a in known if a.endpoint is not None and a.endpoint.channel.is_axis]
+            self._seen = directory
+        return [agency for agency in self._axes if exists_at(agency, now)]
 
     def _due(self) -> Iterable[Agency]:
         try:
