@@ -148,7 +148,8 @@ channel = "mailbox"
 """
 
 _ABOVE: Final = """
-# The gateway above; its URL and key come from its operator.
+# The gateway above; its URL and key come from its operator. The national axis itself speaks another protocol:
+# channel = "vxp", and system = the id that it gave to this gateway (docs/operate.md, "Joining an axis").
 [[agency]]
 code = {code}
 name = "Trục liên thông cấp trên"

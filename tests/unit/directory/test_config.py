@@ -103,11 +103,11 @@ def test_the_demo_shows_three_tiers_and_two() -> None:
     assert (district.via, commune.recipient, commune.via) == ("000.00.26.H37", "000.21.26.H37", "000.00.26.H37")
 
 
-def test_the_demo_shows_every_channel() -> None:
+def test_the_demo_shows_mailbox_push_and_axis() -> None:
     langson = directory_of("demo/langson.agencies.toml")
     routes = route([AgencyCode(c) for c in ("21.24.H37", "H37.14.1", "H38")], langson, at=NOW)
     # A mailbox commune by its old short code, a unit behind a department's push, a neighbour behind the axis.
-    assert [r.endpoint.channel for r in routes] == [Channel.MAILBOX, Channel.PUSH, Channel.PEER]
+    assert [r.endpoint.channel for r in routes] == [Channel.MAILBOX, Channel.PUSH, Channel.VXP]
 
 
 def test_the_merged_province_is_redirected() -> None:
