@@ -79,6 +79,7 @@ class _Batch:
         self._today = today
         self._units: dict[str, _Unit] = {}
         self._codes: dict[str, _Held] = {}
+        self._codes_of: dict[str, dict[AgencyCode, None]] = {}  # the same by unit, in a stable order
         self.counts: Counter[str] = Counter()
         self._load(rows)
         self._units_before = {key: dict(vars(unit)) for key, unit in self._units.items()}
@@ -98,6 +99,7 @@ class _Batch:
     def _load_codes(self, condition: ColumnElement[bool]) -> None:
         for row in self._connection.execute(select(codes_table).where(condition)):
             self._codes[row.code] = _Held(unit=row.unit, former=row.former)
+            self._codes_of.setdefault(row.unit, {})[AgencyCode(row.code)] = None
 
     def _load_units(self, wanted: Collection[str]) -> None:
         """Units by their keys, those that they are the same as, and those that are the same as they."""
@@ -223,10 +225,9 @@ class _Batch:
     def _replace_others(self, unit: _Unit, codes: Sequence[AgencyCode]) -> None:
         """An agency has one present code of each generation: those listed."""
         generations = {code.generation for code in codes}
-        for code, held in self._codes.items():
-            if held.unit != unit.unit or held.former or code == unit.code or code in codes:
-                continue
-            if AgencyCode(code).generation in generations:
+        for code in self._codes_of.get(unit.unit, ()):
+            held = self._codes[code]
+            if not held.former and code != unit.code and code not in codes and code.generation in generations:
                 held.former = True
                 self._touched.add(unit.unit)
 
@@ -235,16 +236,18 @@ class _Batch:
         if one is other:
             return
         one.same_as = other.unit
-        for code, held in list(self._codes.items()):
-            if held.unit == one.unit:
-                self._give(AgencyCode(code), other, former=held.former)
+        for code in tuple(self._codes_of.get(one.unit, ())):
+            self._give(code, other, former=self._codes[code].former)
 
     def _give(self, code: AgencyCode, unit: _Unit, *, former: bool = False) -> None:
         held = self._codes.get(code)
         if held is not None:
+            if (held.unit, held.former) == (unit.unit, former):
+                return
             self._touched.add(held.unit)
-        if held is None or held.unit != unit.unit or held.former != former:
-            self._touched.add(unit.unit)
+            del self._codes_of[held.unit][code]
+        self._touched.add(unit.unit)
+        self._codes_of.setdefault(unit.unit, {})[code] = None
         self._codes[code] = _Held(unit=unit.unit, former=former)
 
     def _answering(self, unit: _Unit) -> _Unit:

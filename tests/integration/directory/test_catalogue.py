@@ -86,6 +86,15 @@ def test_nothing_new_is_no_new_version(catalogue: CatalogueStore, store: Directo
     assert store.version() == 2
 
 
+def test_what_did_not_change_is_not_settled_again(catalogue: CatalogueStore, store: DirectoryStore) -> None:
+    rows = [NGHE_AN, {**FINANCE, "oldCode": "000.00.05.H41"}, a_unit("z", "000.00.05.H41", "a")]
+    sync(catalogue, *rows)
+    sync(catalogue, *rows)  # the last of these is the second under another code, which the first run saw last
+    run = catalogue.begin("test", now=NOW)
+    catalogue.take(run, an_answer(rows), name="x", now=NOW)
+    assert catalogue.overview().unsettled == 0
+
+
 def test_the_whole_catalogue_may_be_longer_than_a_transaction(catalogue: CatalogueStore, store: DirectoryStore) -> None:
     run = sync(catalogue, *unit_rows(2_500))
     own = [a for a in unit_rows(2_500) if a["code"].endswith("H37") or a["code"].startswith("H37")]
