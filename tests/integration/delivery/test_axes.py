@@ -8,11 +8,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.delivery.lgsp import Tokens
+from gateway.delivery.vxp import VxpAxis
+from gateway.errors import AxisDown
 from gateway.model import BusinessType, Channel, DeliveryState
 from tests.support import axis as axes
 from tests.support.axis import FakeAxis, an_axis, lgsp_says, says
@@ -476,3 +479,29 @@ def test_a_token_is_not_used_past_29_minutes() -> None:
     assert holder.token(lambda: next(given)) == "first"
     now[0] = 29 * 60
     assert holder.token(lambda: next(given)) == "second"
+
+
+# The catalogue
+
+
+def test_the_catalogue_comes_as_a_file_that_is_gone_afterwards(
+    site: SendingSite, axis: FakeAxis, tmp_path: Path
+) -> None:
+    axis.data["getAgenciesListQD20"] = [{"code": f"H{n}"} for n in range(9)]
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    client = VxpAxis(http=site.http, url=axis.url, system=axes.SYSTEM, secret=axes.SECRET)
+    with client.catalogue("getAgenciesListQD20", folder=folder, now=NOON, level="1") as file:
+        assert len(json.load(file)["data"]) == 9
+    (call,) = axis.named("getAgenciesListQD20")
+    assert call.logical("level") == "1"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_catalogue_that_is_a_proxys_page_is_an_axis_that_is_down(
+    site: SendingSite, axis: FakeAxis, tmp_path: Path
+) -> None:
+    axis.faults["getAgenciesList"].append(axes.PROXY_PAGE)
+    client = VxpAxis(http=site.http, url=axis.url, system=axes.SYSTEM, secret=axes.SECRET)
+    with pytest.raises(AxisDown), client.catalogue("getAgenciesList", folder=tmp_path, now=NOON):
+        pass
