@@ -154,6 +154,7 @@ def examine(settings: Settings, *, now: datetime, links: bool = True) -> Iterato
         with opened(settings) as gateway:
             yield from _database(gateway, now)
             yield from _directory(gateway, now, links=links)
+            yield from _catalogue(gateway, now)
             yield from _queue(gateway, now)
             yield from _axes(gateway, now)
     except LedgerOutdated as error:
@@ -408,6 +409,36 @@ def _directory(gateway: Opened, now: datetime, *, links: bool) -> Iterator[Findi
                 yield finding
         if agency.endpoint is not None and agency.endpoint.channel is not Channel.MAILBOX:
             yield from _endpoint(gateway.settings, agency, links=links)
+
+
+_CATALOGUE_AGE = timedelta(days=14)
+"""Agencies open and close all the time; a catalogue older than this is no longer one."""
+
+
+def _catalogue(gateway: Opened, now: datetime) -> Iterator[Finding]:
+    """Of interest once somebody has begun to keep one."""
+    overview = gateway.catalogue.overview(runs=200)
+    if not overview.runs:
+        return
+    again = Text("gateway catalogue sync", "gateway catalogue sync")
+    ended = max((run.finished_at for run in overview.runs if run.finished_at is not None), default=None)
+    if ended is None or overview.unsettled:
+        yield warn(
+            "catalogue",
+            Text("Lần cập nhật danh mục gần nhất chưa xong.", "The last catalogue sync did not finish."),
+            again,
+        )
+    elif now - ended > _CATALOGUE_AGE:
+        days = (now - ended).days
+        yield warn(
+            "catalogue",
+            Text(f"Danh mục đã {days} ngày chưa cập nhật.", f"The last catalogue sync was {days} days ago."),
+            again,
+        )
+    else:
+        yield ok(
+            "catalogue", Text(f"Danh mục có {overview.open} cơ quan.", f"{overview.open} agencies in the catalogue.")
+        )
 
 
 def _endpoint(settings: Settings, agency: Agency, *, links: bool) -> Iterator[Finding]:

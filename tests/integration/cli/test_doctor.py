@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.doctor import Grade, examine
+from gateway.cli.opened import opened
 from gateway.model import Channel, Endpoint
 from tests.integration.cli.test_life import COMMUNE, agencies, call
+from tests.support.catalogue import a_unit, an_answer
 from tests.support.gateways import RunningGateway, a_gateway
 
 
@@ -74,3 +76,28 @@ def test_a_database_that_is_none_fails(gateway: RunningGateway) -> None:
         path.unlink()
     (gateway.settings.data / "ledger.sqlite3").write_bytes(b"This is no database. " * 100)
     assert grades(gateway)["database"] is Grade.FAIL
+
+
+def synced(gateway: RunningGateway, *, finished: bool = True) -> None:
+    with opened(gateway.settings) as site:
+        now = datetime.now(UTC)
+        run = site.catalogue.begin("test", now=now)
+        site.catalogue.take(run, an_answer([a_unit("a", "H41")]), name="x", now=now)
+        if finished:
+            site.catalogue.settle(run, now=now)
+            site.catalogue.publish(run, now=now)
+
+
+def test_without_a_catalogue_there_is_nothing_to_say_of_one(gateway: RunningGateway) -> None:
+    assert "catalogue" not in grades(gateway)
+
+
+@pytest.mark.parametrize(("days", "grade"), [(13, Grade.OK), (15, Grade.WARN)])
+def test_an_old_catalogue_is_a_warning(gateway: RunningGateway, days: int, grade: Grade) -> None:
+    synced(gateway)
+    assert grades(gateway, datetime.now(UTC) + timedelta(days=days))["catalogue"] is grade
+
+
+def test_a_catalogue_that_was_not_finished_is_a_warning(gateway: RunningGateway) -> None:
+    synced(gateway, finished=False)
+    assert grades(gateway)["catalogue"] is Grade.WARN
