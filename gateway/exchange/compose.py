@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.directory import Directory
@@ -45,12 +45,25 @@ def compose(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | byte
         return _hand_over(parts, envelope, contents, caller=caller, posted=existing.received_at)
 
 
-def post(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | bytes], *, caller: Agency) -> Answer:
-    """Write a recall, an update or a replacement as it is posted now, and accept it."""
+def post(
+    parts: Parts,
+    envelope: Envelope,
+    contents: Mapping[str, Path | bytes],
+    *,
+    after: DocumentSummary | None,
+    caller: Agency,
+) -> Answer:
+    """
+    Write a recall, an update or a replacement as it is posted now, and accept it.
+
+    :param after: the last such operation: the same words again are another package, though the hop knows no parts
+        of a second.
+    """
     now = parts.clock()
     parts = replace(parts, clock=lambda: now)  # As in ``compose``.
+    posted = now if after is None else max(now, after.received_at + timedelta(seconds=1))
     named = _named(envelope, {}, parts.directory(), now)
-    with _written(parts, _first_hop(named, now), contents) as upload:
+    with _written(parts, _first_hop(named, posted), contents) as upload:
         return accept(parts, upload, caller=caller, made_here=True)
 
 

@@ -372,7 +372,8 @@ def _post(
 
     :raises NothingToAsk: it would go to nobody.
     """
-    before = _asked_before(parts, operation, target)
+    last = _asked_before(parts, operation, target)
+    before = None if last is None or _is_declined(target, last) else last
     if before is not None:
         asked_then = {delivery.recipient for delivery in parts.ledger.deliveries(before.id)}
         then = [copy for copy in target.copies if copy.recipient in asked_then]
@@ -383,13 +384,18 @@ def _post(
                 return repeated
     if not wanted and not operation.reaches_others:
         raise NothingToAsk
-    return compose.post(parts, operation.write(wanted), operation.contents, caller=caller)
+    return compose.post(parts, operation.write(wanted), operation.contents, after=last, caller=caller)
 
 
 def _asked_before(parts: Parts, operation: _Operation, target: _Target) -> DocumentSummary | None:
-    """The last operation of this kind that nobody has declined."""
+    """The last operation of this kind; a replacement is one of the same new document."""
     if operation.identity is not None:
         return parts.ledger.find_document(target.sender_code, operation.identity, business_type=operation.kind)
-    declined = {r.package for r in target.trace.requests if r.state is OperationState.DECLINED}
-    same = [o for o in target.trace.operations if o.business_type is operation.kind and o.id not in declined]
+    same = [o for o in target.trace.operations if o.business_type is operation.kind]
     return same[-1] if same else None
+
+
+def _is_declined(target: _Target, operation: DocumentSummary) -> bool:
+    """Whether somebody has declined it: the same words then ask anew."""
+    answers = [r.state for r in target.trace.requests if r.package == operation.id]
+    return OperationState.DECLINED in answers

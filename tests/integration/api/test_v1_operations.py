@@ -99,6 +99,20 @@ def test_a_recall_that_was_declined_is_asked_anew_by_the_same_words(site: Site, 
     assert again.status_code == 202
 
 
+def test_what_was_declined_is_asked_anew_even_within_the_same_second(
+    site: Site, client: FlaskClient, sent: str
+) -> None:
+    site.collect(COMMUNE)
+    body = {"reason": WHY, "recipients": [COMMUNE]}
+    path, key = f"/api/v1/documents/{sent}/revoke", site.key(DEPARTMENT)
+    first = client.post(path, json=body, headers=key).get_json()["id"]
+    site.clock.forward(milliseconds=1)
+    answer = {"document": sent, "code": "16", "description": "Đã vào sổ"}
+    client.post("/api/v1/statuses", json=answer, headers=site.key(COMMUNE))
+    again = client.post(path, json=body, headers=key)
+    assert (again.status_code, again.get_json()["id"] != first) == (202, True)
+
+
 def test_a_receiver_answers_15_in_json(site: Site, client: FlaskClient, sent: str) -> None:
     site.collect(COMMUNE)
     operate(site, client, sent, "revoke", reason=WHY, recipients=[COMMUNE])
