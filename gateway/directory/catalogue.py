@@ -5,7 +5,7 @@ Pure: ``listed`` reads one unit of any of the three lists, ``place`` finds its p
 has none. Catalogues that circulate are full of invented codes (domain §3.1), so nothing is taken that contradicts
 itself, and what is not taken is reported, never repaired by a guess.
 
-Source: domain §2.1 (calls of the catalogue), §3; docs/decisions/0028.
+Source: domain §2.1 (calls of the catalogue), §3; docs/decisions/0023.
 """
 
 from __future__ import annotations

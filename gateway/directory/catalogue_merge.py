@@ -6,7 +6,7 @@ catalogue for it. At and below the gateway's own province or branch the operator
 an endpoint of its own a unit there would be reached through an agency above it, whose mailbox would fill with
 documents that were meant for somebody else.
 
-Source: docs/decisions/0028.
+Source: docs/decisions/0023.
 """
 
 from __future__ import annotations
