@@ -19,6 +19,7 @@ import pytest
 from gateway.model import AgencyCode, DocumentId, DocumentNumber, Level, StatusCode
 from tests.support import documents
 from tests.support.agencies import MAILBOX, an_agency
+from tests.support.databases import PARAMS
 from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.systems import a_system
 from tests.support.vxp_client import LgspClient, Part, Reply, multipart
@@ -47,9 +48,10 @@ class Wire:
         return client
 
 
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    """One gateway for all tests of this page: each sends documents of its own."""
+@pytest.fixture(scope="module", params=PARAMS)
+def wire(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    """One gateway for all tests of this page, on each engine: each sends documents of its own."""
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     agencies = [
         an_agency(PROVINCE, "H37", level=Level.PROVINCE, endpoint=MAILBOX),
@@ -66,6 +68,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
         agencies=agencies,
         first_levels=["H37"],
         web={"rate_limit": "1000000 per minute"},
+        ledger_url=server.empty_database() if server else None,
         delivery={"wait_factor": 1},  # what failed stays away for longer than a test lasts
     )
     secrets = {

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import pytest
 from gateway.model import AgencyCode, DocumentId, DocumentNumber, Level, PackageKind, ResponseFor, StatusCode
 from tests.support import documents
 from tests.support.agencies import MAILBOX, an_agency
+from tests.support.databases import PARAMS
 from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.systems import a_system
 from tests.support.vxp_client import (
@@ -68,9 +70,10 @@ class Wire:
         return self.kit("H37.COMMUNES")
 
 
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    """One gateway for all tests of this page: each sends documents of its own."""
+@pytest.fixture(scope="module", params=PARAMS)
+def wire(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    """One gateway for all tests of this page, on each engine: each sends documents of its own."""
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     agencies = [
         an_agency(PROVINCE, "H37", level=Level.PROVINCE, endpoint=MAILBOX),
         an_agency(SENDER, "H37.14", parent=PROVINCE, endpoint=MAILBOX),
@@ -86,6 +89,8 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
         first_levels=["H37"],
         default_route=AXIS,
         web={"rate_limit": "1000000 per minute"},
+        ledger_url=server.empty_database() if server else None,
+        delivery={"wait_factor": 1},  # what failed stays away for longer than a test lasts
     )
     secrets = {
         "H37.DEP": a_system(gateway, "H37.DEP", SENDER),
@@ -843,16 +848,36 @@ def test_recipients_behind_the_axis_are_its_own_to_deliver(wire: Wire) -> None:
 # Where it is
 
 
-def test_the_protocol_may_stand_at_the_root(tmp_path: Path) -> None:
-    """An eOffice system is pointed at us by its endpoint alone, which has no path."""
+@pytest.fixture(scope="module")
+def rooted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """A system that writes to itself, at a gateway without a prefix and with little patience."""
     agencies = [an_agency(PROVINCE, level=Level.PROVINCE, endpoint=MAILBOX)]
-    gateway = a_gateway(tmp_path, code=PROVINCE, agencies=agencies, first_levels=["H37"], vxp={"prefix": ""})
+    gateway = a_gateway(
+        tmp_path_factory.mktemp("root"), code=PROVINCE, agencies=agencies, first_levels=["H37"], vxp={"prefix": ""}
+    )
     secret = a_system(gateway, "H37", PROVINCE)
     gateway.start()
-    try:
-        assert Kit(gateway.port, "H37", secret, prefix="").received().ok
-    finally:
-        gateway.stop()
+    yield Kit(gateway.port, "H37", secret, prefix="", forgets=True)
+    gateway.stop()
+
+
+def test_the_protocol_may_stand_at_the_root(rooted: Kit) -> None:
+    """An eOffice system is pointed at us by its endpoint alone, which has no path."""
+    assert rooted.received().ok
+
+
+def test_what_failed_is_listed_again_after_its_delay(rooted: Kit) -> None:
+    """However often it fails: it waits for whoever can take it."""
+    assert rooted.send(a_letter(PROVINCE, sender=PROVINCE)).ok
+    (doc_id,) = rooted.waiting_ids()
+    for _ in range(3):
+        assert rooted.update(doc_id, "fail").ok
+        deadline = time.monotonic() + 60
+        while doc_id not in rooted.waiting_ids():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert rooted.update(doc_id, "done").ok
+    assert doc_id not in rooted.waiting_ids()
 
 
 def test_what_came_by_the_kit_is_a_document_like_any_other(wire: Wire) -> None:
