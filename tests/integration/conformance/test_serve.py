@@ -168,6 +168,13 @@ def _day(offset: int) -> str:
     return f"{datetime.now(UTC) + timedelta(hours=7, days=offset):%Y/%m/%d}"
 
 
+@pytest.mark.parametrize("habits", [{"expects": True}, {"lower_case": True}, {"pads": True}, {"crlf": False}])
+def test_habits_of_kits_are_no_faults(habits: dict[str, Any]) -> None:
+    with served("vxp", faults=False) as stand:
+        assert stand.kit(**habits).send(a_letter()).ok
+        assert "fail" not in stand.outcomes().values()
+
+
 # What is wrong is named
 
 
