@@ -46,6 +46,7 @@ from gateway.ledger.tables import (
     document_targets,
     documents,
     events,
+    operation_requests,
     refusals,
     statuses,
 )
@@ -229,7 +230,7 @@ def trace(connection: Connection, document_id: str) -> Trace | None:
 
 
 def _operations(connection: Connection, on: DocumentSummary) -> tuple[DocumentSummary, ...]:
-    """Later packages of the sender that operate on this one: by their targets, or because they repeat its identity."""
+    """Later packages that operate on this one: as was found, by their targets, or because they repeat its identity."""
     names = [name for name in (on.identity, on.alias) if name]
     targeting = select(document_targets.c.document).where(
         document_targets.c.sender == on.sender, document_targets.c.target.in_(names)
@@ -239,10 +240,12 @@ def _operations(connection: Connection, on: DocumentSummary) -> tuple[DocumentSu
         documents.c.identity.in_(names),
         documents.c.business_type != BusinessType.NEW,
     )
+    # By number, or by the sender's successor.
+    found = select(operation_requests.c.package).where(operation_requests.c.document == on.id)
     statement = (
         select(*_SUMMARY)
         .where(
-            documents.c.id.in_(union(targeting, repeating)),
+            documents.c.id.in_(union(targeting, repeating, found)),
             documents.c.id != on.id,
             documents.c.kind == PackageKind.DOCUMENT,
         )

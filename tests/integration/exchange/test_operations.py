@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from gateway.errors import OperationNotAllowed
+from gateway.errors import LeaseLost, NotFound, OperationNotAllowed
 from gateway.exchange import mailbox
 from gateway.exchange.accept import Answer
 from gateway.ledger.actions import Action
@@ -216,6 +218,36 @@ def test_what_was_pushed_in_vain_may_have_arrived_and_waits_for_its_receivers_an
     got = copy(site, answer, PUSHED)
     assert (got.state, got.recall) == (DeliveryState.WAITING, RecallState.REQUESTED)
     assert copy(site, asked, PUSHED).blocked
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_a_recall_and_an_acknowledgement_at_once_agree_on_who_was_first(site: Site, turn: int) -> None:
+    answer = sent(site, COMMUNE)
+    receiver = site.known[COMMUNE]
+    lock = mailbox.lock(site.parts, copy(site, answer).id, caller=receiver, lease=LEASE)
+    site.clock.forward(minutes=6)
+    both = threading.Barrier(2)
+
+    def acknowledge() -> bool:
+        both.wait()
+        try:
+            mailbox.acknowledge(site.parts, lock.delivery_id, lock.token, caller=receiver)
+        except (LeaseLost, NotFound):
+            return False
+        return True
+
+    def ask() -> None:
+        both.wait()
+        recall(site, COMMUNE, subject=f"Lần {turn}")
+
+    with ThreadPoolExecutor(2) as pool:
+        acknowledged, asked = pool.submit(acknowledge), pool.submit(ask)
+        asked.result()
+    got = copy(site, answer)
+    if acknowledged.result():
+        assert (got.state, got.recall) == (DeliveryState.DELIVERED, RecallState.REQUESTED)
+    else:
+        assert (got.state, got.recall) == (DeliveryState.WITHDRAWN, RecallState.WITHDRAWN)
 
 
 # What was collected
@@ -521,6 +553,15 @@ def test_a_registered_successor_recalls_what_its_predecessor_sent(site: Site) ->
     site.change(DEPARTMENT, valid_to=date(2026, 1, 1), successors=(OTHER,), closed_reason="thử")
     recall(site, COMMUNE, caller=OTHER, sender=documents.an_organization(OTHER))
     assert copy(site, answer).state is DeliveryState.WITHDRAWN
+
+
+def test_what_a_successor_does_stands_with_the_document(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    site.change(DEPARTMENT, valid_to=date(2026, 1, 1), successors=(OTHER,), closed_reason="thử")
+    asked = recall(site, COMMUNE, caller=OTHER, sender=documents.an_organization(OTHER))
+    trace = site.ledger.trace(answer.document_id)
+    assert trace is not None
+    assert [o.id for o in trace.operations] == [asked.document_id]
 
 
 def test_each_of_several_successors_recalls_what_their_predecessor_sent(site: Site) -> None:
