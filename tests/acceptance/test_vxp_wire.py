@@ -296,6 +296,16 @@ def test_both_secrets_are_good_while_they_change(wire: Wire, tmp_path: Path) -> 
     assert [Kit(wire.gateway.port, "H37.ROTATES", secret).received().ok for secret in (old, new)] == [True, True]
 
 
+def test_a_revoked_system_is_let_in_no_more(wire: Wire) -> None:
+    kit = Kit(wire.gateway.port, "H37.GOES", a_system(wire.gateway, "H37.GOES", STRANGER))
+    assert kit.received().ok
+    wire.gateway.run("systems", "revoke", "H37.GOES")
+    deadline = time.monotonic() + 60  # a running process may remember it for some seconds
+    while kit.received().json()["status"] == "OK":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 # Headers of earlier calls
 
 
@@ -438,6 +448,36 @@ def test_the_header_to_adds_nobody(wire: Wire) -> None:
     before = set(wire.kit("H37.OTHER").waiting_ids())
     assert wire.sender.send(a_letter(COMMUNE), to=[COMMUNE, STRANGER]).ok
     assert set(wire.kit("H37.OTHER").waiting_ids()) == before
+
+
+def test_a_recipient_under_both_generations_of_codes_gets_one_copy(wire: Wire) -> None:
+    before = set(wire.receiver.waiting_ids())
+    assert wire.sender.send(a_letter(COMMUNE, "000.00.21.H37")).ok
+    assert len(set(wire.receiver.waiting_ids()) - before) == 1
+
+
+def test_a_sender_may_use_either_of_its_codes(wire: Wire) -> None:
+    """From by QĐ 20, header by TT 10: the same agency."""
+    assert wire.sender.send(a_letter(sender="H37.14"), sender=SENDER).ok
+
+
+def test_a_notation_with_its_year_stays_whole(wire: Wire) -> None:
+    """``12/2024/QĐ-UBND``: whoever splits at every stroke loses the status that names it."""
+    number = DocumentNumber(number="12", notation="2024/QĐ-UBND")
+    name = DocumentId(f"{SENDER},2026/03/05,12/2024/QĐ-UBND")
+    before = set(wire.receiver.waiting_ids())
+    doc_id = sent(wire, a_letter(number=number, document_id=name))
+    (item,) = wire.sender.sent(docId=doc_id).json()["data"]
+    assert item["notation"] == "12/2024/QĐ-UBND"
+    (received,) = set(wire.receiver.waiting_ids()) - before
+    assert wire.receiver.update(received, "done").ok
+    known = set(wire.sender.waiting_ids("status"))
+    about = ResponseFor(code=SENDER, number="12/2024/QĐ-UBND", issued_on=documents.ISSUED)
+    report = documents.a_status_package(sender=documents.an_organization(COMMUNE), responses=(about,))
+    assert wire.receiver.send(report, kind="status").ok
+    assert len(set(wire.sender.waiting_ids("status")) - known) == 1
+    (item,) = wire.sender.sent(docId=doc_id).json()["data"]
+    assert item["receiveStatus"] == "03"
 
 
 def test_a_status_that_is_sent_as_a_document_is_a_status(wire: Wire) -> None:
