@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter as Tally
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ from gateway.api import problems
 from gateway.api.services import Services
 from gateway.api.v1.routes import invalid, v1
 from gateway.errors import GatewayError
-from gateway.ledger.records import new_id
+from gateway.ledger.records import FetchState, new_id
 
 _log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -129,6 +130,8 @@ def _machine_endpoints(
     deliveries = Gauge("gateway_deliveries", "Deliveries by state", ["state"], registry=registry)
     parked = Gauge("gateway_parked_statuses", "Statuses whose document is not known", registry=registry)
     oldest = Gauge("gateway_oldest_waiting_seconds", "Age of the oldest waiting delivery", registry=registry)
+    axes = Gauge("gateway_axes", "Axes that are asked for arrivals, by how they answer", ["state"], registry=registry)
+    not_taken = Gauge("gateway_axis_packages", "What axes have and could not be taken", ["state"], registry=registry)
 
     @app.get("/healthz", doc_ui=False)
     def healthz() -> Response:
@@ -148,11 +151,18 @@ def _machine_endpoints(
         try:
             counts = services.parts.ledger.counts()
             waiting = services.parts.ledger.backlog()
+            inboxes = services.parts.ledger.inboxes()
+            troubles = services.parts.ledger.fetch_counts()
         except GatewayError as error:
             return problems.problem(error)
         for state, number in counts.states.items():
             deliveries.labels(state.value).set(number)
         parked.set(counts.parked_statuses)
+        answers = Tally("failing" if i.failures else "silent" if i.silent_since else "answering" for i in inboxes)
+        for how in ("answering", "failing", "silent"):
+            axes.labels(how).set(answers[how])
+        for fetched in (FetchState.NOT_TAKEN, FetchState.GIVEN_UP):
+            not_taken.labels(fetched.value).set(sum(n for (_, state), n in troubles.items() if state is fetched))
         now = services.parts.clock()
         oldest.set(max(((now - b.oldest).total_seconds() for b in waiting), default=0.0))
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -695,3 +695,16 @@ def test_the_secret_of_lgsp_is_read_anew(fetching: Fetching, axis: FakeAxis) -> 
     assert failed.error.code == "axis.not_authenticated"
     fetching.secrets["axis"] = axes.LGSP_SECRET
     assert fetching.poll().error is None
+
+
+def test_the_metrics_count_axes_by_how_they_answer(fetching: Fetching, axis: FakeAxis) -> None:
+    def shown() -> str:
+        return fetching.site.client().get("/metrics").text
+
+    axis.put("a1", b"<no-edxml/>")
+    fetching.poll()
+    assert 'gateway_axes{state="answering"} 1.0' in shown()
+    assert 'gateway_axis_packages{state="not_taken"} 1.0' in shown()
+    axis.rule = lambda call: axes.PROXY_PAGE
+    fetching.poll()
+    assert 'gateway_axes{state="failing"} 1.0' in shown()
