@@ -25,9 +25,13 @@ def number_in_package(envelope: Envelope) -> str | None:
 
 
 def names_in_reference(response: ResponseFor) -> tuple[str, str | None]:
-    """The names that a ``ResponseFor`` gives its document, the better one first; empty when it gives none."""
+    """
+    The names that a ``ResponseFor`` gives its document, the better one first; empty when it gives none.
+
+    Where it gives no number, the one within its id serves: the id may be written under another code of the sender.
+    """
     by_id = response.document_id.key if response.document_id else None
-    by_number = _by_number(response.number, response.issued_on)
+    by_number = _by_number(response.number, response.issued_on) or (number_within(by_id) if by_id else None)
     names = [n for n in (by_id, by_number) if n]
     return (names[0] if names else "", names[1] if len(names) > 1 else None)
 

@@ -94,16 +94,19 @@ def asks_back(site: Site, receiver: AgencyCode, *, caller: AgencyCode = DEPARTME
     return site.accept(raw, caller=caller)
 
 
-def answers(site: Site, code: StatusCode, receiver: AgencyCode = COMMUNE, **names: Any) -> Answer:
+def answers(
+    site: Site, code: StatusCode, receiver: AgencyCode = COMMUNE, *, asker: str = DEPARTMENT, **names: Any
+) -> Answer:
     """15, 16 or another status by a receiver, naming the document unless told otherwise."""
     site.clock.forward(minutes=1)
-    asker = replace(documents.a_status().responses[0], **names)
+    about = replace(documents.a_status().responses[0], code=AgencyCode(asker), **names)
     words = "Đã vào sổ, đang xử lý" if code.needs_reason else None
     report = StatusReport(code=code, description=words, reported_at=site.clock())
     raw = documents.a_status_package(
-        code, sender=documents.an_organization(receiver), responses=(asker,), status=report
+        code, sender=documents.an_organization(receiver), responses=(about,), status=report
     )
-    return site.accept(raw, caller=receiver)
+    caller = next(a.code for a in site.known.values() if receiver in a.codes)
+    return site.accept(raw, caller=caller)
 
 
 def copy(site: Site, answer: Answer, recipient: AgencyCode = COMMUNE) -> Any:
@@ -513,6 +516,27 @@ def test_a_document_sent_under_one_code_is_recalled_under_the_other(site: Site) 
         number=DocumentNumber(number="09", notation="TH"),
     )
     assert copy(site, answer).state is DeliveryState.WITHDRAWN
+
+
+def test_codes_of_both_generations_are_mixed_in_one_conversation(site: Site) -> None:
+    """Each side names the other, and the document, by whichever of its codes it likes."""
+    tt10, qd20 = AgencyCode("000.31.00.H37"), OTHER
+    site.change(OTHER, aliases=(tt10,))
+    under_the_other = DocumentId("H37.14,2026/03/05,07/SA-VP")
+    answer = sent(site, tt10)
+    site.collect(OTHER)
+    answers(site, StatusCode.REGISTERED, receiver=tt10, asker="H37.14", document_id=under_the_other)
+    answers(site, StatusCode.DONE, receiver=qd20, document_id=under_the_other, number=None, issued_on=None)
+    assert copy(site, answer, OTHER).status is StatusCode.DONE
+    recall(
+        site,
+        qd20,
+        sender=documents.an_organization("H37.14"),
+        document_id=under_the_other,
+    )
+    assert copy(site, answer, OTHER).recall is RecallState.REQUESTED
+    answers(site, StatusCode.AGREED, receiver=tt10, asker="H37.14")
+    assert copy(site, answer, OTHER).state is DeliveryState.WITHDRAWN
 
 
 def test_a_number_with_a_year_and_a_slash_is_kept_whole(site: Site) -> None:
