@@ -218,7 +218,23 @@ def test_a_call_without_its_signature_is_refused(wire: Wire, name: str) -> None:
     refused(kit.received())
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "{", '"x"', '{"XroadVnpt-systemid": 1}'])
+NO_OBJECTS = {
+    "empty": "",
+    "list": "[]",
+    "null": "null",
+    "unfinished": "{",
+    "text": '"x"',
+    "number": '{"XroadVnpt-systemid": 1}',
+    "twice": '{"XroadVnpt-systemid": "H37.DEP", "XroadVnpt-systemid": "H37.COMMUNES"}',
+    "deep": "[" * 20_000,
+    "deep member": '{"XroadVnpt-systemid": ' + '{"a":' * 5_000 + "1" + "}" * 5_001,
+    "no number": '{"XroadVnpt-systemid": NaN}',
+    "half a letter": '{"XroadVnpt-systemid": "\\ud800"}',
+    "without system": "{}",
+}
+
+
+@pytest.mark.parametrize("text", NO_OBJECTS.values(), ids=NO_OBJECTS)
 def test_a_sign_header_that_is_no_object_of_texts_is_refused(wire: Wire, text: str) -> None:
     kit = wire.sender
 
@@ -245,6 +261,17 @@ def test_a_header_that_the_call_uses_and_nobody_signed_is_refused(wire: Wire) ->
     kit.spoil = lambda headers: headers.update({f"{PREFIX}docId": doc_id})
     refused(kit.call("/updateStatus", {"status": "done"}))
     assert doc_id in wire.receiver.waiting_ids()
+
+
+@pytest.mark.parametrize("name", ["docId", "docid", "DOCID"])
+def test_a_second_unsigned_spelling_of_a_signed_header_is_refused(wire: Wire, name: str) -> None:
+    """Two programs may each read another of the two."""
+    _, doc_id = one_waiting(wire)
+    _, other = one_waiting(wire)
+    kit = wire.receiver
+    kit.spoil = lambda headers: headers.update({f"{PREFIX.upper() if name == 'docId' else PREFIX}{name}": other})
+    refused(kit.update(doc_id, "done"))
+    assert {doc_id, other} <= set(wire.receiver.waiting_ids())
 
 
 def test_the_system_that_signed_is_the_one_that_calls(wire: Wire) -> None:
