@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from gateway.model import VIETNAM_TIME
 
-_DAYS = ("%Y/%m/%d", "%Y-%m-%d", "%d/%m/%Y")
+_DAYS = ("%Y/%m/%d", "%Y-%m-%d", "%d/%m/%Y", "%Y%m%d")
 _CLOCKS = (" %H:%M:%S", "T%H:%M:%S", " %H:%M")
 
 

@@ -469,6 +469,25 @@ def test_what_waited_through_an_outage_is_in_every_list_up_to_now(
     assert len(receiver.waiting(fromDate=today)) == 1
 
 
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(seconds=2), timedelta(hours=7)], ids=["", "slow", "in-utc"])
+def test_a_window_up_to_now_by_the_clients_own_clock_has_no_beginning(
+    site: Site, sender: VxpSystem, receiver: VxpSystem, behind: timedelta
+) -> None:
+    sent_id(sender)
+    site.clock.forward(days=9)
+    now = site.clock().astimezone(VIETNAM_TIME) - behind
+    window = {"fromDate": f"{now - timedelta(days=2):%Y/%m/%d %H:%M:%S}", "toDate": f"{now:%Y/%m/%d %H:%M:%S}"}
+    assert len(receiver.waiting(**window)) == 1
+
+
+def test_a_window_that_is_over_has_a_beginning(site: Site, sender: VxpSystem, receiver: VxpSystem) -> None:
+    sent_id(sender)
+    site.clock.forward(days=9)
+    now = site.clock().astimezone(VIETNAM_TIME)
+    window = {"fromDate": f"{now - timedelta(days=5):%Y/%m/%d}", "toDate": f"{now - timedelta(days=3):%Y/%m/%d}"}
+    assert receiver.waiting(**window) == []
+
+
 @pytest.mark.parametrize("date", ["05032026", "yesterday", "2014/02/30"])
 def test_a_date_that_nobody_understands_hides_nothing(sender: VxpSystem, receiver: VxpSystem, date: str) -> None:
     sent_id(sender)

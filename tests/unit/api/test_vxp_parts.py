@@ -131,8 +131,9 @@ def test_what_is_no_usable_time_is_none(text: str) -> None:
     assert (moments.since(text), moments.until(text)) == (None, None)
 
 
-def test_a_last_day_ends_with_its_midnight() -> None:
-    assert moments.until("2026/03/05") == datetime(2026, 3, 5, 17, tzinfo=UTC)
+@pytest.mark.parametrize("text", ["2026/03/05", "2026-03-05", "05/03/2026", "20260305"])
+def test_a_last_day_ends_with_its_midnight(text: str) -> None:
+    assert moments.until(text) == datetime(2026, 3, 5, 17, tzinfo=UTC)
 
 
 def test_without_paging_all_is_wanted_that_is_given_at_once() -> None:
