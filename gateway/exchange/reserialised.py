@@ -18,7 +18,7 @@ from gateway.exchange.identity import names_in_package
 from gateway.exchange.parts import Parts
 from gateway.exchange.upload import receive
 from gateway.ledger.records import DocumentRow
-from gateway.model import AgencyCode, Business, BusinessType, PackageKind, normal_key
+from gateway.model import AgencyCode, Business, BusinessType, Envelope, PackageKind, normal_key
 
 
 def accepted_before(parts: Parts, package: Package, directory: Directory, *, now: datetime) -> DocumentRow | None:
@@ -50,22 +50,33 @@ def _is_same(parts: Parts, row: DocumentRow, package: Package) -> bool:
 
 
 def _operates_alike(parts: Parts, row: DocumentRow, package: Package) -> bool:
-    """Two updates of one document may have one subject and the same files, and still say different things."""
+    """
+    Two updates of one document may have one subject and the same files, and still say different things.
+
+    And a recall that was declined may be asked again in the same words: then it set out at another time. What left
+    this gateway is looked at, since it may have added the first hop itself.
+    """
     rules = parts.rules
     with (
-        lookup.open_package(parts, row.sha256) as stored,
+        lookup.open_package(parts, row.sent_sha256) as stored,
         receive(
             stored,
-            expected=row.size,
+            expected=row.forward_size or row.size,
             limit_bytes=rules.body_limit_bytes,
             inline_bytes=rules.inline_bytes,
             spool=parts.spool,
         ) as upload,
         read_unverified(upload.source, limits=rules.limits, spool=parts.spool, sha256=upload.sha256) as first,
     ):
-        return _essence(first.envelope.business) == _essence(package.envelope.business)
+        then, now = first.envelope, package.envelope
+        return (_essence(then.business), _set_out(then)) == (_essence(now.business), _set_out(now))
 
 
 def _essence(business: Business | None) -> Business | None:
     """What an operation says, without whom to ask about it."""
     return None if business is None else replace(business, staff=(), paper=None)
+
+
+def _set_out(envelope: Envelope) -> datetime | None:
+    """When a package left its sender, as its hops have it; an axis adds one of its own at the end."""
+    return min((hop.at for hop in envelope.trace if hop.at is not None), default=None)

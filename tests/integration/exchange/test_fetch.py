@@ -312,6 +312,16 @@ def test_two_updates_that_say_different_things_are_two(fetching: Fetching, axis:
     assert len(fetching.arrived()) == 2
 
 
+def test_a_recall_asked_again_in_the_same_words_is_another(fetching: Fetching, axis: FakeAxis) -> None:
+    """It was declined, and is asked again: only the time at which it set out differs."""
+    again = Hop(code=OTHER_PROVINCE, at=SENT_AT + timedelta(days=1))
+    recall = Business(type=BusinessType.REVOKE, document_id=THEIR_ID, reason="Ban hành nhầm")
+    axis.put("a1", theirs(business=recall))
+    axis.put("a2", theirs(business=recall, trace=(again,)))
+    fetching.poll()
+    assert len(fetching.arrived()) == 2
+
+
 def test_an_echo_of_our_own_document_is_known_again(fetching: Fetching, axis: FakeAxis) -> None:
     own = {"sender": an_organization(DEPARTMENT), "document_id": DocumentId("000.00.14.H37,2026/03/05,07/SA-VP")}
     fetching.site.accept(theirs(OTHER_PROVINCE, COMMUNE, **own))
