@@ -429,6 +429,7 @@ def make_worker(gateway: Gateway, name: str | None = None) -> tuple[Worker, Http
             payload=stored_payload(gateway.ledger.payload, parts.payloads.open),
             secret=gateway.settings.secret,
             document=gateway.ledger.document,
+            deliveries=gateway.ledger.deliveries,
             tokens=gateway.tokens,
         ),
         arrival_report=lambda claim, now: own_reports.arrival_report(parts, claim, now),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -15,7 +17,7 @@ from gateway.delivery.http import HttpClient
 from gateway.delivery.lgsp import Tokens
 from gateway.directory import Directory
 from gateway.errors import GatewayError, PayloadMissing
-from gateway.ledger.records import Claim, Delivered, DocumentSummary, Forwarded
+from gateway.ledger.records import Claim, Delivered, DeliveryRow, DocumentSummary, Forwarded
 from gateway.model import AgencyCode, Channel, Endpoint, Lane
 
 
@@ -82,6 +84,29 @@ def stored_payload(
     return payload
 
 
+class Turns:
+    """Lets what belongs together go one after the other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[tuple[str, ...], tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def of(self, *key: str) -> Iterator[None]:
+        """Wait until nobody else is within for this key."""
+        with self._lock:
+            turn, waiting = self._held.get(key, (threading.Lock(), 0))
+            self._held[key] = (turn, waiting + 1)
+        try:
+            with turn:
+                yield
+        finally:
+            with self._lock:
+                turn, waiting = self._held.pop(key)
+                if waiting > 1:
+                    self._held[key] = (turn, waiting - 1)
+
+
 class Sender:
     """What a try needs besides its claims."""
 
@@ -93,6 +118,7 @@ class Sender:
         payload: Callable[[str], bytes | BinaryIO],
         secret: Callable[[str], str | None],
         document: Callable[[str], DocumentSummary | None],
+        deliveries: Callable[[str], Sequence[DeliveryRow]],
         tokens: Tokens | None = None,
     ) -> None:
         """
@@ -101,6 +127,7 @@ class Sender:
             Raises ``PayloadMissing``.
         :param secret: the secret of this name, or ``None``; read at each try, so that it can be rotated.
         :param document: the document with this gateway's id: an axis is told more of it than its bytes.
+        :param deliveries: all deliveries of that document.
         :param tokens: shared with whoever else calls the same axes; ``None`` for holders of its own.
         """
         self._http = http
@@ -108,6 +135,8 @@ class Sender:
         self._payload = payload
         self._secret = secret
         self._document = document
+        self._deliveries = deliveries
+        self._turns = Turns()
         self._tokens = tokens or Tokens()
 
     def send(self, group: Group, *, now: datetime) -> Iterator[Tried]:
@@ -115,13 +144,19 @@ class Sender:
         Make the request, and say how it ended; never raises a ``GatewayError``.
 
         When a peer refuses several because of a recipient, each is tried alone: a package is routed whole
-        or not at all, and the others must not be refused for it. What an axis has from an earlier try, whose
-        answer was lost, is not sent to it again.
+        or not at all, and the others must not be refused for it. What an axis has from an earlier call is not sent
+        to it again, so the calls about one document wait for each other.
         """
-        group, found = self._without_sent(group, now)
-        yield from found
-        if not group.claims:
+        if not group.claims[0].channel.is_axis:
+            yield from self._try(group, now)
             return
+        with self._turns.of(group.claims[0].document_id, group.via):
+            group, found = self._without_sent(group, now)
+            yield from found
+            if group.claims:
+                yield from self._try(group, now)
+
+    def _try(self, group: Group, now: datetime) -> Iterator[Tried]:
         tried = Tried(group=group, result=self._result(group, now))
         if len(group.claims) > 1 and isinstance(tried.result, GatewayError) and peer.concerns_recipients(tried.result):
             for claim in group.claims:
@@ -131,21 +166,30 @@ class Sender:
             yield tried
 
     def _without_sent(self, group: Group, now: datetime) -> tuple[Group, list[Tried]]:
-        """The claims that are left to send, and those that an axis has already; asked only after an earlier try."""
-        again = [claim for claim in group.claims if claim.tried_before]
-        if not again or not again[0].channel.is_axis:
-            return group, []
+        """
+        The claims that are left to send, and those that an axis has already.
+
+        It is asked only after an earlier call about the document: for these recipients, whose answer may have been
+        lost, or for others, since nobody knows whether it heeds ``to`` or goes by the package alone.
+        """
         try:
             endpoint, url, secret = self._endpoint(group.via)
-            if not endpoint.channel.is_axis:
+            if not (endpoint.channel.is_axis and self._was_tried(group)):
                 return group, []
-            outgoing = self._outgoing(Group(claims=tuple(again)), b"")
+            outgoing = self._outgoing(group, b"")
             sent = axis_at(self._http, endpoint, url, secret, self._tokens).already_sent(outgoing, now=now)
         except GatewayError as e:
             return Group(claims=()), [Tried(group=group, result=e)]
-        there = [claim for claim in again if claim.as_written in sent]
+        there = [claim for claim in group.claims if claim.as_written in sent]
         found = [Tried(group=Group(claims=(c,)), result=Forwarded(receipt=sent[c.as_written])) for c in there]
         return Group(claims=tuple(claim for claim in group.claims if claim not in there)), found
+
+    def _was_tried(self, group: Group) -> bool:
+        if any(claim.tried_before for claim in group.claims):
+            return True
+        own = {claim.delivery_id for claim in group.claims}
+        copies = self._deliveries(group.claims[0].document_id)
+        return any(d.via == group.via and d.attempts and d.id not in own for d in copies)
 
     def _outgoing(self, group: Group, body: bytes | BinaryIO) -> Outgoing:
         first = group.claims[0]

@@ -114,6 +114,9 @@ class FakeAxis:
     faults: defaultdict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     """By name of the call, to the next ones."""
     rule: Callable[[Call], Fault | None] | None = None
+    heeds_to: bool = True
+    """False: it delivers to all whom the package names (``everybody``), whatever ``to`` says."""
+    everybody: list[str] = field(default_factory=list)
     never_shrinks: bool = False
     """Lists what was acknowledged as well."""
     documented: bool = False
@@ -217,7 +220,7 @@ class FakeAxis:
     def _stored(self, content: bytes, kind: str, to: list[str]) -> str:
         self.packages.append(content)
         doc_id = secrets.token_hex(12)
-        for code in to:
+        for code in to if self.heeds_to else self.everybody:
             self.sent.append(
                 {
                     "messageType": kind,

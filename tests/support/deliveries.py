@@ -139,4 +139,5 @@ class SendingSite:
             payload=stored_payload(self.ledger.payload, open_stored),
             secret=self.secrets.get,
             document=self.ledger.document,
+            deliveries=self.ledger.deliveries,
         )

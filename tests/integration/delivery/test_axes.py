@@ -290,6 +290,29 @@ def test_a_recall_is_not_taken_for_sent_because_its_document_was(vxp: SendingSit
     assert vxp.delivery(recall).state is DeliveryState.FORWARDED
 
 
+def test_an_axis_that_goes_by_the_package_gets_it_once_though_it_has_more_recipients_than_one_call(
+    vxp: SendingSite, axis: FakeAxis
+) -> None:
+    everybody = [f"000.00.00.G{n:02}" for n in range(1, 91)]
+    axis.heeds_to = False
+    axis.everybody = everybody
+    document = a_document(vxp, *everybody)
+    worker = vxp.worker()
+    for _ in range(3):
+        worker.run_once(NOON)
+    assert {d.state for d in vxp.ledger.deliveries(document)} == {DeliveryState.FORWARDED}
+    assert len(axis.packages) == 1
+
+
+def test_an_axis_that_heeds_the_recipients_named_is_given_all_of_them(vxp: SendingSite, axis: FakeAxis) -> None:
+    everybody = [f"000.00.00.G{n:02}" for n in range(1, 91)]
+    a_document(vxp, *everybody)
+    worker = vxp.worker()
+    for _ in range(3):
+        worker.run_once(NOON)
+    assert sorted(row["toCode"] for row in axis.sent) == everybody
+
+
 # Secrets
 
 
