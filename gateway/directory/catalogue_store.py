@@ -202,16 +202,20 @@ class CatalogueStore:
     def publish(self, run: int, *, now: datetime) -> Run:
         """
         End a run: what it and those before it that were broken off have changed is a new version of the directory.
+
+        Another one may be at work at the same time: whoever publishes later adds what the first did not have.
         """
         table = runs_table
+        this = table.c.run == run
+        open_until_now = and_(table.c.run < run, table.c.finished_at.is_(None))
         with writing(self._engine) as connection:
-            unfinished = connection.execute(select(table).where(table.c.finished_at.is_(None))).all()
-            (this,) = [row for row in unfinished if row.run == run]
-            changes = sum(_run(row).changes for row in unfinished)
-            version = record(connection, source=this.source, now=now) if changes else None
-            ended = update(table).where(table.c.finished_at.is_(None))
-            connection.execute(ended.values(finished_at=now, version=version))
-            row = connection.execute(select(table).where(table.c.run == run)).one()
+            ending = [_run(row) for row in connection.execute(select(table).where(or_(this, open_until_now)))]
+            source = next(each.source for each in ending if each.run == run)
+            changed = any(each.changes for each in ending)
+            version = record(connection, source=source, now=now) if changed else None
+            connection.execute(update(table).where(open_until_now).values(finished_at=now))
+            connection.execute(update(table).where(this).values(finished_at=now, version=version))
+            row = connection.execute(select(table).where(this)).one()
         return _run(row)
 
     # Looking

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 
 from gateway.directory.search import NameIndex
 from gateway.errors import DirectoryInvalid
@@ -31,12 +32,19 @@ class LocalSite:
 
     def covers(self, code: AgencyCode) -> bool:
         """Whether a code is one of its own: by its first-level part, or by a code above it in its own generation."""
-        if code.level1 in self.first_levels:
+        if not self.first_levels:
+            return False
+        if code in self.first_levels or code.level1 in self.first_levels:
             return True
-        above: AgencyCode | None = code
+        # Asked of every agency of a catalogue: only gateways below a province have reason to climb.
+        above = code.parent if self._has_branches else None
         while above is not None and above not in self.first_levels:
             above = above.parent
         return above is not None
+
+    @cached_property
+    def _has_branches(self) -> bool:
+        return any("." in code for code in self.first_levels)
 
 
 def vietnam_day(at: datetime) -> date:

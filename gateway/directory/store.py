@@ -80,7 +80,7 @@ class DirectoryStore:
             version = latest(connection)
             if difference.any:
                 _write(connection, difference, now=now)
-                version = record(connection, source=source, now=now)
+                version = record(connection, source=source, now=now) or version
         return ImportResult(version=version, **difference.counts)
 
     def export(self) -> list[Agency]:

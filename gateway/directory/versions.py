@@ -16,17 +16,17 @@ def latest(connection: Connection) -> int:
     return connection.execute(select(func.max(versions_table.c.version))).scalar() or 0
 
 
-def record(connection: Connection, *, source: str, now: datetime) -> int:
+def record(connection: Connection, *, source: str, now: datetime) -> int | None:
     """
     Make a version of what the tables say now.
 
-    :return: its number.
+    :return: its number; ``None`` when the present version says the same.
     """
-    version = latest(connection) + 1
-    connection.execute(
-        insert(versions_table), {"version": version, "at": now, "source": source, "sha256": _digest(connection)}
-    )
-    return version
+    table, version, digest = versions_table, latest(connection), _digest(connection)
+    if connection.execute(select(table.c.sha256).where(table.c.version == version)).scalar() == digest:
+        return None
+    connection.execute(insert(table), {"version": version + 1, "at": now, "source": source, "sha256": digest})
+    return version + 1
 
 
 def _digest(connection: Connection) -> str:

@@ -340,6 +340,16 @@ def test_what_was_settled_before_the_end_is_published_by_the_next_run(
     assert store.version() == 2
 
 
+def test_of_two_syncs_at_once_each_publishes_what_is_new(catalogue: CatalogueStore, store: DirectoryStore) -> None:
+    first, second = catalogue.begin("first", now=NOW), catalogue.begin("second", now=NOW)
+    for run, row in ((second, NGHE_AN), (first, FINANCE)):
+        catalogue.take(run, an_answer([row]), name="x", now=NOW)
+        catalogue.settle(run, now=NOW)
+        assert catalogue.publish(run, now=NOW).version == store.version()
+    assert store.version() == 3
+    assert found(store, "H41.5").parent == "H41"
+
+
 def test_closing_unusually_many_needs_consent(catalogue: CatalogueStore, store: DirectoryStore) -> None:
     rows = [NGHE_AN, *(a_unit(f"n{n}", f"H41.{n}", "a") for n in range(1, 300))]
     sync(catalogue, *rows)
