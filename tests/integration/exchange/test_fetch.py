@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing_extensions import override
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.lgsp import Tokens
 from gateway.edxml import kit_reference
+from gateway.edxml.reserialise import reserialise
 from gateway.errors import GatewayError, LedgerUnavailable
 from gateway.exchange.fetch import TRIES, FetchPace, Polled, Poller
 from gateway.ledger import Ledger
@@ -32,12 +34,15 @@ from gateway.model import (
     PackageKind,
     ReceiverChange,
     ResponseFor,
+    Standing,
     StatusCode,
 )
 from gateway.model import DocumentChange as Change
+from gateway.signing.sign import sign_package
 from tests.support import axis as axes
+from tests.support import pki
 from tests.support.axis import FakeAxis, an_axis, says
-from tests.support.documents import SENT_AT, a_package, a_status_package, an_organization
+from tests.support.documents import PDF, SENT_AT, a_package, a_status_package, an_organization
 from tests.support.exchange import ABOVE, COMMUNE, DEPARTMENT, OTHER_PROVINCE, PUSHED, Site
 
 THEIR_ID = DocumentId("000.00.00.H38,2026/03/04,15/UBND-VP")
@@ -718,3 +723,57 @@ def test_the_metrics_count_axes_by_how_they_answer(fetching: Fetching, axis: Fak
     axis.rule = lambda call: axes.PROXY_PAGE
     fetching.poll()
     assert 'gateway_axes{state="failing"} 1.0' in shown()
+
+
+# As the national axis really writes packages anew
+
+
+def as_the_axis_writes_it(site: Site, raw: bytes, seconds: int = 9) -> bytes:
+    at = SENT_AT + timedelta(seconds=seconds)
+    return reserialise(raw, axis=ABOVE, at=at, limits=site.parts.rules.limits, spool=site.parts.spool)
+
+
+def test_what_the_axis_wrote_anew_twice_is_one_document_with_the_senders_files(
+    fetching: Fetching, axis: FakeAxis
+) -> None:
+    signed = sign_package(theirs(), pki.other_agency())
+    for number, doc_id in enumerate(("a1", "a2")):
+        axis.put(doc_id, as_the_axis_writes_it(fetching.site, signed, number))
+    assert axis.inbox["a1"].content != axis.inbox["a2"].content
+    fetching.poll()
+    assert fetching.arrived() == [(COMMUNE, THEIR_ID)]
+    row = fetching.site.ledger.document(fetching.known("a1").document or "")
+    assert row is not None
+    # The signature is lost on the way, and is not believed; the files are those that were sent.
+    assert row.verdict.standing is Standing.UNVERIFIABLE
+    assert [a.sha256 for a in row.attachments] == [hashlib.sha256(PDF + b"%main\n").hexdigest()]
+
+
+def test_our_own_signed_document_is_known_again_as_the_axis_wrote_it(fetching: Fetching, axis: FakeAxis) -> None:
+    signed = sign_package(a_package(), pki.agency())
+    fetching.site.accept(signed)
+    before = fetching.arrived()
+    axis.put("a1", as_the_axis_writes_it(fetching.site, signed))
+    fetching.poll()
+    assert axis.statuses() == {"a1": "done"}
+    assert fetching.arrived() == before
+
+
+@pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.RECALL_ASKED])
+def test_every_status_of_a_receiver_comes_through_as_the_axis_wrote_it(
+    fetching: Fetching, axis: FakeAxis, code: StatusCode
+) -> None:
+    fetching.site.accept(a_package())
+    axis.put("s1", as_the_axis_writes_it(fetching.site, a_status_package(code)), kind="status")
+    fetching.poll()
+    assert axis.statuses() == {"s1": "done"}
+
+
+def test_a_sender_asks_its_document_back_through_the_axis(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("a1", as_the_axis_writes_it(fetching.site, theirs()))
+    asked = a_status_package(
+        StatusCode.RECALL_ASKED, responses=(ResponseFor(code=COMMUNE, document_id=THEIR_ID, number="07/SA-VP"),)
+    )
+    axis.put("s1", as_the_axis_writes_it(fetching.site, asked), kind="status")
+    fetching.poll()
+    assert axis.statuses() == {"a1": "done", "s1": "done"}
