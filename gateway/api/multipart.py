@@ -26,6 +26,8 @@ _HEADER_BYTES = 16 * 1024
 """Of one part, and what may stand before the first; a bound on what is held, met to a chunk."""
 _PADDING = 64
 """Bytes of blanks and line end after a delimiter."""
+_UNDECIDED_BYTES = 3 * _CHUNK
+"""Held while it is open whether a delimiter ends there; an honest one is decided within a chunk and its padding."""
 
 
 class FilePart:
@@ -155,6 +157,8 @@ class Form:
             self._decoder.receive_data(chunk)
             if not self._cut_in_delimiter():
                 return
+            if len(self._decoder.buffer) > _UNDECIDED_BYTES:
+                raise RequestError("The content of the form is full of its own boundary.")
         self._decoder.receive_data(None)
 
     def _cut_in_delimiter(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -137,3 +138,28 @@ def test_a_form_that_ends_before_its_end_is_incomplete(body: bytes) -> None:
 def test_a_form_without_measure_or_form_is_refused(body: bytes, error: type[GatewayError]) -> None:
     with pytest.raises(error):
         read(body, most=10_000)
+
+
+@pytest.mark.parametrize("tail", [b"", b"- ", b"\t"])
+def test_a_file_full_of_what_may_become_its_end_is_not_held(tail: bytes) -> None:
+    mark = f"\r\n--{BOUNDARY}".encode() + tail
+    pieces = [part('name="edocFile"; filename="a"', b"")[:-2], *[b"x" * (256 * 1024 - len(mark)) + mark] * 40]
+    form = Form(Pieces(iter(pieces)), TYPE, files={"edocFile"})
+    file = form.next_file()
+    assert file is not None
+    tracemalloc.start()
+    with pytest.raises(RequestError):
+        file.read()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024
+
+
+def test_what_looks_like_the_end_at_the_end_of_a_piece_is_content() -> None:
+    content = b"x" * 70_000 + f"\r\n--{BOUNDARY}".encode() + b"y" * 70_000
+    body = part('name="edocFile"; filename="a"', content)
+    cut = body.index(b"y")
+    form = Form(Pieces(iter([body[:cut], body[cut:] + END])), TYPE, files={"edocFile"})
+    file = form.next_file()
+    assert file is not None
+    assert file.read() == content
