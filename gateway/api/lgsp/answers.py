@@ -135,6 +135,7 @@ def failure(shape: Shape, error: errors.GatewayError, status: int | None = None)
     detail = error.en() if hidden else error.detail
     where = f" ({error.path})" if error.path and not hidden else ""
     words = error.vi if number is None else f"{_WORDS[number]}: {error.vi}"
+    particular = f"{error.code}: {detail}{where}"
     data = {
         "docId": None,
         "status": "error",
@@ -143,9 +144,10 @@ def failure(shape: Shape, error: errors.GatewayError, status: int | None = None)
     }
     body: dict[str, Any] = {"success": False, "message": f"{error.vi} [{error.code}]", "data": data}
     if shape == "actual":
-        body = {"code": number or http, **body, "errorDetail": [{"exception": f"{error.code}: {detail}{where}"}]}
-    else:
+        body = {"code": number or http, **body, "errorDetail": [{"exception": particular}]}
+    else:  # it has no other place for what exactly is wrong
         body["docId"] = None
+        data["errorDesc"] += f" {unaccented(particular)}"
     answer = Response(_json(body), http, content_type=_TYPE)
     if http in (429, 503, 507):
         answer.headers["Retry-After"] = "30"

@@ -21,12 +21,13 @@ from gateway.api.lgsp.windows import window
 from gateway.api.multipart import Form
 from gateway.api.systems import SystemCaller
 from gateway.api.turned_away import refusals_kept
-from gateway.errors import EmptyPackage, GatewayError, LengthRequired, NotFound, RequestError
+from gateway.errors import EmptyPackage, GatewayError, LengthRequired, NotFound, NotPermitted, RequestError
 from gateway.exchange import lookup, mailbox, statuses
 from gateway.exchange.handover import Announced, hand_over
+from gateway.exchange.systems import acting
 from gateway.exchange.upload import Upload, receive
 from gateway.ledger.protocol import MOST_LISTED
-from gateway.ledger.records import LogRow
+from gateway.ledger.records import DocumentRow, LogRow
 from gateway.model import VIETNAM_TIME, Agency, DocumentNumber, PackageKind, StatusCode
 
 lgsp = Blueprint("lgsp", __name__)
@@ -163,19 +164,19 @@ def sync_received_edoc_list() -> Response:
     asked = window(request.args.get("fromDate"), request.args.get("toDate"), longest_days=own.window_days)
     kind = _kind(request.args.get("messageType", "edoc"))
     now = own.parts.clock()
-    rows: list[LogRow] = []
+    rows = [*_waiting(kind, asked.since, asked.until)]
     if asked.until > now:
         # After an outage of that length no window of most clients ever reaches back to it again.
-        rows += _waiting(kind, None, min(asked.since, now - timedelta(days=own.window_days)), MOST_LISTED)
-    rows += _waiting(kind, asked.since, asked.until, MOST_LISTED - len(rows))
-    return answers.success(own.shape, [_listed(row) for row in rows], count=len(rows))
+        rows += _waiting(kind, None, min(asked.since, now - timedelta(days=own.window_days)))
+        # One order for both, so that no backlog, however long, stands before what is urgent today.
+        rows.sort(key=lambda row: (-row.delivery.lane, row.delivery.id))
+    shown = [_listed(row) for row in rows[:MOST_LISTED]]
+    return answers.success(own.shape, shown, count=len(shown))
 
 
-def _waiting(kind: PackageKind, since: datetime | None, until: datetime, limit: int) -> Sequence[LogRow]:
-    if limit < 1:
-        return ()
+def _waiting(kind: PackageKind, since: datetime | None, until: datetime) -> Sequence[LogRow]:
     parts, agencies = lgsp_parts().parts, _caller().agencies
-    return mailbox.listed(parts, agencies, kind=kind, since=since, until=until, limit=limit, after=None).rows
+    return mailbox.listed(parts, agencies, kind=kind, since=since, until=until, limit=MOST_LISTED, after=None).rows
 
 
 def _kind(message_type: str) -> PackageKind:
@@ -243,7 +244,8 @@ def _report(doc_id: str, code: StatusCode, reason: str | None) -> None:
     """
     A status of QĐ 28 on a received document; 13 on one that was sent.
 
-    Whoever reports progress has the document: it counts as collected, and 01 is no more than that.
+    Whoever reports progress has the document: it counts as collected, and 01 is no more than that, but from a
+    gateway: collecting it there is no arrival yet.
     """
     own, caller = lgsp_parts(), _caller()
     words = (reason or "").strip() or (_NO_REASON if code.needs_reason else None)
@@ -253,7 +255,7 @@ def _report(doc_id: str, code: StatusCode, reason: str | None) -> None:
     row, agency = _received(doc_id)
     if code.rank is not None:
         mailbox.settle(own.parts, doc_id, caller.agencies, "done", gateway=caller.system.gateway, reason=None)
-    if code is StatusCode.ARRIVED:
+    if code is StatusCode.ARRIVED and not caller.system.gateway:
         return
     statuses.report_status(
         own.parts,
@@ -277,20 +279,27 @@ def _received(doc_id: str) -> tuple[LogRow, Agency]:
 
 def _ask_back(doc_id: str, reason: str | None) -> None:
     """Ask every receiver of a sent document to give it back."""
-    parts = lgsp_parts().parts
+    parts, caller = lgsp_parts().parts, _caller()
+    document = _visible(doc_id)
+    sender = acting(caller.system, parts.directory(), document.sender, parts.clock())
+    if sender is None:
+        raise NotPermitted("Only its sender asks to take a document back.")
+    for copy in lookup.visible_deliveries(parts, document, caller=sender):
+        statuses.report_status(
+            parts,
+            caller=sender,
+            document_id=doc_id,
+            code=StatusCode.RECALL_ASKED,
+            description=reason,
+            agency=copy.recipient,
+        )
+
+
+def _visible(doc_id: str) -> DocumentRow:
+    """A document that one of the caller's agencies may see."""
     for agency in _caller().agencies:
         try:
-            document = lookup.visible_document(parts, doc_id, caller=agency)
+            return lookup.visible_document(lgsp_parts().parts, doc_id, caller=agency)
         except NotFound:
             continue
-        for copy in lookup.visible_deliveries(parts, document, caller=agency):
-            statuses.report_status(
-                parts,
-                caller=agency,
-                document_id=doc_id,
-                code=StatusCode.RECALL_ASKED,
-                description=reason,
-                agency=copy.recipient,
-            )
-        return
     raise NotFound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gateway.errors import WindowRefused
 from gateway.model import VIETNAM_TIME
@@ -41,6 +41,8 @@ def _midnight(text: str | None, name: str) -> datetime:
     if text is None or not _DAY.fullmatch(text.strip()):
         raise WindowRefused(f"{name} is not of the form yyyy/MM/dd.", path=name)
     try:
-        return datetime.strptime(text.strip(), "%Y/%m/%d").replace(tzinfo=VIETNAM_TIME)
-    except ValueError as e:
+        midnight = datetime.strptime(text.strip(), "%Y/%m/%d").replace(tzinfo=VIETNAM_TIME)
+        midnight.astimezone(UTC)  # which the first day of all has none of
+    except (ValueError, OverflowError) as e:
         raise WindowRefused(f"{name} is not a day of the calendar.", path=name) from e
+    return midnight

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from gateway.exchange import mailbox
 from gateway.exchange.systems import SecretBox, revoke_system, rotate_secret
 from gateway.ledger.records import Filter
-from gateway.model import DeliveryState, PackageKind, StatusCode
+from gateway.model import DeliveryState, Lane, OtherInfo, PackageKind, StatusCode
 from tests.support import documents
 from tests.support.exchange import COMMUNE, DEPARTMENT, PROVINCE, Site
 from tests.support.lgsp import PREFIX, Lgsp, LgspSystem, an_lgsp
@@ -96,6 +96,11 @@ def test_a_wrong_login_is_15(sender: LgspSystem, changes: dict[str, str]) -> Non
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b"[" * 8_000, b'{"username": 7, "password": "x"}'])
 def test_a_login_that_is_no_login_is_a_bad_request(lgsp: Lgsp, body: bytes) -> None:
     assert refused(lgsp.web.post(f"{PREFIX}/auth/login", data=body))[:2] == (400, 400)
+
+
+def test_half_a_character_as_a_password_is_a_wrong_login(lgsp: Lgsp, sender: LgspSystem) -> None:
+    body = b'{"username": "H37.DN.001", "password": "\\ud800"}'
+    assert refused(lgsp.web.post(f"{PREFIX}/auth/login", data=body)) == (401, 15, "request.not_authenticated")
 
 
 def test_a_login_of_more_than_8_kb_is_not_read(sender: LgspSystem) -> None:
@@ -184,6 +189,21 @@ def test_wrong_credentials_are_counted_by_address(site: Site) -> None:
     lgsp = an_lgsp(site, rate_limit="3 per minute")
     stranger = LgspSystem(lgsp.web, "H37.DN.999", "x")
     assert [stranger.login().status_code for _ in range(4)] == [401, 401, 401, 429]
+
+
+def test_wrong_credentials_of_strangers_do_not_hide_that_a_token_has_ended(site: Site) -> None:
+    lgsp = an_lgsp(site, rate_limit="3 per minute")
+    system, stranger = lgsp.system(DEPARTMENT), LgspSystem(lgsp.web, "H37.DN.999", "x")
+    site.clock.forward(minutes=30)
+    assert [stranger.login().status_code for _ in range(4)] == [401, 401, 401, 429]
+    assert refused(system.fetch("x")) == (401, 401, "request.session_ended")
+
+
+def test_calls_without_a_token_are_counted_by_system(site: Site) -> None:
+    lgsp = an_lgsp(site, rate_limit="3 per minute")
+    system = lgsp.system(DEPARTMENT)
+    system.headers["Authorization"] = "Bearer x"
+    assert [system.fetch("x").status_code for _ in range(3)] == [401, 401, 429]
 
 
 def test_a_system_without_an_agency_in_the_directory_is_15(site: Site, lgsp: Lgsp, sender: LgspSystem) -> None:
@@ -351,6 +371,23 @@ def test_what_has_waited_for_weeks_is_in_the_list_of_today(
     assert ok(receiver.days(lgsp.today(-5), lgsp.today(-1)))["data"] == []
 
 
+def test_what_is_urgent_stands_before_what_has_waited_for_weeks(
+    site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
+) -> None:
+    old = waiting_one(lgsp, sender, receiver)
+    site.clock.forward(days=20)
+    for system in (sender, receiver):
+        ok(system.login())
+    urgent = OtherInfo(priority=Lane.FLASH, promulgation_amount=1, page_amount=2, direction=False)
+    ok(sender.send(to_commune(document_id="000.00.14.H37,2026/03/25,urgent", other=urgent)))
+    assert [row["docId"] for row in lgsp.listed(receiver)][1:] == [old]
+
+
+def test_a_day_before_all_time_is_no_day(receiver: LgspSystem) -> None:
+    """The first day of the calendar in Việt Nam begins before it by UTC."""
+    assert refused(receiver.days("0001/01/01", "0001/01/02")) == (400, 400, "request.window_refused")
+
+
 def test_reports_are_a_list_of_their_own(lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem) -> None:
     ok(receiver.update(waiting_one(lgsp, sender, receiver), "done"))
     assert lgsp.listed(sender) == []
@@ -439,6 +476,14 @@ def test_what_a_gateway_collects_is_forwarded_and_makes_no_arrival(site: Site, l
     assert statuses_of(site) == []
 
 
+def test_an_arrival_that_a_gateway_reports_reaches_the_sender_once(site: Site, lgsp: Lgsp, sender: LgspSystem) -> None:
+    centre = lgsp.system(COMMUNE, id="H37.TT", gateway=True)
+    doc_id = waiting_one(lgsp, sender, centre)
+    for _ in range(2):
+        ok(centre.update(doc_id, "01"))
+    assert (statuses_of(site), state_of(site, doc_id)) == (["01"], DeliveryState.DELIVERED)
+
+
 def test_01_is_done_and_no_second_arrival(site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem) -> None:
     doc_id = waiting_one(lgsp, sender, receiver)
     for _ in range(2):
@@ -480,6 +525,18 @@ def test_13_asks_every_receiver_to_give_the_document_back(
     ok(sender.update(doc_id, "13", reason="Gửi nhầm"))
     assert statuses_of(site).count(StatusCode.RECALL_ASKED.value) == 2
     assert refused(receiver.update(doc_id, "13"))[0] in (403, 404)
+
+
+def test_a_system_asks_back_what_one_of_its_agencies_sent_to_another(site: Site, lgsp: Lgsp) -> None:
+    both = lgsp.system(COMMUNE, DEPARTMENT)
+    sent = ok(both.send(to_commune()))["docId"]
+    ok(both.update(sent, "13", reason="Gửi nhầm"))
+    assert statuses_of(site) == ["13", "15"]
+
+
+def test_13_is_not_the_receivers_to_ask(lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem) -> None:
+    sent = ok(sender.send(to_commune()))["docId"]
+    assert refused(receiver.update(sent, "13")) == (403, 403, "request.not_permitted")
 
 
 def test_15_and_16_answer_what_was_asked_back(site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem) -> None:
@@ -527,6 +584,12 @@ def test_the_documented_shape_has_nothing_else(site: Site) -> None:
     wrong = sender.send(b"x").get_json()
     assert set(wrong) == {"success", "message", "docId", "data"}
     assert (wrong["success"], wrong["docId"], wrong["data"]["errorCode"]) == (False, None, "22")
+
+
+def test_the_documented_shape_says_what_is_wrong_too(site: Site) -> None:
+    lgsp = an_lgsp(site, shape="documented")
+    data = lgsp.system(DEPARTMENT).send(to_commune(subject=None)).get_json()["data"]
+    assert "N.MessageHeader.Subject" in data["errorDesc"]
 
 
 def test_what_goes_wrong_inside_says_nothing_of_its_cause(site: Site, sender: LgspSystem) -> None:
