@@ -60,6 +60,18 @@ class Lgsp:
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         return self.server.ask("POST", "/v1/auth/login?allow_anonymous=true", headers, body)
 
+    def needs_token(self) -> str:
+        """
+        Our token; got when first asked for.
+
+        :raises LeftOut: there is none to be had.
+        """
+        if self.token is None:
+            self.token = _token(self.login())
+        if self.token is None:
+            raise LeftOut("Không đăng nhập được.", "There is no login.")
+        return self.token
+
     def call(
         self,
         method: str,
@@ -77,9 +89,8 @@ class Lgsp:
         :param leave_out: of the three, by name.
         :param changes: ``token``, ``system`` or ``secret`` in place of ours.
         """
-        if self.token is None:
-            raise LeftOut("Chưa đăng nhập được.", "There is no login.")
-        values = (f"Bearer {changes.get('token', self.token)}", changes.get("system", self.system),
+        own = self.needs_token()
+        values = (f"Bearer {changes.get('token', own)}", changes.get("system", self.system),
                   changes.get("secret", self.secret))  # fmt: skip
         headers = [(n, v) for n, v in zip(_HEADERS, values, strict=True) if n not in leave_out]
         if content_type:
@@ -139,6 +150,13 @@ class Lgsp:
         if self.letter is None or self.doc_id is None:
             raise LeftOut("Chưa gửi và nhận lại được văn bản kiểm thử.", "No test document has come back yet.")
         return self.letter, self.doc_id
+
+
+def _token(answer: Answer) -> str | None:
+    """What a login gave; ``None`` for no token."""
+    data = answer.json().get("data")
+    token = data.get("token") if isinstance(data, dict) else None
+    return token if isinstance(token, str) and token else None
 
 
 def day(offset: int) -> str:
@@ -208,19 +226,19 @@ book: Book[Lgsp] = Book("lgsp")
 @book.rule("login", "Đăng nhập đúng trả data.token.")
 def login(lgsp: Lgsp) -> None:
     """A right login answers data.token."""
-    data = succeeded(lgsp.login()).get("data")
-    token = data.get("token") if isinstance(data, dict) else None
-    require(isinstance(token, str) and token, "Không có data.token.", "There is no data.token.")
-    lgsp.token = token
+    answer = lgsp.login()
+    succeeded(answer)
+    lgsp.token = _token(answer)
+    require(lgsp.token, "Không có data.token.", "There is no data.token.")
 
 
 @book.rule("login.wrong", "Sai mật khẩu thì không có token.")
 def wrong_password(lgsp: Lgsp) -> None:
     """A wrong password gives no token."""
+    lgsp.needs_token()
     answer = lgsp.login(password=f"{lgsp.password}x")
     refused(answer)
-    data = answer.json().get("data")
-    require(not (isinstance(data, dict) and data.get("token")), "Vẫn có token.", "There is a token all the same.")
+    require(_token(answer) is None, "Vẫn có token.", "There is a token all the same.")
 
 
 @book.rule("headers", "Mọi lời gọi cần Authorization, X-SystemId và X-SecretKey.")

@@ -106,6 +106,25 @@ def test_some_rules_can_be_asked_alone(gateway: RunningGateway) -> None:
     assert (code, [r["rule"] for r in report["rules"]]) == (exits.DONE, ["v1.key.missing", "v1.key.wrong"])
 
 
+@pytest.mark.parametrize(("protocol", "rule"), [("vxp", "vxp.signature"), ("lgsp", "lgsp.headers")])
+def test_rules_asked_alone_get_their_own_way_in(gateway: RunningGateway, protocol: str, rule: str) -> None:
+    code, report = check(gateway, protocol, "--only", rule)
+    assert (code, set(report["counts"])) == (exits.DONE, {"pass"})
+
+
+@pytest.mark.parametrize(("protocol", "rule"), [("vxp", "vxp.signature.wrong"), ("lgsp", "lgsp.login.wrong")])
+def test_a_refusal_proves_nothing_where_everything_is_refused(
+    gateway: RunningGateway, tmp_path: Path, protocol: str, rule: str
+) -> None:
+    (tmp_path / "wrong").write_text("wrong")
+    code, output = call(
+        "check", "--protocol", protocol, "--url", f"{gateway.url}/{protocol}", "--system", SYSTEM, "--secret-file",
+        str(tmp_path / "wrong"), "--only", rule, "--json",
+    )  # fmt: skip
+    assert [r["outcome"] for r in json.loads(output)["rules"]] == ["skip"]
+    assert code == exits.FAILED, "nothing was shown"
+
+
 def test_a_wrong_secret_fails_with_its_reason(gateway: RunningGateway, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("wrong")
     code, output = call(
@@ -126,7 +145,14 @@ def test_a_gateway_that_is_not_there_is_for_later(tmp_path: Path) -> None:
     assert code == exits.LATER
 
 
-@pytest.mark.parametrize("arguments", [["--url", "http://127.0.0.1:1"], ["--url", "ftp://x", "--system", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--url", "http://127.0.0.1:1"],
+        ["--url", "ftp://x", "--system", "x"],
+        ["--url", "http://127.0.0.1:1", "--system", "x", "--only", "vxp.nothing"],
+    ],
+)
 def test_a_call_that_lacks_something_is_told_so(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     code, _ = call("check", "--protocol", "vxp", "--secret-file", str(tmp_path / "secret"), *arguments)
