@@ -26,6 +26,7 @@ from gateway.errors import (
     AxisNotAuthenticated,
     DeliveryError,
     NotAuthenticated,
+    NotFound,
     PeerFailed,
     PeerRefused,
     PeerUnreachable,
@@ -34,7 +35,7 @@ from gateway.errors import (
     UnknownRecipient,
 )
 from gateway.ledger.records import DocumentSummary
-from gateway.model import AgencyCode, PackageKind
+from gateway.model import VIETNAM_TIME, AgencyCode, PackageKind
 
 LISTED = 8 * 1024 * 1024
 """Bytes of a list that are read; an axis lists whatever was not acknowledged, and a row has about 300."""
@@ -156,12 +157,14 @@ def json_of(answer: Answer, *, now: datetime) -> dict[str, Any]:
         # Something in front of the axis has said no; the package was not judged.
         if not isinstance(error, PeerRefused):
             raise error
-    what = answer.media_type or "no type"
+    what = ascii(answer.media_type[:60]) if answer.media_type else "no type"
     size = f"more than {len(answer.body)}" if answer.truncated else f"{len(answer.body)}"
     raise AxisDown(f"HTTP {answer.status} with {size} bytes of {what} instead of a JSON object.")
 
 
-def refusal(code: str, description: object, answer: Answer, *, attempt: int, now: datetime) -> DeliveryError:
+def refusal(
+    code: str, description: object, answer: Answer, *, attempt: int, now: datetime, about: str | None = None
+) -> DeliveryError:
     """
     What an error code of an axis stands for.
 
@@ -170,6 +173,7 @@ def refusal(code: str, description: object, answer: Answer, *, attempt: int, now
     hold personal data.
 
     :param attempt: which try of the package this was; 1 for calls that are not about one.
+    :param about: the docId that the call was about; that the axis does not know it says nothing about the endpoint.
 
     Source: domain §2.2, error codes.
     """
@@ -178,6 +182,8 @@ def refusal(code: str, description: object, answer: Answer, *, attempt: int, now
     retry_at = retry_time(answer.retry_after, now=now)
     if code in ("15", "401") or (ours and ours[1] == NotAuthenticated.code):
         return AxisNotAuthenticated(detail)
+    if about is not None and (code == "404" or (ours and ours[1] == NotFound.code)):
+        return PeerRefused(detail, peer_code=NotFound.code)
     known = failure_by_code(ours[1], detail, retry_at=retry_at) if ours else None
     if known is not None:
         return known
@@ -219,10 +225,39 @@ def rows_of(content: object) -> list[Mapping[str, Any]]:
 
 
 def listed(rows: Sequence[Mapping[str, Any]]) -> list[Listed]:
-    """The rows that can be fetched, each docId once; its name is spelled in two ways (domain §2.1)."""
+    """
+    The rows that can be fetched, the oldest first, each docId once; its name is spelled in two ways (domain §2.1).
+
+    A recall that is fetched before its document finds nothing to recall. When a row does not say its time in a way
+    that can be read, the axis' own order stands.
+    """
+    times = [_created(row) for row in rows]
+    known = [at for at in times if at is not None]
+    if len(known) == len(rows):
+        rows = [row for _, row in sorted(zip(known, rows, strict=True), key=lambda pair: pair[0])]
     ids = (row.get("docId") or row.get("docid") for row in rows)
     usable = (i for i in ids if isinstance(i, str) and _DOC_ID.fullmatch(i))
     return [Listed(doc_id=doc_id) for doc_id in dict.fromkeys(usable)]
+
+
+def _created(row: Mapping[str, Any]) -> datetime | None:
+    text = next((value for name in _CREATED if isinstance(value := row.get(name), str)), "")
+    for form in _MOMENTS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=VIETNAM_TIME)
+        except ValueError:
+            continue
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=VIETNAM_TIME)
+
+
+_CREATED = ("created_time", "createdTime", "created_at", "createdAt", "createdDate")
+"""How the time of arrival is called; VXP's name first, the others are what axes of that kind write."""
+_MOMENTS = ("%Y/%m/%d %H:%M:%S", "%d/%m/%Y %H:%M:%S")
+"""Besides those of ISO 8601."""
 
 
 # Bodies

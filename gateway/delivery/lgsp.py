@@ -225,12 +225,12 @@ class LgspAxis:
     def package(self, doc_id: str, *, folder: Path, limit_bytes: int, now: datetime) -> Iterator[Readable]:
         """``getEdoc``; the package is ``data.data``."""
         with tempfile.TemporaryFile(dir=folder) as file:
-            answer = self._downloaded(f"/v1/getEdoc?docId={quote(doc_id, safe='')}", file, limit_bytes, now=now)
+            answer = self._downloaded(doc_id, file, limit_bytes, now=now)
             if answer.truncated:
                 raise AxisPackageUnusable(f"The axis answers with more than {limit_bytes} bytes allow.")
             file.flush()
             content, where = split(file)
-            self._accepted(content, answer, attempt=1, now=now)
+            self._accepted(content, answer, attempt=1, now=now, about=doc_id)
             data = content.get("data")
             inline = data.get("data") if isinstance(data, dict) else data
             if where is not None and inline == "":
@@ -243,7 +243,15 @@ class LgspAxis:
     def acknowledge(self, doc_id: str, *, taken: bool, now: datetime) -> None:
         """``updateStatus``."""
         body = json.dumps({"docId": doc_id, "status": "done" if taken else "fail"}).encode("ascii")
-        self._call("POST", "/v1/updateStatus", body=body, size=len(body), media_type="application/json", now=now)
+        self._call(
+            "POST",
+            "/v1/updateStatus",
+            body=body,
+            size=len(body),
+            media_type="application/json",
+            now=now,
+            about=doc_id,
+        )
 
     # Calls
 
@@ -257,6 +265,7 @@ class LgspAxis:
         size: int = 0,
         media_type: str | None = None,
         attempt: int = 1,
+        about: str | None = None,
     ) -> dict[str, Any]:
         extra = {"Content-Type": media_type} if media_type else {}
 
@@ -272,19 +281,21 @@ class LgspAxis:
 
         answer = self._with_token(ask, now)
         content = json_of(answer, now=now)
-        self._accepted(content, answer, attempt=attempt, now=now)
+        self._accepted(content, answer, attempt=attempt, now=now, about=about)
         return content
 
-    def _downloaded(self, path: str, file: BinaryIO, limit_bytes: int, *, now: datetime) -> Answer:
+    def _downloaded(self, doc_id: str, file: BinaryIO, limit_bytes: int, *, now: datetime) -> Answer:
+        url = self._url(f"/v1/getEdoc?docId={quote(doc_id, safe='')}")
+
         def ask(headers: Mapping[str, str]) -> Answer:
             file.seek(0)
             file.truncate()
             limit = limit_bytes // 3 * 4 + LISTED
-            return self.http.download("GET", self._url(path), headers=headers, to=file, limit_bytes=limit)
+            return self.http.download("GET", url, headers=headers, to=file, limit_bytes=limit)
 
         answer = self._with_token(ask, now)
         if not 200 <= answer.status < 300:
-            self._accepted(json_of(answer, now=now), answer, attempt=1, now=now)
+            self._accepted(json_of(answer, now=now), answer, attempt=1, now=now, about=doc_id)
         return answer
 
     def _with_token(self, ask: Callable[[Mapping[str, str]], Answer], now: datetime) -> Answer:
@@ -349,7 +360,9 @@ class LgspAxis:
     def _url(self, path: str) -> str:
         return self.url.rstrip("/") + path
 
-    def _accepted(self, content: Mapping[str, Any], answer: Answer, *, attempt: int, now: datetime) -> None:
+    def _accepted(
+        self, content: Mapping[str, Any], answer: Answer, *, attempt: int, now: datetime, about: str | None = None
+    ) -> None:
         """
         Status and content say that it went well, in the axis' own shape or the documented one.
 
@@ -359,7 +372,7 @@ class LgspAxis:
         if code is None:
             raise AxisDown(f"HTTP {answer.status} with JSON of neither shape.")
         if code not in _WELL:
-            raise refusal(code, description, answer, attempt=attempt, now=now)
+            raise refusal(code, description, answer, attempt=attempt, now=now, about=about)
         if not 200 <= answer.status < 300:
             raise AxisDown(f"HTTP {answer.status} with a code that says that all is well.")
 

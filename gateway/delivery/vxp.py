@@ -188,10 +188,12 @@ class VxpAxis:
 
         ``downloadEdoc`` would be a quarter shorter, and has none: the kit stores its error message as the document.
         """
-        with self._downloaded("getEdoc", {"docId": doc_id}, folder, body=b"{}", limit=limit_bytes, now=now) as file:
+        with self._downloaded(
+            "getEdoc", {"docId": doc_id}, folder, body=b"{}", limit=limit_bytes, now=now, about=doc_id
+        ) as file:
             content, where = split(file)
             answer = Answer(status=200, media_type="", body=b"", truncated=False)
-            self._accepted(content, answer, attempt=1, now=now)
+            self._accepted(content, answer, attempt=1, now=now, about=doc_id)
             inline = content.get("data")
             if where is not None and inline == "":
                 yield Decoded.within(file, where)
@@ -204,7 +206,7 @@ class VxpAxis:
         """``updateStatus``."""
         status = "done" if taken else "fail"
         logical = {"Content-Type": _JSON, "docId": doc_id, "status": status}
-        self._call("updateStatus", logical, body=b"{}", now=now)
+        self._call("updateStatus", logical, body=b"{}", now=now, about=doc_id)
 
     def count(self, kind: PackageKind, *, now: datetime) -> int | None:
         """How much waits, by the axis' own count; ``None`` when it does not say. For finding out whether it answers."""
@@ -231,16 +233,26 @@ class VxpAxis:
     def _url(self, call: str) -> str:
         return f"{self.url.rstrip('/')}/{call}"
 
-    def _call(self, call: str, logical: Mapping[str, str], *, now: datetime, body: bytes = b"") -> dict[str, Any]:
+    def _call(
+        self, call: str, logical: Mapping[str, str], *, now: datetime, body: bytes = b"", about: str | None = None
+    ) -> dict[str, Any]:
         headers = signed_headers(logical, system=self.system, secret=self.secret, at=now)
         answer = self.http.request(
             "POST", self._url(call), headers=headers, body=body, size=len(body), answer_limit_bytes=LISTED
         )
-        return self._checked(answer, attempt=1, now=now)
+        return self._checked(answer, attempt=1, now=now, about=about)
 
     @contextmanager
     def _downloaded(
-        self, call: str, logical: Mapping[str, str], folder: Path, *, body: bytes, limit: int, now: datetime
+        self,
+        call: str,
+        logical: Mapping[str, str],
+        folder: Path,
+        *,
+        body: bytes,
+        limit: int,
+        now: datetime,
+        about: str | None = None,
     ) -> Iterator[BinaryIO]:
         """
         The answer in a temporary file.
@@ -253,18 +265,20 @@ class VxpAxis:
                 "POST", self._url(call), headers=headers, body=body, to=file, limit_bytes=limit // 3 * 4 + LISTED
             )
             if not 200 <= answer.status < 300:
-                self._checked(answer, attempt=1, now=now)
+                self._checked(answer, attempt=1, now=now, about=about)
             if answer.truncated:
                 raise AxisPackageUnusable(f"The answer to {call} is longer than {limit} bytes allow.")
             file.flush()
             yield file
 
-    def _checked(self, answer: Answer, *, attempt: int, now: datetime) -> dict[str, Any]:
+    def _checked(self, answer: Answer, *, attempt: int, now: datetime, about: str | None = None) -> dict[str, Any]:
         content = json_of(answer, now=now)
-        self._accepted(content, answer, attempt=attempt, now=now)
+        self._accepted(content, answer, attempt=attempt, now=now, about=about)
         return content
 
-    def _accepted(self, content: Mapping[str, Any], answer: Answer, *, attempt: int, now: datetime) -> None:
+    def _accepted(
+        self, content: Mapping[str, Any], answer: Answer, *, attempt: int, now: datetime, about: str | None = None
+    ) -> None:
         """
         Status, JSON and error code all say that it went well; otherwise what went wrong.
 
@@ -274,7 +288,7 @@ class VxpAxis:
         if not isinstance(code, str | int) or isinstance(code, bool):
             raise AxisDown(f"HTTP {answer.status} with JSON that has no ErrorCode.")
         if str(code) != _DONE:
-            raise refusal(str(code), content.get("ErrorDesc"), answer, attempt=attempt, now=now)
+            raise refusal(str(code), content.get("ErrorDesc"), answer, attempt=attempt, now=now, about=about)
         if not 200 <= answer.status < 300 or str(content.get("status", "OK")).upper() != "OK":
             raise AxisDown(f"HTTP {answer.status} with ErrorCode 0 and a status that is not OK.")
 

@@ -221,6 +221,9 @@ class Poller:
         polled = Polled(asked=False)
         try:
             polled = self.poll(agency, stop=stop.is_set)
+        except GatewayError as e:
+            # The ledger itself: nothing was lost, and nothing could be recorded.
+            _log.error("fetch.not_recorded", via=agency.code, code=e.code)
         except Exception:  # noqa: BLE001 # what nobody foresaw costs a round, not the fetching
             _log.exception("fetch.fault", via=agency.code)
         finally:

@@ -117,6 +117,8 @@ class FakeAxis:
     heeds_to: bool = True
     """False: it delivers to all whom the package names (``everybody``), whatever ``to`` says."""
     everybody: list[str] = field(default_factory=list)
+    created: dict[str, str] = field(default_factory=dict)
+    """``created_time`` in the list, by docId."""
     never_shrinks: bool = False
     """Lists what was acknowledged as well."""
     documented: bool = False
@@ -167,7 +169,8 @@ class FakeAxis:
             case "sendEdoc":
                 return self._send(call)
             case "getReceivedEdocList":
-                rows = [{"docId": i, "serviceType": "eDoc", "messageType": w.kind, "status": w.status}
+                rows = [{"docId": i, "serviceType": "eDoc", "messageType": w.kind, "status": w.status,
+                         **({"created_time": self.created[i]} if i in self.created else {})}
                         for i, w in self._listed(call.logical("messagetype") or "")]  # fmt: skip
                 return _vxp_ok(data=rows)
             case "getSentEdocList":

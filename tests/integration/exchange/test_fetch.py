@@ -777,3 +777,27 @@ def test_a_sender_asks_its_document_back_through_the_axis(fetching: Fetching, ax
     axis.put("s1", as_the_axis_writes_it(fetching.site, asked), kind="status")
     fetching.poll()
     assert axis.statuses() == {"a1": "done", "s1": "done"}
+
+
+# What the other end of our own kind says, and orders
+
+
+def test_a_docid_that_the_axis_no_longer_knows_is_not_taken_for_a_wrong_address(
+    fetching: Fetching, axis: FakeAxis
+) -> None:
+    axis.put("gone", theirs())
+    axis.put("good", theirs(document_id=DocumentId("second")))
+    missing = says("404", status=404, description="Khong tim thay [request.not_found]")
+    axis.rule = lambda call: missing if call.logical("docId") == "gone" else None
+    polled = fetching.poll()
+    assert polled.error is None
+    assert fetching.known("gone").error_code == "delivery.peer_refused"
+    assert axis.statuses()["good"] == "done"
+
+
+def test_what_is_listed_newest_first_is_fetched_oldest_first(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("recall", theirs(business=Business(type=BusinessType.REVOKE, document_id=THEIR_ID, reason="Nhầm")))
+    axis.put("letter", theirs())
+    axis.created = {"recall": "2026/03/05 09:00:00", "letter": "2026/03/05 08:00:00"}
+    fetching.poll()
+    assert [call.logical("docId") for call in axis.named("getEdoc")] == ["letter", "recall"]
