@@ -11,7 +11,8 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,17 +133,18 @@ def _agencies_above() -> list[Agency]:
     ]
 
 
-@pytest.fixture(params=[Channel.VXP, Channel.LGSP], ids=lambda channel: channel.value)
-def country(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Country]:
-    """Both set up, joined and running."""
-    channel: Channel = request.param
+@contextmanager
+def a_country(
+    folder: Path, channel: Channel, *, exchange_above: Mapping[str, object] | None = None
+) -> Iterator[Country]:
+    """Both set up, joined and running; ``exchange_above``: settings of the axis' section of that name."""
     limits = {"rate_limit": "1000000 per minute"}
-    axis = a_gateway(tmp_path / "axis", code=AXIS, agencies=_agencies_above(), web=limits)
+    axis = a_gateway(folder / "axis", code=AXIS, agencies=_agencies_above(), web=limits, exchange=exchange_above or {})
     added = json.loads(
         axis.run("systems", "add", SYSTEM, "--name", "Lạng Sơn", "--agency", PROVINCE, "--gateway", "--json").stdout
     )
     province = a_gateway(
-        tmp_path / "province",
+        folder / "province",
         code=PROVINCE,
         agencies=_agencies(channel, "http://127.0.0.1:9"),
         first_levels=["H37"],
@@ -159,10 +161,16 @@ def country(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Country]
     province.set_secret("axis", added["secret"] if channel is Channel.VXP else json.dumps(lgsp))
     province.start()
     try:
-        yield Country(province, axis, tmp_path)
+        yield Country(province, axis, folder)
     finally:
         province.kill()
         axis.kill()
+
+
+@pytest.fixture(params=[Channel.VXP, Channel.LGSP], ids=lambda channel: channel.value)
+def country(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Country]:
+    with a_country(tmp_path, request.param) as made:
+        yield made
 
 
 def _with_certificate(agency: Agency, gateway: RunningGateway) -> Agency:
