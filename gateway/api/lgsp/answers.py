@@ -136,18 +136,15 @@ def failure(shape: Shape, error: errors.GatewayError, status: int | None = None)
     where = f" ({error.path})" if error.path and not hidden else ""
     words = error.vi if number is None else f"{_WORDS[number]}: {error.vi}"
     particular = f"{error.code}: {detail}{where}"
-    data = {
-        "docId": None,
-        "status": "error",
-        "errorCode": str(number or http),
-        "errorDesc": f"{unaccented(words)} [{error.code}]",
-    }
+    summary = f"{unaccented(words)} [{error.code}]"
+    if shape == "documented":  # it has no other place for what exactly is wrong
+        summary += f" {unaccented(particular)}"
+    data = {"docId": None, "status": "error", "errorCode": str(number or http), "errorDesc": summary}
     body: dict[str, Any] = {"success": False, "message": f"{error.vi} [{error.code}]", "data": data}
     if shape == "actual":
         body = {"code": number or http, **body, "errorDetail": [{"exception": particular}]}
-    else:  # it has no other place for what exactly is wrong
+    else:
         body["docId"] = None
-        data["errorDesc"] += f" {unaccented(particular)}"
     answer = Response(_json(body), http, content_type=_TYPE)
     if http in (429, 503, 507):
         answer.headers["Retry-After"] = "30"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, g, json, request
@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from gateway.api.lgsp import answers
 from gateway.api.lgsp.parts import lgsp_parts
-from gateway.api.lgsp.windows import window
+from gateway.api.lgsp.windows import widest_since, window
 from gateway.api.multipart import Form
 from gateway.api.systems import SystemCaller
 from gateway.api.turned_away import refusals_kept
@@ -166,8 +166,8 @@ def sync_received_edoc_list() -> Response:
     now = own.parts.clock()
     rows = [*_waiting(kind, asked.since, asked.until)]
     if asked.until > now:
-        # After an outage of that length no window of most clients ever reaches back to it again.
-        rows += _waiting(kind, None, min(asked.since, now - timedelta(days=own.window_days)))
+        # After an outage of that length no window ever reaches back to it again.
+        rows += _waiting(kind, None, min(asked.since, widest_since(now, longest_days=own.window_days)))
         # One order for both, so that no backlog, however long, stands before what is urgent today.
         rows.sort(key=lambda row: (-row.delivery.lane, row.delivery.id))
     shown = [_listed(row) for row in rows[:MOST_LISTED]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.errors import WindowRefused
 from gateway.model import VIETNAM_TIME
@@ -35,6 +35,16 @@ def window(from_date: str | None, to_date: str | None, *, longest_days: int) -> 
     if (until - since).days > longest_days:
         raise WindowRefused(f"At most {longest_days} days may lie between fromDate and toDate.", path="toDate")
     return Window(since=since, until=until)
+
+
+def widest_since(now: datetime, *, longest_days: int) -> datetime:
+    """
+    Where the widest window begins that reaches up to a moment.
+
+    :param now: aware.
+    """
+    today = now.astimezone(VIETNAM_TIME).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=longest_days - 1)  # the last of its days is today, and not tomorrow
 
 
 def _midnight(text: str | None, name: str) -> datetime:

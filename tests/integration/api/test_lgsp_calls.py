@@ -371,6 +371,19 @@ def test_what_has_waited_for_weeks_is_in_the_list_of_today(
     assert ok(receiver.days(lgsp.today(-5), lgsp.today(-1)))["data"] == []
 
 
+def test_nothing_lies_between_the_widest_window_and_what_is_older(
+    site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
+) -> None:
+    """At noon a document comes; half past midnight a week later no window that reaches up to now begins before it."""
+    site.clock.now = site.clock.now.replace(hour=5, minute=0)
+    for system in (sender, receiver):
+        ok(system.login())
+    doc_id = waiting_one(lgsp, sender, receiver)
+    site.clock.forward(days=6, hours=12, minutes=30)
+    ok(receiver.login())
+    assert [row["docId"] for row in ok(receiver.days(lgsp.today(-6), lgsp.today(1)))["data"]] == [doc_id]
+
+
 def test_what_is_urgent_stands_before_what_has_waited_for_weeks(
     site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
 ) -> None:

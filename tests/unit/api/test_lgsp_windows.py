@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.api.lgsp.windows import window
+from gateway.api.lgsp.windows import widest_since, window
 from gateway.errors import WindowRefused
 
 
@@ -19,6 +19,19 @@ def test_days_are_those_of_viet_nam() -> None:
 def test_a_window_of_one_and_the_same_day_is_empty_and_no_fault() -> None:
     asked = window("2026/03/05", "2026/03/05", longest_days=7)
     assert asked.since == asked.until
+
+
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        (datetime(2025, 12, 31, 16, 59, tzinfo=UTC), datetime(2025, 12, 24, 17, tzinfo=UTC)),  # 31/12, 23:59
+        (datetime(2025, 12, 31, 17, 0, tzinfo=UTC), datetime(2025, 12, 25, 17, tzinfo=UTC)),  # 01/01, 00:00
+        (datetime(2028, 3, 5, 3, 0, tzinfo=UTC), datetime(2028, 2, 27, 17, tzinfo=UTC)),  # a leap year: from 28/02
+    ],
+)
+def test_the_widest_window_has_today_as_its_last_day(now: datetime, since: datetime) -> None:
+    assert widest_since(now, longest_days=7) == since
+    assert since + timedelta(days=7) > now >= since + timedelta(days=6)
 
 
 def test_seven_days_are_not_too_many() -> None:
