@@ -291,6 +291,8 @@ class Poller:
     def _failed(self, agency: Agency, channel: Channel, state: InboxState, error: GatewayError) -> None:
         now = self._parts.clock()
         pause = self._pace.pause(state.failures + 1)
+        if isinstance(error, PeerFailed) and error.retry_at is not None:
+            pause = max(pause, min(error.retry_at - now, self._pace.longest_pause))
         _log.warning(
             "axis failed",
             action="axis.failed",
@@ -344,6 +346,8 @@ class Poller:
         except (EndpointMisconfigured, OperatorError):
             raise  # of the link, or our own: nothing is known of the package
         except (*_OF_PACKAGE, *_PASSES) as error:
+            if isinstance(error, PeerFailed) and error.retry_at is not None:
+                raise  # it asks for some time, whatever the package
             self._not_taken(here, doc_id, kind, before, error)
             here.in_a_row = here.in_a_row + 1 if isinstance(error, _PASSES) else 0
             if here.in_a_row >= _GONE:

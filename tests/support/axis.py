@@ -17,7 +17,6 @@ import re
 import secrets
 import sys
 import threading
-import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -45,8 +44,8 @@ class Fault:
     """Whether the call does what it should before the answer goes wrong."""
     drops: bool = False
     """The connection ends without an answer."""
-    after: float = 0.0
-    """Seconds before the answer."""
+    until: threading.Event | None = None
+    """Answered only when this is set."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -332,8 +331,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = (
             axis.serve(call) if fault is None or fault.takes_effect or (fault.body is None and not fault.drops) else {}
         )
-        if fault is not None:
-            time.sleep(fault.after)
+        if fault is not None and fault.until is not None:
+            fault.until.wait(30)
         if fault is not None and fault.drops:
             self.close_connection = True
             return

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.lgsp import Tokens
 from gateway.delivery.vxp import VxpAxis
 from gateway.errors import AxisDown
@@ -200,6 +201,23 @@ def test_what_the_axis_stored_before_it_fell_silent_is_found_and_not_sent_twice(
     assert len(axis.packages) == 1
     assert vxp.delivery(document).state is DeliveryState.FORWARDED
     assert receipt_of(vxp, document)["found"] == "getSentEdocList"
+
+
+def test_a_time_out_after_storing_is_found_in_the_sent_list(vxp: SendingSite, axis: FakeAxis) -> None:
+    answered = threading.Event()
+    axis.faults["sendEdoc"].append(axes.Fault(takes_effect=True, until=answered))
+    document = a_document(vxp)
+    patient, vxp.http = vxp.http, HttpClient(HttpSettings(read_timeout=timedelta(milliseconds=300)))
+    try:
+        vxp.worker().run_once(NOON)
+    finally:
+        answered.set()
+        vxp.http.close()
+        vxp.http = patient
+    assert code_of(vxp, document) == "axis.answer_lost"
+    later(vxp)
+    assert len(axis.packages) == 1
+    assert vxp.delivery(document).state is DeliveryState.FORWARDED
 
 
 def test_what_the_axis_did_not_store_is_sent_again_with_the_same_bytes(vxp: SendingSite, axis: FakeAxis) -> None:

@@ -801,3 +801,15 @@ def test_what_is_listed_newest_first_is_fetched_oldest_first(fetching: Fetching,
     axis.created = {"recall": "2026/03/05 09:00:00", "letter": "2026/03/05 08:00:00"}
     fetching.poll()
     assert [call.logical("docId") for call in axis.named("getEdoc")] == ["letter", "recall"]
+
+
+def test_an_axis_that_asks_for_some_time_gets_it_and_no_package_is_blamed(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("a1", theirs())
+    busy = says("429", status=429, description="Qua nhieu yeu cau [request.too_many]")
+    axis.faults["getEdoc"].append(replace(busy, headers=(("Retry-After", "300"),)))
+    fetching.poll()
+    assert fetching.site.ledger.fetch_troubles() == []
+    (inbox,) = fetching.site.ledger.inboxes()
+    assert timedelta(minutes=4) < inbox.due_at - fetching.site.clock() <= timedelta(minutes=5)
+    fetching.poll(after=timedelta(minutes=5))
+    assert axis.statuses() == {"a1": "done"}
