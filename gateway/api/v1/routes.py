@@ -473,6 +473,7 @@ def list_documents(query: DocumentsQuery) -> Response:
             sender=code(query.sender),
             recipient=code(query.recipient),
             states=frozenset({query.state} if query.state else ()),
+            operation=query.operation,
             kind=query.kind,
             since=query.since,
             until=query.until,

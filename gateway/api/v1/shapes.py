@@ -91,6 +91,9 @@ class DocumentsQuery(_Query):
     sender: str | None = None
     recipient: str | None = None
     state: DeliveryState | None = Field(None, description="Some delivery is in this state")
+    operation: OperationState | None = Field(
+        None, description="A recall, update or replacement stands so at some copy; e.g. `requested`: not answered yet"
+    )
     kind: PackageKind | None = None
     since: Moment | None = Field(None, description="Accepted at or after; ISO 8601 with offset")
     until: Moment | None = Field(None, description="Accepted before; ISO 8601 with offset")

@@ -287,6 +287,18 @@ def test_the_trace_says_what_was_asked_and_who_answered(site: Site, client: Flas
     assert {d["recipient"]: d["recall"] for d in trace["deliveries"]} == {COMMUNE: "withdrawn", PUSHED: "none"}
 
 
+def test_what_waits_for_an_answer_is_listed(site: Site, client: FlaskClient, sent: str) -> None:
+    site.collect(COMMUNE)
+    asked = operate(site, client, sent, "revoke", reason=WHY, recipients=[COMMUNE]).get_json()["id"]
+
+    def listed(state: str, agency: AgencyCode) -> set[str]:
+        found = client.get(f"/api/v1/documents?operation={state}", headers=site.key(agency)).get_json()
+        return {document["id"] for document in found["documents"]}
+
+    assert (listed("requested", DEPARTMENT), listed("orphan", DEPARTMENT)) == ({sent, asked}, set())
+    assert (listed("requested", COMMUNE), listed("requested", PUSHED)) == ({sent, asked}, set())
+
+
 @pytest.mark.parametrize("what", ["revoke", "update", "replace"])
 def test_no_operation_without_a_key_for_sending(site: Site, client: FlaskClient, sent: str, what: str) -> None:
     response = client.post(f"/api/v1/documents/{sent}/{what}", json={}, headers=site.key(DEPARTMENT, ("read",)))

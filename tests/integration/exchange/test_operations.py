@@ -154,6 +154,13 @@ def test_the_gateway_answers_15_for_what_it_took_back_itself(site: Site) -> None
     assert (row.document, row.state, row.answered_by) == (answer.document_id, OperationState.AGREED, PROVINCE)
 
 
+def test_a_recalled_document_posted_again_is_a_repetition_and_goes_to_nobody(site: Site) -> None:
+    sent(site, COMMUNE)
+    recall(site, COMMUNE)
+    assert sent(site, COMMUNE).duplicate
+    assert box(site, COMMUNE) == []
+
+
 def test_status_13_takes_back_what_nobody_collected_as_a_recall_does(site: Site) -> None:
     answer = sent(site, COMMUNE)
     asked = asks_back(site, COMMUNE)
