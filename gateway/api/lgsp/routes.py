@@ -253,9 +253,13 @@ def _report(doc_id: str, code: StatusCode, reason: str | None) -> None:
         _ask_back(doc_id, words)
         return
     row, agency = _received(doc_id)
+    is_report = row.document.kind is PackageKind.STATUS
+    if is_report and code is not StatusCode.ARRIVED:
+        # Before it is settled: what is refused leaves it on the list.
+        raise NotPermitted("A status is not reported on.")
     if code.rank is not None:
         mailbox.settle(own.parts, doc_id, caller.agencies, "done", gateway=caller.system.gateway, reason=None)
-    if code is StatusCode.ARRIVED and not caller.system.gateway:
+    if code is StatusCode.ARRIVED and (is_report or not caller.system.gateway):
         return
     statuses.report_status(
         own.parts,

@@ -505,6 +505,27 @@ def test_01_is_done_and_no_second_arrival(site: Site, lgsp: Lgsp, sender: LgspSy
     assert state_of(site, doc_id) is DeliveryState.DELIVERED
 
 
+def test_a_report_on_a_report_is_refused_and_leaves_it_listed(
+    lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
+) -> None:
+    ok(receiver.update(waiting_one(lgsp, sender, receiver), "done"))
+    (row,) = lgsp.listed(sender, kind="status")
+    assert refused(sender.update(row["docId"], "03"))[0] == 403
+    assert len(lgsp.listed(sender, kind="status")) == 1
+    ok(sender.update(row["docId"], "01"))
+    assert lgsp.listed(sender, kind="status") == []
+
+
+def test_a_gateway_may_say_of_a_report_that_it_has_arrived(lgsp: Lgsp, receiver: LgspSystem) -> None:
+    centre = lgsp.system(DEPARTMENT, id="H37.TT", gateway=True)
+    ok(lgsp.system(DEPARTMENT).send(to_commune()))
+    (letter,) = lgsp.listed(receiver)
+    ok(receiver.update(letter["docId"], "done"))
+    (row,) = lgsp.listed(centre, kind="status")
+    ok(centre.update(row["docId"], "01"))
+    assert lgsp.listed(centre, kind="status") == []
+
+
 def test_progress_counts_as_collected_and_is_reported_to_the_sender(
     site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
 ) -> None:
