@@ -81,6 +81,8 @@ port = 8080
 [exchange]
 # A recall takes back at once what nobody has collected; false: it follows the document, and the receiver answers.
 # withdraw_uncollected = true
+# For tests alone: write what systems fetch anew, as the national axis does; signatures are lost.
+# reserialise = false
 
 [delivery]
 # threads = 8
