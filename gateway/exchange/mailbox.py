@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from gateway import faults
 from gateway.edxml import reserialise
-from gateway.errors import NotFound, ReasonRequired
+from gateway.errors import NotFound, ReasonRequired, TransitionForbidden
 from gateway.exchange.lookup import formerly, open_package
 from gateway.exchange.own_reports import arrival, own_report
 from gateway.exchange.parts import Parts
@@ -116,12 +117,16 @@ def package(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> Handou
     """
     One delivery, and the package that is handed out for it.
 
-    Nothing is locked by it. What was collected before can be had again.
+    What was not collected yet is then under way, as if its receiver had said ``processing``: whoever has it in hand
+    must not be overtaken by a recall that takes it back unseen. What was collected before can be had again.
 
     :raises NotFound: as ``delivery_of``.
     :raises PayloadMissing: the package is lost.
     """
-    row, _ = _owned(parts, delivery_id, callers)
+    row, owner = _owned(parts, delivery_id, callers)
+    if row.delivery.state.is_open:
+        with contextlib.suppress(TransitionForbidden):  # another client of the receiver has just settled it
+            settle(parts, delivery_id, [owner], "processing", gateway=False)
     reader = open_package(parts, row.document.sent_sha256)
     if parts.rules.reserialise:
         with reader:

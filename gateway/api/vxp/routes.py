@@ -318,7 +318,7 @@ def _count(kind: PackageKind) -> Response:
 
 @vxp.route("/getEdoc", methods=_READ)
 def get_edoc() -> Response:
-    """A received package as Base64 within the envelope; fetching changes nothing."""
+    """A received package as Base64 within the envelope; fetching settles nothing."""
     _, reader, size = mailbox.package(_services().parts, _doc_id(), _agencies())
     before, after = answers.before_data().encode() + b'"', b'"}'
 

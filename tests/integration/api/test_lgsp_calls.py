@@ -431,7 +431,7 @@ def test_fetching_brings_the_whole_package_and_settles_nothing(
     assert mailbox.package(site.parts, doc_id, [site.known[COMMUNE]])[1].read() == package
     assert (data["docId"], data["from"], data["edocCode"]) == (doc_id, DEPARTMENT, "07/SA-VP")
     assert int(answer.headers["Content-Length"]) == len(answer.data)
-    assert state_of(site, doc_id) is DeliveryState.WAITING
+    assert state_of(site, doc_id) is DeliveryState.LEASED
 
 
 def test_a_package_of_the_payload_store_is_fetched_whole(lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem) -> None:

@@ -28,6 +28,7 @@ from gateway.model import (
     Lane,
     OtherInfo,
     PackageKind,
+    RecallState,
     StatusCode,
 )
 from tests.support import documents
@@ -452,6 +453,38 @@ def test_a_package_may_be_fetched_again_after_it_is_done(site: Site) -> None:
     _, reader, _ = mailbox.package(site.parts, row.delivery.id, agencies_of(site, COMMUNE))
     with reader:
         assert reader.read(5) == b"<?xml"
+
+
+def fetch(site: Site, row: LogRow) -> None:
+    mailbox.package(site.parts, row.delivery.id, agencies_of(site, COMMUNE)).reader.close()
+
+
+def test_what_was_just_fetched_is_shown_as_under_way_and_stays_listed(site: Site) -> None:
+    sent_to(site, COMMUNE)
+    fetch(site, box(site, COMMUNE)[0])
+    assert [mailbox.transport_status(r.delivery) for r in box(site, COMMUNE)] == ["processing"]
+
+
+def test_what_was_just_fetched_is_not_taken_back_unseen_its_recall_follows_it(site: Site) -> None:
+    answer = sent_to(site, COMMUNE)
+    [row] = box(site, COMMUNE)
+    fetch(site, row)
+    sent_to(site, COMMUNE, business=Business(type=BusinessType.REVOKE, reason="Gửi nhầm"))
+    assert box(site, DEPARTMENT, kind=PackageKind.STATUS) == []
+    assert settle(site, row, "done").state is DeliveryState.DELIVERED
+    assert [r.document.business_type for r in box(site, COMMUNE)] == [BusinessType.REVOKE]
+    assert [d.recall for d in site.ledger.deliveries(answer.document_id)] == [RecallState.REQUESTED]
+
+
+def test_fetching_again_is_the_same_try(site: Site) -> None:
+    sent_to(site, COMMUNE)
+    [row] = box(site, COMMUNE)
+    fetch(site, row)
+    site.clock.forward(hours=1)
+    fetch(site, row)
+    settle(site, row, "done")
+    assert [a.outcome for a in site.ledger.attempts(row.delivery.id)] == ["delivered"]
+    assert len([e for e in site.ledger.events() if e.action is Action.MAILBOX_LOCKED]) == 1
 
 
 @pytest.mark.parametrize("outcome", ["done", "processing", "fail"])
