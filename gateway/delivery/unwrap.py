@@ -11,7 +11,6 @@ from __future__ import annotations
 import binascii
 import io
 import json
-import mmap
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ from gateway.errors import AxisDown, AxisPackageUnusable
 
 _LONG = 4 * 1024
 """Characters from which on a text is not read with the rest."""
-_AROUND = 256 * 1024
+_AROUND = 512 * 1024
 """Bytes that may stand around the long text."""
 _PIECE = 256 * 1024
+_BACKSLASH = ord("\\")
 _BLANKS = re.compile(rb"\s+")
 _ESCAPE = re.compile(rb"\\(?:u00(?P<hex>[0-9a-fA-F]{2})|(?P<plain>.))", re.DOTALL)
 _MEANINGS = {b"/": b"/", b"r": b"", b"n": b"", b"t": b""}
@@ -43,21 +43,19 @@ def split(file: BinaryIO) -> tuple[dict[str, Any], Where | None]:
     """
     The answer without its long text, in whose place stands an empty one, and where that text is.
 
-    :param file: a real file; not closed here.
+    :param file: seekable; not closed here.
     :return: ``None`` when no text is long: the package is then somewhere in the object itself.
     :raises AxisDown: it is not a JSON object.
     """
     size = file.seek(0, io.SEEK_END)
-    where = None
-    if size > _LONG:
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            where = _longest(content)
-            around = content[:] if where is None and size <= _AROUND else b""
-            if where is not None and size - (where.end - where.start) <= _AROUND:
-                around = content[: where.start] + content[where.end :]
-    else:
-        file.seek(0)
-        around = file.read()
+    where = _long_text(file)
+    before, after = (size, size) if where is None else (where.start, where.end)
+    if before + size - after > _AROUND:
+        raise AxisDown(f"{size} bytes, of which too many are not the package.")
+    file.seek(0)
+    around = file.read(before)
+    file.seek(after)
+    around += file.read()
     try:
         answer = json.loads(around)
     except (ValueError, RecursionError) as e:
@@ -67,28 +65,33 @@ def split(file: BinaryIO) -> tuple[dict[str, Any], Where | None]:
     return answer, where
 
 
-def _longest(content: mmap.mmap) -> Where | None:
+def _long_text(file: BinaryIO) -> Where | None:
     """The first text of more than ``_LONG`` bytes."""
-    at = 0
-    while (start := content.find(b'"', at)) >= 0:
-        end = start
-        while True:
-            end = content.find(b'"', end + 1)
-            if end < 0:
-                return None
-            if not _is_escaped(content, end):
-                break
-        if end - start > _LONG:
-            return Where(start + 1, end)
-        at = end + 1
+    file.seek(0)
+    at = slashes = 0
+    start: int | None = None
+    """Behind the quotation mark that the present text began with; ``None`` between texts."""
+    while piece := file.read(_PIECE):
+        quote = piece.find(b'"')
+        while quote >= 0:
+            if start is None:
+                start = at + quote + 1
+            elif not _slashes_before(piece, quote, slashes) % 2:
+                if at + quote - start > _LONG:
+                    return Where(start, at + quote)
+                start = None
+            quote = piece.find(b'"', quote + 1)
+        slashes = _slashes_before(piece, len(piece), slashes)
+        at += len(piece)
     return None
 
 
-def _is_escaped(content: mmap.mmap, at: int) -> bool:
-    slashes = 0
-    while content[at - 1 - slashes : at - slashes] == b"\\":
-        slashes += 1
-    return slashes % 2 == 1
+def _slashes_before(piece: bytes, end: int, carried: int) -> int:
+    """How many backslashes stand right before a place, those included that ended the piece before this one."""
+    count = 0
+    while count < end and piece[end - 1 - count] == _BACKSLASH:
+        count += 1
+    return count + carried if count == end else count
 
 
 class Decoded:

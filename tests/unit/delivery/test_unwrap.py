@@ -87,6 +87,21 @@ def test_what_is_no_json_object_is_an_axis_that_is_down(file: BinaryIO, raw: byt
         split(written(file, raw))
 
 
+@pytest.mark.parametrize("slashes", range(6))
+def test_backslashes_before_a_quotation_mark_are_counted_across_pieces(file: BinaryIO, slashes: int) -> None:
+    first = json.dumps("x" * 2000 + "\\" * slashes + '"').encode()
+    # Pieces are of 256 KB. The quotation mark within the first text is the last byte of one, or begins the next.
+    for place in range(256 * 1024 - 1, 256 * 1024 + 8):
+        file.seek(0)
+        file.truncate()
+        blanks = b" " * (place - len(b'{"a":') - len(first) + len(b'""'))
+        answer, content = taken(
+            written(file, b"{" + blanks + b'"a":' + first + b',"data":"' + encoded().encode() + b'"}')
+        )
+        assert content == CONTENT
+        assert answer["a"] == "x" * 2000 + "\\" * slashes + '"'
+
+
 def test_a_short_package_stays_in_its_place(file: BinaryIO) -> None:
     answer, where = split(written(file, b'{"data": "QUJD"}'))
     assert (answer, where) == ({"data": "QUJD"}, None)
