@@ -67,6 +67,9 @@ def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> Engine:
     )
 
 
+# Parameters are hidden: a statement that goes wrong ends up in the log, and what people wrote must not.
+
+
 def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
     engine = create_engine(
         url,
@@ -75,6 +78,7 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
         pool_size=16,
         max_overflow=48,
         pool_timeout=busy_seconds,
+        hide_parameters=True,
     )
     event.listen(engine, "connect", _on_sqlite_connect)
     event.listen(engine, "begin", _on_sqlite_begin)
@@ -106,6 +110,7 @@ def _open_postgresql(url: URL) -> Engine:
         pool_timeout=_BUSY_SECONDS,
         # A server that was restarted meanwhile costs one more connection, not an error.
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
     )
 

@@ -12,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import StatementError
 
 from gateway.directory.tables import metadata as directory_metadata
 from gateway.errors import LedgerOutdated, LedgerUnavailable, RequestError, SettingsInvalid, StorageFull
@@ -128,6 +129,13 @@ def sqlite_engine(tmp_path: Path, _migrated_sqlite: Path) -> Engine:
     path = tmp_path / "ledger.sqlite3"
     shutil.copyfile(_migrated_sqlite, path)
     return open_engine(f"sqlite:///{path}", busy_seconds=0.2)
+
+
+def test_a_statement_that_is_wrong_is_told_without_what_it_was_about(engine: Engine) -> None:
+    """It ends up in the log, and names and subjects have no place there."""
+    with pytest.raises(StatementError) as raised, reading(engine) as connection:
+        connection.execute(text("SELEKT :name"), {"name": "Nguyen Van A"})
+    assert "Nguyen" not in str(raised.value)
 
 
 def test_sqlite_is_durable_checks_references_and_writes_ahead(sqlite_engine: Engine) -> None:
