@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,13 +14,14 @@ from gateway.exchange.accept import Answer, accept, recipient_codes
 from gateway.exchange.parts import Parts
 from gateway.exchange.systems import callers
 from gateway.exchange.upload import Upload
+from gateway.ledger.bounds import made_storable
 from gateway.ledger.records import System
 from gateway.model import Agency, AgencyCode, Envelope, PackageKind
 
 _log = structlog.get_logger()
 
 _MOST_LOGGED = 20
-"""Codes of a header that says other than the package; each agency code is short, thousands of them are not."""
+"""Codes of a header that says other than the package; thousands of them are long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,11 @@ def _compare(announced: Announced, envelope: Envelope, system: System, directory
             "other recipients announced",
             action="package.recipients_differ",
             system=system.id,
-            only_announced=sorted(asked - named)[:_MOST_LOGGED],
-            only_in_package=sorted(named - asked)[:_MOST_LOGGED],
+            only_announced=_logged(asked - named),
+            only_in_package=_logged(named - asked),
         )
+
+
+def _logged(codes: Set[AgencyCode]) -> list[str]:
+    """Some of them; a header may hold anything, and what cannot be written must not stop the package."""
+    return [made_storable(code[: AgencyCode.LONGEST + 1]) for code in sorted(codes)[:_MOST_LOGGED]]

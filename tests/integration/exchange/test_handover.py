@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -131,3 +132,15 @@ def test_another_kind_is_logged_and_changes_nothing(site: Site) -> None:
     assert differences(site, kind=PackageKind.STATUS) == ["package.kind_differs"]
     [document] = site.ledger.documents().rows
     assert document.kind is PackageKind.DOCUMENT
+
+
+def test_what_is_logged_of_other_recipients_can_be_written(site: Site) -> None:
+    with capture_logs() as logs:
+        handed(
+            site,
+            to(COMMUNE),
+            a_system(site, DEPARTMENT),
+            recipients=(AgencyCode("\ud800" * 9), AgencyCode("x" * 9_000)),
+        )
+    [line] = logs
+    assert len(json.dumps(line, ensure_ascii=False).encode()) < 1_000
