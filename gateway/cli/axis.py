@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from datetime import datetime
 
 import click
 
@@ -13,7 +14,9 @@ from gateway.cli.command import Group, for_programs
 from gateway.cli.opened import actor, opened, utc_now
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
+from gateway.directory import exists_at
 from gateway.errors import NotFound
+from gateway.model import Agency
 
 axis = Group(
     "axis",
@@ -27,6 +30,10 @@ An axis is an agency of the directory with an endpoint of the channel vxp or lgs
 )
 
 
+def _is_axis(agency: Agency, now: datetime) -> bool:
+    return agency.endpoint is not None and agency.endpoint.channel.is_axis and exists_at(agency, now)
+
+
 @axis.command_of(
     "status",
     Text(
@@ -37,13 +44,17 @@ An axis is an agency of the directory with an endpoint of the channel vxp or lgs
 @for_programs()
 def status(shell: Shell) -> int:
     """Show how fetching stands; exit code 1 while an axis fails, or a package waits for an operator."""
+    now = utc_now()
     with opened(shell.settings()) as gateway:
         inboxes = gateway.ledger.inboxes()
         troubles = gateway.ledger.fetch_troubles()
+        asked = {inbox.via for inbox in inboxes}
+        own = gateway.own().agencies()
+        never_asked = [a.code for a in own if _is_axis(a, now) and a.code not in asked]
     failing = any(inbox.failures for inbox in inboxes)
     code = exits.FAILED if failing or any(one.state == "given_up" for one in troubles) else exits.DONE
     if shell.json:
-        shell.result({"axes": inboxes, "not_taken": troubles})
+        shell.result({"axes": inboxes, "never_asked": never_asked, "not_taken": troubles})
         return code
     shell.table(
         [
@@ -62,7 +73,8 @@ def status(shell: Shell) -> int:
                 plain(f"{inbox.last_error_code}: {inbox.last_error_detail}") if inbox.failures else "",
             )
             for inbox in inboxes
-        ],
+        ]
+        + [(code, shell.words(Text("chưa hỏi lần nào", "never asked")), "", "", "") for code in never_asked],
     )
     if troubles:
         shell.table(
@@ -90,7 +102,7 @@ def poll(shell: Shell, *, code: str) -> int:
     http = make_http(settings)
     try:
         found = gateway.parts.directory().find(code, at=gateway.parts.clock())
-        if found is None or found.endpoint is None or not found.endpoint.channel.is_axis:
+        if found is None or not _is_axis(found, gateway.parts.clock()):
             raise NotFound(f"The directory has no axis {code}; `gateway agencies list` shows all.")
         # The log is of use here too, and must not mix with the result.
         with redirect_stdout(sys.stderr):

@@ -633,6 +633,25 @@ def _axes(gateway: Opened, now: datetime) -> Iterator[Finding]:
             )
         else:
             yield ok(name, Text(f"Trục {via} được hỏi đều đặn.", f"The axis {via} is asked regularly."))
+        late = [
+            one
+            for one in gateway.ledger.unacknowledged(via, now=now + timedelta(days=2), limit=500)
+            if now - one.first_seen > _STUCK
+        ]
+        if late:
+            yield warn(
+                "axis.unacknowledged",
+                Text(
+                    f"Trục {via} chưa nhận xác nhận cho {len(late)} gói tin, cũ nhất từ "
+                    f"{moment(min(one.first_seen for one in late))}.",
+                    f"The axis {via} has not taken the acknowledgement of {len(late)} packages, the oldest of "
+                    f"{moment(min(one.first_seen for one in late))}.",
+                ),
+                Text(
+                    "Không mất gì; trục sẽ được báo lại. Hỏi đơn vị vận hành trục.",
+                    "Nothing is lost; it is told again. Ask its operators.",
+                ),
+            )
     for (via, state), count in sorted(gateway.ledger.fetch_counts().items()):
         grade = fail if state is FetchState.GIVEN_UP else warn
         yield grade(

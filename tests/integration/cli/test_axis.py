@@ -158,3 +158,16 @@ def test_the_doctor_fails_when_packages_wait_for_an_operator(gateway: RunningGat
     finally:
         ledger.engine.dispose()
     assert grades(gateway)["axis.not_taken"] is Grade.FAIL
+
+
+def test_status_names_an_axis_that_nobody_has_asked_yet(gateway: RunningGateway) -> None:
+    assert result(gateway, "axis", "status") == {"axes": [], "never_asked": [AXIS], "not_taken": []}
+    assert AXIS in call(gateway, "axis", "status").stdout
+
+
+def test_the_doctor_sees_acknowledgements_that_the_axis_does_not_take(gateway: RunningGateway, axis: FakeAxis) -> None:
+    axis.put("a1", a_letter())
+    axis.rule = lambda called: axes.says("10") if called.name == "updateStatus" else None
+    call(gateway, "axis", "poll", AXIS)
+    assert "axis.unacknowledged" not in grades(gateway)
+    assert grades(gateway, datetime.now(UTC) + timedelta(hours=2))["axis.unacknowledged"] is Grade.WARN
