@@ -163,7 +163,7 @@ class LgspAxis:
     url: str
     """Base URL, without ``/v1``."""
     system: str
-    secret: str
+    secret: str = field(repr=False)
     """See ``read_credential``."""
     tokens: Tokens
 

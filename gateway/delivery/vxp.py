@@ -14,7 +14,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -94,7 +94,7 @@ class VxpAxis:
     url: str
     """Base URL; the names of the calls are added."""
     system: str
-    secret: str
+    secret: str = field(repr=False)
 
     @property
     def lists_until_acknowledged(self) -> bool:
