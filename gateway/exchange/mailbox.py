@@ -160,7 +160,7 @@ def settle(
     :raises NotFound: as ``delivery_of``.
     :raises TransitionForbidden: ``processing`` or ``fail`` after it was settled.
     """
-    row, owner = _owned(parts, delivery_id, callers)
+    row, owner = _owned(parts, delivery_id, callers, withdrawn=outcome == "done")
     former = formerly(parts, owner)
     now = parts.clock()
     if outcome == "processing":
@@ -225,9 +225,15 @@ def _owners(parts: Parts, callers: Sequence[Agency]) -> list[AgencyCode]:
     return list(dict.fromkeys(codes))
 
 
-def _owned(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> tuple[LogRow, Agency]:
-    """One delivery and the caller whose mailbox it is in."""
-    row = _collectable(parts, delivery_id)
+def _owned(
+    parts: Parts, delivery_id: str, callers: Sequence[Agency], *, withdrawn: bool = False
+) -> tuple[LogRow, Agency]:
+    """
+    One delivery and the caller whose mailbox it is in.
+
+    :param withdrawn: also one that was taken back; whether that was before it was collected is for the ledger to judge.
+    """
+    row = _collectable(parts, delivery_id, withdrawn=withdrawn)
     owner = next((c for c in callers if row.delivery.via in (c.code, *formerly(parts, c))), None)
     if owner is None:
         raise NotFound
@@ -246,12 +252,12 @@ def delivery_of(parts: Parts, delivery_id: str, caller: Agency) -> LogRow:
     return _owned(parts, delivery_id, [caller])[0]
 
 
-def _collectable(parts: Parts, delivery_id: str) -> LogRow:
+def _collectable(parts: Parts, delivery_id: str, *, withdrawn: bool) -> LogRow:
     # Ids come as strangers write them.
     row = parts.ledger.log_row(delivery_id) if storable(delivery_id) else None
     if row is None or row.delivery.channel is not Channel.MAILBOX:
         raise NotFound
-    if row.delivery.hidden:
+    if row.delivery.blocked or (row.delivery.hidden and not withdrawn):
         raise NotFound
     return row
 

@@ -107,8 +107,10 @@ def finish(
     """As ``Ledger.finish``, inside a transaction."""
     acceptance.lock_replies(connection, [reply])
     delivery = _in_mailbox(connection, delivery_id, owners)
-    if delivery.state in _RECEIVED:
+    if _has_it(delivery):
         return Settled(delivery_id=delivery_id, state=delivery.state, at=delivery.settled_at, repeated=True)
+    if delivery.state is DeliveryState.WITHDRAWN:
+        raise NotFound(f"The delivery {delivery_id} was taken back before it was collected.")
     return _settle(
         connection,
         delivery_id,
@@ -170,6 +172,12 @@ FAILED_AT_RECEIVER = "mailbox.failed"
 
 _RECEIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.FORWARDED, DeliveryState.REFUSED})
 """States in which the receiver has it, whatever was made of it: to be told so again changes nothing."""
+
+
+def _has_it(delivery: Row[Any]) -> bool:
+    """Whether the receiver has it, or had it before it gave it back: then it was acknowledged, or reported on."""
+    collected = delivery.token is not None or delivery.status is not None
+    return delivery.state in _RECEIVED or (delivery.state is DeliveryState.WITHDRAWN and collected)
 
 
 def _token(connection: Connection, delivery: Row[Any], owners: Owners, *, now: datetime) -> str:

@@ -163,6 +163,18 @@ def test_done_after_the_receiver_refused_it_by_a_status_changes_nothing(site: Si
     assert (settled.repeated, settled.state) == (True, DeliveryState.REFUSED)
 
 
+@pytest.mark.parametrize("gateway", [False, True])
+def test_done_said_again_after_the_receiver_gave_it_back_changes_nothing(site: Site, gateway: bool) -> None:
+    sent_to(site, COMMUNE)
+    [row] = box(site, COMMUNE)
+    settle(site, row, "done", gateway=gateway)
+    sent_to(site, COMMUNE, business=Business(type=BusinessType.REVOKE, reason="Gửi nhầm"))
+    agreed = documents.a_status_package(StatusCode.AGREED, sender=documents.an_organization(COMMUNE))
+    site.accept(agreed, caller=COMMUNE)
+    settled = settle(site, row, "done", gateway=gateway)
+    assert (settled.repeated, settled.state) == (True, DeliveryState.WITHDRAWN)
+
+
 def test_done_said_by_several_at_once_makes_one_status_01(site: Site) -> None:
     sent_to(site, COMMUNE)
     [row] = box(site, COMMUNE)
