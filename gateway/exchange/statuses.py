@@ -19,6 +19,7 @@ from gateway.exchange.own_reports import response_for
 from gateway.exchange.parts import Parts
 from gateway.exchange.reported import code_now, one_place
 from gateway.exchange.upload import upload_of
+from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut
 from gateway.ledger.records import (
     DeliveryRow,
     StatusRow,
@@ -139,7 +140,7 @@ def _said_before(
         return None
     if code in (StatusCode.AGREED, StatusCode.DISAGREED) and _asked_since(parts, copy, last):
         return None
-    if (last.description or None) != ((description or "").strip() or None):
+    if (last.description or None) != cut((description or "").strip() or None, LONGEST_DESCRIPTION):
         return None
     return _first_answer(parts, last)
 

@@ -549,6 +549,16 @@ def test_02_refuses_also_without_the_reason_that_the_protocol_has_no_place_for(
     assert kept in str(trace.statuses[0].description)
 
 
+def test_a_long_reason_that_is_sent_again_is_no_second_report(
+    site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
+) -> None:
+    doc_id = waiting_one(lgsp, sender, receiver)
+    for _ in range(2):
+        ok(receiver.update(doc_id, "02", reason="Văn bản không thuộc thẩm quyền. " * 100))
+        site.clock.forward(minutes=1)
+    assert statuses_of(site) == ["02"]
+
+
 def test_13_asks_every_receiver_to_give_the_document_back(
     site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
 ) -> None:
