@@ -146,7 +146,7 @@ TEXTS: Final[dict[str, Text]] = {
     "log.filter.agency": Text("Cơ quan gửi hoặc nhận", "Sender or recipient"),
     "log.filter.agency.hint": Text("tên hoặc mã định danh", "name or code"),
     "log.filter.state": Text("Trạng thái chuyển", "Delivery state"),
-    "log.filter.operation": Text("Thu hồi, cập nhật, thay thế", "Recalls and changes"),
+    "log.filter.operation": Text("Thu hồi, thay đổi", "Recalls and changes"),
     "log.filter.kind": Text("Loại gói tin", "Kind"),
     "log.filter.from": Text("Từ ngày", "From"),
     "log.filter.to": Text("Đến hết ngày", "To, inclusive"),
