@@ -308,7 +308,7 @@ def malformed(lgsp: Lgsp) -> None:
 def unknown_recipient(lgsp: Lgsp) -> None:
     """A recipient that does not exist: 18."""
     level1 = lgsp.sender.rpartition(".")[2] if lgsp.sender[:1].isdigit() else lgsp.sender.partition(".")[0]
-    refused(lgsp.send(samples.a_letter(lgsp.sender, [lgsp.receiver, f"{level1}.KHONGCO"]).raw), 18)
+    refused(lgsp.send(samples.a_letter(lgsp.sender, [lgsp.receiver, f"{level1}.KHONG"]).raw), 18)
 
 
 @book.rule("send.foreign", "Nơi gửi không thuộc hệ thống: mã 19.")

@@ -409,7 +409,7 @@ def foreign_sender(vxp: Vxp) -> None:
 def unknown_recipient(vxp: Vxp) -> None:
     """A recipient that nobody knows makes the whole package refused, with code 18."""
     level1 = vxp.sender.rpartition(".")[2] if vxp.sender[:1].isdigit() else vxp.sender.partition(".")[0]
-    code = vxp.refuses(vxp.send(samples.a_letter(vxp.sender, [vxp.receiver, f"{level1}.KHONGCO"]).raw))["ErrorCode"]
+    code = vxp.refuses(vxp.send(samples.a_letter(vxp.sender, [vxp.receiver, f"{level1}.KHONG"]).raw))["ErrorCode"]
     require(code == "18", f"ErrorCode = {code}.", f"ErrorCode = {code}.")
 
 
