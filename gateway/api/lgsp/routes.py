@@ -165,7 +165,7 @@ def sync_received_edoc_list() -> Response:
     kind = _kind(request.args.get("messageType", "edoc"))
     now = own.parts.clock()
     rows = [*_waiting(kind, asked.since, asked.until)]
-    if asked.until > now:
+    if asked.reaches(now):
         # After an outage of that length no window ever reaches back to it again.
         rows += _waiting(kind, None, min(asked.since, widest_since(now, longest_days=own.window_days)))
         # One order for both, so that no backlog, however long, stands before what is urgent today.

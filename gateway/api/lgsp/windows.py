@@ -20,6 +20,10 @@ class Window:
     until: datetime
     """Excluded: on the real axis too a window of one and the same day is empty (domain §2.2)."""
 
+    def reaches(self, now: datetime) -> bool:
+        """Whether it ends with yesterday or later, as clients ask that want what is new."""
+        return self.until >= _today(now)
+
 
 def window(from_date: str | None, to_date: str | None, *, longest_days: int) -> Window:
     """
@@ -43,8 +47,11 @@ def widest_since(now: datetime, *, longest_days: int) -> datetime:
 
     :param now: aware.
     """
-    today = now.astimezone(VIETNAM_TIME).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=longest_days - 1)  # the last of its days is today, and not tomorrow
+    return _today(now) - timedelta(days=longest_days - 1)  # the last of its days is today, and not tomorrow
+
+
+def _today(now: datetime) -> datetime:
+    return now.astimezone(VIETNAM_TIME).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _midnight(text: str | None, name: str) -> datetime:

@@ -371,6 +371,16 @@ def test_what_has_waited_for_weeks_is_in_the_list_of_today(
     assert ok(receiver.days(lgsp.today(-5), lgsp.today(-1)))["data"] == []
 
 
+def test_what_is_older_is_also_in_the_list_of_the_last_seven_whole_days(
+    site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
+) -> None:
+    """A client that writes the day of now into toDate never asks for tomorrow."""
+    doc_id = waiting_one(lgsp, sender, receiver)
+    site.clock.forward(days=9)
+    ok(receiver.login())
+    assert [row["docId"] for row in ok(receiver.days(lgsp.today(-7), lgsp.today()))["data"]] == [doc_id]
+
+
 def test_nothing_lies_between_the_widest_window_and_what_is_older(
     site: Site, lgsp: Lgsp, sender: LgspSystem, receiver: LgspSystem
 ) -> None:
