@@ -9,7 +9,7 @@ from gateway.directory import Directory
 from gateway.exchange.identity import names_in_reference
 from gateway.exchange.parts import Parts
 from gateway.ledger.records import NewStatus, new_id
-from gateway.model import Agency, AgencyCode, Envelope, StatusCode
+from gateway.model import Agency, AgencyCode, BusinessType, Envelope, StatusCode
 
 
 def new_status(
@@ -87,10 +87,16 @@ def _senders_named(directory: Directory, code: AgencyCode, now: datetime) -> tup
 
 
 def _sender_meant(parts: Parts, senders: Sequence[AgencyCode], names: Sequence[str]) -> AgencyCode:
-    """The first of these senders with a document of such a name; when none has one yet, the first of all."""
+    """
+    The first of these senders with a document of such a name; when none has one yet, the first of all.
+
+    A successor's recall or update has the name of what its predecessor sent, and is what is meant only without that.
+    """
     if len(senders) > 1:
         for name in names:
-            for sender in senders:
-                if parts.ledger.find_document(sender, name) is not None:
-                    return sender
+            found = ((sender, parts.ledger.find_document(sender, name)) for sender in senders)
+            known = {sender: document.business_type for sender, document in found if document is not None}
+            if known:
+                own = (s for s, kind in known.items() if kind not in (BusinessType.REVOKE, BusinessType.UPDATE))
+                return next(own, next(iter(known)))
     return senders[0]

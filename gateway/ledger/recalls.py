@@ -60,15 +60,21 @@ def meet(
     places = sorted({place for asked in operation.asked for place in asked.places})
     ids = sorted({i for found in meant.values() for i in found})
     copies = _copies(connection, ids, places, lock=lock)
-    return [_meeting(operation, asked, meant[names], copies, now) for asked in operation.asked for names in asked.aims]
+    met: list[Meeting] = []
+    for asked in operation.asked:
+        for found in (meant[names] for names in asked.aims):
+            copy = the_copy(connection, copies, found, asked.places)
+            met.append(_meeting(operation, asked, found, copy, now))
+    return met
 
 
 def _meant(connection: Connection, senders: Sequence[str], names: Sequence[str], package: str) -> Sequence[str]:
     """The document that these names stand for and the later versions of it, oldest kind first; empty: unknown."""
     for name in stored_all(names):
+        found: list[Row[Any]] = []
         for sender in senders:
-            found = connection.scalars(
-                select(documents.c.id)
+            found += connection.execute(
+                select(documents.c.id, documents.c.business_type)
                 .where(
                     documents.c.sender == sender,
                     documents.c.kind == PackageKind.DOCUMENT,
@@ -79,8 +85,11 @@ def _meant(connection: Connection, senders: Sequence[str], names: Sequence[str],
                 )
                 .order_by(documents.c.business_type, documents.c.received_at, documents.c.id)
             ).all()
-            if found:
-                return found
+            # A successor's update may have the name of what its predecessor sent.
+            if any(row.business_type is not BusinessType.UPDATE for row in found):
+                break
+        if found:
+            return [row.id for row in sorted(found, key=lambda row: row.business_type is BusinessType.UPDATE)]
     return ()
 
 
@@ -109,13 +118,38 @@ def _locked(connection: Connection, ids: Iterable[str]) -> list[Row[Any]]:
     ]
 
 
+def the_copy(
+    connection: Connection, rows: Iterable[Row[Any]], ids: Sequence[str], places: Sequence[str]
+) -> Row[Any] | None:
+    """
+    Which of these deliveries is a recipient's copy: of the document itself rather than of a later version of it.
+
+    One that was refused or taken back is it no more once a later version has come as a document of its own.
+
+    :param ids: of the document and what has its name, in their order.
+    :param places: the recipient, and others whose copy may be meant, in their order.
+    """
+    order = {code: i for i, code in enumerate(places)}
+    own = [row for row in rows if row.document in ids and row.recipient in order]
+    own.sort(key=lambda row: (ids.index(row.document), order[row.recipient]))
+    if not own or may_be_asked(own[0].state):
+        return own[0] if own else None
+    later = {row.id: row for row in own[1:] if may_be_asked(row.state)}
+    # What only asked to change or to take back the copy is none.
+    asking = connection.scalars(
+        select(operation_requests.c.own).where(
+            operation_requests.c.own.in_(list(later)),
+            or_(operation_requests.c.delivery.is_not(None), operation_requests.c.business_type == BusinessType.REVOKE),
+        )
+    )
+    for delivery in set(asking):
+        del later[delivery]
+    return next(iter(later.values()), own[0])
+
+
 def _meeting(
-    operation: NewOperation, asked: Asked, ids: Sequence[str], copies: Sequence[Row[Any]], now: datetime
+    operation: NewOperation, asked: Asked, ids: Sequence[str], copy: Row[Any] | None, now: datetime
 ) -> Meeting:
-    order = {code: i for i, code in enumerate(asked.places)}
-    own = [row for row in copies if row.document in ids and row.recipient in order]
-    # The document itself rather than a later version of it, and the recipient's own rather than a predecessor's.
-    copy = min(own, key=lambda row: (ids.index(row.document), order[row.recipient]), default=None)
     document = copy.document if copy is not None else (ids[0] if ids else None)
     return Meeting(asked=asked, finding=_finding(operation, document, copy, now), document=document, copy=copy)
 
@@ -140,8 +174,10 @@ def uncollected(copy: Row[Any], now: datetime) -> bool:
     Whether it is certain that the receiver does not have a copy.
 
     From a mailbox it is collected by acknowledging it, so a lock that has ended says nothing. Elsewhere a try that
-    failed may have arrived all the same, and only its answer was lost.
+    failed may have arrived all the same, and only its answer was lost. Who has reported on it has it.
     """
+    if copy.status is not None:
+        return False
     if copy.channel is Channel.MAILBOX:
         ended = copy.state is DeliveryState.LEASED and copy.due_at <= now
         return ended or copy.state is DeliveryState.WAITING

@@ -20,7 +20,7 @@ from gateway.ledger.rows import Insert, Question
 from gateway.ledger.statements import event, record
 from gateway.ledger.states import TRANSITIONS, DeliveryEvent, judge_status
 from gateway.ledger.tables import WITHOUT_COPY, attempts, deliveries, documents, statuses
-from gateway.model import AgencyCode, DeliveryState, PackageKind, StatusCode
+from gateway.model import AgencyCode, BusinessType, DeliveryState, PackageKind, StatusCode
 
 
 def find_report(connection: Connection, status: NewStatus) -> str | None:
@@ -178,7 +178,8 @@ def _locate(
     The document that these names stand for, and the reporter's delivery of it, locked.
 
     Several packages can carry one identity (a document and its updates): the oldest kind that was
-    delivered to the reporter is meant, since the main line of statuses belongs to it (domain §1.7).
+    delivered to the reporter is meant, since the main line of statuses belongs to it (domain §1.7);
+    but not what it gave back, once an update has come to it as a document of its own.
 
     :param names: the surest first. A number that a careless sender gave to two documents must not bring one
         of them what is said of the other by its own id.
@@ -198,20 +199,22 @@ def _locate(
     ).all()
     if not copies:
         return ids[0], _went_instead(connection, ids, copy_of[0])
-    order = {code: i for i, code in enumerate(copy_of)}
-    delivery = min(copies, key=lambda d: (ids.index(d.document), order[d.recipient]))
+    delivery = recalls.the_copy(connection, copies, ids, copy_of)
+    assert delivery is not None  # there are copies
     return delivery.document, delivery
 
 
 def _named_so(connection: Connection, sender: str, name: str) -> Sequence[str]:
-    """The documents of a sender under one name, the oldest kind and the oldest first."""
+    """The documents of a sender under one name, the oldest kind and the oldest first; last recalls, which are none."""
     known = [
         documents.c.sender == sender,
         documents.c.kind == PackageKind.DOCUMENT,
         or_(documents.c.identity == name, documents.c.alias == name),
     ]
     return connection.scalars(
-        select(documents.c.id).where(*known).order_by(documents.c.business_type, documents.c.received_at)
+        select(documents.c.id)
+        .where(*known)
+        .order_by(documents.c.business_type == BusinessType.REVOKE, documents.c.business_type, documents.c.received_at)
     ).all()
 
 

@@ -230,6 +230,14 @@ def test_what_was_pushed_in_vain_may_have_arrived_and_waits_for_its_receivers_an
     assert copy(site, asked, PUSHED).blocked
 
 
+def test_who_has_reported_on_a_copy_has_it_and_is_asked(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    answers(site, StatusCode.REGISTERED)
+    recall(site, COMMUNE)
+    assert copy(site, answer).recall is RecallState.REQUESTED
+    assert told(site) == [StatusCode.REGISTERED]
+
+
 @pytest.mark.parametrize("turn", range(8))
 def test_a_recall_and_an_acknowledgement_at_once_agree_on_who_was_first(site: Site, turn: int) -> None:
     answer = sent(site, COMMUNE)
@@ -432,6 +440,59 @@ def test_an_update_of_what_was_recalled_arrives_as_a_document(site: Site) -> Non
     assert requests(site, changed) == []
 
 
+def test_an_update_that_came_after_a_recall_is_recalled_itself(site: Site) -> None:
+    sent(site, COMMUNE)
+    recall(site, COMMUNE)
+    changed = update(site, COMMUNE)
+    site.collect(COMMUNE)
+    asked = recall(site, COMMUNE, subject="Lần hai")
+    [row] = site.ledger.operations_on(asked.document_id)
+    assert (row.document, row.state) == (changed.document_id, OperationState.REQUESTED)
+
+
+def test_statuses_after_a_recall_are_of_the_update_that_came_then(site: Site) -> None:
+    sent(site, COMMUNE)
+    recall(site, COMMUNE)
+    changed = update(site, COMMUNE)
+    site.collect(COMMUNE)
+    answers(site, StatusCode.REGISTERED)
+    assert copy(site, changed).status is StatusCode.REGISTERED
+
+
+def test_statuses_after_a_refusal_are_of_the_update_that_came_then(site: Site) -> None:
+    sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    answers(site, StatusCode.REFUSED)
+    changed = update(site, COMMUNE)
+    site.collect(COMMUNE)
+    answers(site, StatusCode.REGISTERED)
+    assert copy(site, changed).status is StatusCode.REGISTERED
+
+
+def test_an_update_that_only_changed_a_copy_does_not_outlive_it(site: Site) -> None:
+    sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    changed = update(site, COMMUNE)
+    site.collect(COMMUNE)
+    answers(site, StatusCode.AGREED)
+    recall(site, COMMUNE)
+    answers(site, StatusCode.AGREED)
+    answers(site, StatusCode.REGISTERED)
+    again = recall(site, COMMUNE, subject="Lần hai")
+    assert requests(site, again) == [(COMMUNE, OperationState.AGREED)]
+    assert copy(site, changed).status is None
+
+
+def test_statuses_of_an_added_receiver_are_never_of_the_recall(site: Site) -> None:
+    sent(site, COMMUNE)
+    changed = update(site, COMMUNE, OTHER)
+    site.collect(OTHER)
+    asked = recall(site, OTHER)
+    answers(site, StatusCode.REFUSED, receiver=OTHER)
+    assert copy(site, changed, OTHER).state is DeliveryState.REFUSED
+    assert requests(site, asked) == [(OTHER, OperationState.LAPSED)]
+
+
 def test_15_on_a_replacement_is_an_answer_by_its_own_id(site: Site) -> None:
     answer = sent(site, COMMUNE)
     site.collect(COMMUNE)
@@ -593,6 +654,25 @@ def test_what_a_successor_does_stands_with_the_document(site: Site) -> None:
     trace = site.ledger.trace(answer.document_id)
     assert trace is not None
     assert [o.id for o in trace.operations] == [asked.document_id]
+
+
+def test_a_successor_that_has_updated_a_document_recalls_the_document(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    site.change(DEPARTMENT, valid_to=date(2026, 1, 1), successors=(OTHER,), closed_reason="thử")
+    update(site, COMMUNE, caller=OTHER, sender=documents.an_organization(OTHER))
+    asked = recall(site, COMMUNE, caller=OTHER, sender=documents.an_organization(OTHER))
+    [row] = site.ledger.operations_on(asked.document_id)
+    assert (row.document, row.state) == (answer.document_id, OperationState.REQUESTED)
+
+
+def test_statuses_to_a_successor_that_has_updated_a_document_are_of_the_document(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    site.change(DEPARTMENT, valid_to=date(2026, 1, 1), successors=(OTHER,), closed_reason="thử")
+    update(site, COMMUNE, caller=OTHER, sender=documents.an_organization(OTHER))
+    answers(site, StatusCode.REGISTERED, asker=OTHER)
+    assert copy(site, answer).status is StatusCode.REGISTERED
 
 
 def test_each_of_several_successors_recalls_what_their_predecessor_sent(site: Site) -> None:
