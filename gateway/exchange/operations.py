@@ -215,7 +215,7 @@ class _Target:
     """Who operates on it, as the package is to name it."""
     sender_code: AgencyCode
     copies: tuple[DeliveryRow, ...]
-    """All of the document, and those by which later updates brought it to further recipients."""
+    """One for each recipient: of the document, or of the update that brought it to him, or brought it again."""
 
 
 def _target(parts: Parts, caller: Agency, document_id: str, reason: str) -> _Target:
@@ -228,11 +228,6 @@ def _target(parts: Parts, caller: Agency, document_id: str, reason: str) -> _Tar
     sender = _operator(directory, caller, document, now)
     trace = parts.ledger.trace(document_id)
     assert trace is not None  # it was found just now
-    copies = list(trace.deliveries)
-    for later in trace.operations:
-        if later.business_type is BusinessType.UPDATE:
-            known = {copy.recipient for copy in copies}
-            copies += [copy for copy in parts.ledger.deliveries(later.id) if copy.recipient not in known]
     same = sender.code == document.sender
     return _Target(
         document=document,
@@ -242,8 +237,22 @@ def _target(parts: Parts, caller: Agency, document_id: str, reason: str) -> _Tar
             name=document.sender_name if same else sender.name,
         ),
         sender_code=sender.code,
-        copies=tuple(copies),
+        copies=_copies(parts, trace),
     )
+
+
+def _copies(parts: Parts, trace: Trace) -> tuple[DeliveryRow, ...]:
+    copies = {copy.recipient: copy for copy in trace.deliveries}
+    for later in trace.operations:
+        if later.business_type is not BusinessType.UPDATE:
+            continue
+        # What only asked to change a copy is none.
+        asking = {request.own for request in parts.ledger.operations_on(later.id) if request.delivery}
+        for copy in parts.ledger.deliveries(later.id):
+            first = copies.setdefault(copy.recipient, copy)
+            if not may_be_asked(first.state) and may_be_asked(copy.state) and copy.id not in asking:
+                copies[copy.recipient] = copy
+    return tuple(copies.values())
 
 
 def _operator(directory: Directory, caller: Agency, document: DocumentRow, now: datetime) -> Agency:
@@ -373,7 +382,7 @@ def _post(
     :raises NothingToAsk: it would go to nobody.
     """
     last = _asked_before(parts, operation, target)
-    before = None if last is None or _is_declined(target, last) else last
+    before = None if last is None or not _stands(parts, last, wanted) else last
     if before is not None:
         asked_then = {delivery.recipient for delivery in parts.ledger.deliveries(before.id)}
         then = [copy for copy in target.copies if copy.recipient in asked_then]
@@ -395,7 +404,9 @@ def _asked_before(parts: Parts, operation: _Operation, target: _Target) -> Docum
     return same[-1] if same else None
 
 
-def _is_declined(target: _Target, operation: DocumentSummary) -> bool:
-    """Whether somebody has declined it: the same words then ask anew."""
-    answers = [r.state for r in target.trace.requests if r.package == operation.id]
-    return OperationState.DECLINED in answers
+def _stands(parts: Parts, operation: DocumentSummary, wanted: Sequence[DeliveryRow]) -> bool:
+    """Whether it has asked for all of these copies, and nobody has declined it: else the same words ask anew."""
+    requests = [r for r in parts.ledger.operations_on(operation.id) if r.package == operation.id]
+    asked = {r.delivery for r in requests if r.state is not OperationState.LAPSED}
+    covered = all(copy.id in asked or copy.document == operation.id for copy in wanted)
+    return covered and all(r.state is not OperationState.DECLINED for r in requests)

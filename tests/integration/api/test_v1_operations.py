@@ -13,9 +13,18 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from gateway.exchange import lookup
-from gateway.model import AgencyCode, Business, BusinessType, DeliveryState, DocumentId, Envelope, RecallState
+from gateway.model import (
+    AgencyCode,
+    Business,
+    BusinessType,
+    DeliveryState,
+    DocumentId,
+    Envelope,
+    RecallState,
+    StatusCode,
+)
 from tests.support import documents
-from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
+from tests.support.exchange import COMMUNE, DEPARTMENT, PROVINCE, PUSHED, Site
 
 XML = "application/xml"
 WHY = "Gửi nhầm nơi nhận"
@@ -111,6 +120,45 @@ def test_what_was_declined_is_asked_anew_even_within_the_same_second(
     client.post("/api/v1/statuses", json=answer, headers=site.key(COMMUNE))
     again = client.post(path, json=body, headers=key)
     assert (again.status_code, again.get_json()["id"] != first) == (202, True)
+
+
+def test_what_came_again_by_an_update_is_asked_for_by_the_same_words(
+    site: Site, client: FlaskClient, sent: str
+) -> None:
+    operate(site, client, sent, "revoke", reason=WHY, recipients=[COMMUNE])
+    changed = operate(site, client, sent, "update", reason="Gửi lại", added=[COMMUNE]).get_json()["id"]
+    site.collect(COMMUNE)
+    again = operate(site, client, sent, "revoke", reason=WHY, recipients=[COMMUNE])
+    assert again.status_code == 202
+    recalls = {d.recipient: d.recall for d in site.ledger.deliveries(changed)}
+    assert recalls[COMMUNE] is RecallState.REQUESTED
+
+
+def test_what_was_refused_and_sent_again_is_asked_for_by_the_same_words(
+    site: Site, client: FlaskClient, sent: str
+) -> None:
+    site.collect(COMMUNE)
+    operate(site, client, sent, "revoke", reason=WHY, recipients=[COMMUNE])
+    site.accept(
+        documents.a_status_package(StatusCode.REFUSED, sender=documents.an_organization(COMMUNE)), caller=COMMUNE
+    )
+    [refused] = [d.id for d in site.ledger.deliveries(sent) if d.recipient == COMMUNE]
+    site.ledger.replay([refused], reason="Gửi lại", actor="test", now=site.clock())
+    again = operate(site, client, sent, "revoke", reason=WHY, recipients=[COMMUNE])
+    assert again.status_code == 202
+    assert states(site, sent)[COMMUNE] is DeliveryState.WITHDRAWN
+
+
+def test_an_added_receiver_that_has_declined_is_asked_anew_by_the_same_words(
+    site: Site, client: FlaskClient, sent: str
+) -> None:
+    operate(site, client, sent, "update", reason="Thêm nơi nhận", added=[PROVINCE])
+    site.collect(PROVINCE)
+    asked = operate(site, client, sent, "revoke", reason=WHY, recipients=[PROVINCE]).get_json()["id"]
+    site.collect(PROVINCE)
+    no = {"document": asked, "code": "16", "description": "Đã vào sổ"}
+    client.post("/api/v1/statuses", json=no, headers=site.key(PROVINCE))
+    assert operate(site, client, sent, "revoke", reason=WHY, recipients=[PROVINCE]).status_code == 202
 
 
 def test_a_receiver_answers_15_in_json(site: Site, client: FlaskClient, sent: str) -> None:
