@@ -18,6 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+import structlog
+
 from gateway.delivery.answers import failure, failure_by_code
 from gateway.delivery.http import Answer, retry_time
 from gateway.errors import (
@@ -37,6 +39,8 @@ from gateway.errors import (
 from gateway.ledger.records import DocumentSummary
 from gateway.model import VIETNAM_TIME, AgencyCode, PackageKind
 
+_log = structlog.get_logger()
+
 LISTED = 8 * 1024 * 1024
 """Bytes of a list that are read; an axis lists whatever was not acknowledged, and a row has about 300."""
 _DOC_ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -53,6 +57,15 @@ class Listed:
 
     doc_id: str
     """The axis' own id of one delivery; not the DocumentId, not ours (domain §1.4)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inbox:
+    """What an axis lists."""
+
+    entries: Sequence[Listed]
+    cut: bool = False
+    """There is more than is read of a list; what is acknowledged makes room for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +125,7 @@ class Axis(Protocol):
         """
         ...
 
-    def inbox(self, kind: PackageKind, *, since: datetime | None, now: datetime) -> Sequence[Listed]:
+    def inbox(self, kind: PackageKind, *, since: datetime | None, now: datetime) -> Inbox:
         """
         What waits to be fetched.
 
@@ -230,14 +243,53 @@ def listed(rows: Sequence[Mapping[str, Any]]) -> list[Listed]:
 
     A recall that is fetched before its document finds nothing to recall. When a row does not say its time in a way
     that can be read, the axis' own order stands.
+
+    :raises AxisDown: there are rows, and none has an id that could be asked for: that is no empty inbox.
     """
     times = [_created(row) for row in rows]
     known = [at for at in times if at is not None]
     if len(known) == len(rows):
         rows = [row for _, row in sorted(zip(known, rows, strict=True), key=lambda pair: pair[0])]
-    ids = (row.get("docId") or row.get("docid") for row in rows)
-    usable = (i for i in ids if isinstance(i, str) and _DOC_ID.fullmatch(i))
+    ids = [_id(row.get("docId") or row.get("docid")) for row in rows]
+    usable = [i for i in ids if _DOC_ID.fullmatch(i)]
+    if len(usable) < len(ids):
+        if not usable:
+            raise AxisDown(f"A list of {len(rows)} rows, none of them with a docId.")
+        _log.warning("axis.rows_without_id", rows=len(rows), without=len(ids) - len(usable))
     return [Listed(doc_id=doc_id) for doc_id in dict.fromkeys(usable)]
+
+
+def _id(value: object) -> str:
+    """An id as it is asked for; empty when it is none."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def beginning(answer: Answer) -> dict[str, Any] | None:
+    """
+    The object of a list that was cut off, with those rows that are whole; ``None`` when it does not begin like one.
+
+    Whatever the object says beside its rows must stand before them, as axes write it.
+    """
+    text = answer.body.decode("utf-8", "ignore")
+    found = _ROWS.search(text)
+    if not (answer.truncated and found and 200 <= answer.status < 300):
+        return None
+    rows: list[Any] = []
+    try:
+        content = json.loads(text[: found.start()].rstrip().rstrip(",") + "}")
+        at = found.end()
+        while next_row := _NEXT.match(text, at):
+            row, at = _DECODER.raw_decode(text, next_row.end())
+            rows.append(row)
+    except (ValueError, RecursionError):
+        if not rows:
+            return None
+    return {**content, "data": rows} if rows else None
+
+
+_ROWS = re.compile(r'"data"\s*:\s*\[')
+_NEXT = re.compile(r"[\s,]*(?=\{)")
+_DECODER = json.JSONDecoder()
 
 
 def _created(row: Mapping[str, Any]) -> datetime | None:

@@ -14,9 +14,10 @@ import http.client
 import io
 import re
 import ssl
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -211,12 +212,14 @@ class HttpClient:
             try:
                 to.write(piece)
             except OSError as e:
-                if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise StorageFull("The spool has no room left.") from e
-                raise PayloadStoreUnavailable(f"The spool cannot be written ({e.strerror}).") from e
+                raise _unwritten(e) from e
             written += len(piece)
             if time.monotonic() - started > patience + written / _SLOWEST:
                 raise PeerUnreachable(f"{target.name}: the answer did not end in time.")
+        try:
+            to.flush()
+        except OSError as e:
+            raise _unwritten(e) from e
         return written
 
     def _read(self, response: Answering, target: _Target, limit: int) -> Answer:
@@ -244,6 +247,30 @@ def _answer(response: Answering, body: bytes, *, truncated: bool) -> Answer:
     )
 
 
+@contextmanager
+def spool_file(folder: Path) -> Iterator[BinaryIO]:
+    """
+    A file without a name for ``HttpClient.download``, until the block ends.
+
+    :raises StorageFull, PayloadStoreUnavailable: there is no room, or no folder: our trouble, and no package's.
+    """
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 # closed below, where it may not fail a second time
+    except OSError as e:
+        raise _unwritten(e) from e
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
+
+
+def _unwritten(error: OSError) -> StorageFull | PayloadStoreUnavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageFull("The spool has no room left.")
+    return PayloadStoreUnavailable(f"The spool cannot be written ({error.strerror}).")
+
+
 def retry_time(value: str | None, *, now: datetime) -> datetime | None:
     """
     The moment that a ``Retry-After`` names, aware UTC; ``None`` when absent or unreadable.
@@ -256,9 +283,10 @@ def retry_time(value: str | None, *, now: datetime) -> datetime | None:
         return now + timedelta(seconds=int(value))
     try:
         at = parsedate_to_datetime(value)
+        # Also this fails, on the last day of all.
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def header_value(text: str) -> str:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import tempfile
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -24,7 +23,7 @@ from urllib.parse import quote
 
 from gateway.delivery.axis import (
     LISTED,
-    Listed,
+    Inbox,
     Outgoing,
     Readable,
     framed,
@@ -34,7 +33,7 @@ from gateway.delivery.axis import (
     refusal,
     rows_of,
 )
-from gateway.delivery.http import Answer, HttpClient
+from gateway.delivery.http import Answer, HttpClient, spool_file
 from gateway.delivery.unwrap import Decoded, split
 from gateway.errors import (
     AxisDown,
@@ -210,7 +209,7 @@ class LgspAxis:
 
     # Fetching
 
-    def inbox(self, kind: PackageKind, *, since: datetime | None, now: datetime) -> Sequence[Listed]:
+    def inbox(self, kind: PackageKind, *, since: datetime | None, now: datetime) -> Inbox:
         """What came since, in windows as the axis allows them."""
         message = "status" if kind is PackageKind.STATUS else "edoc"
         rows: list[Mapping[str, Any]] = []
@@ -219,16 +218,15 @@ class LgspAxis:
             content = self._call("GET", f"/v1/syncReceivedEdocList?{query}", now=now)
             data = content.get("data")
             rows += rows_of(data.get("data") if isinstance(data, dict) else data)
-        return listed(rows)
+        return Inbox(entries=listed(rows))
 
     @contextmanager
     def package(self, doc_id: str, *, folder: Path, limit_bytes: int, now: datetime) -> Iterator[Readable]:
         """``getEdoc``; the package is ``data.data``."""
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with spool_file(folder) as file:
             answer = self._downloaded(doc_id, file, limit_bytes, now=now)
             if answer.truncated:
                 raise AxisPackageUnusable(f"The axis answers with more than {limit_bytes} bytes allow.")
-            file.flush()
             content, where = split(file)
             self._accepted(content, answer, attempt=1, now=now, about=doc_id)
             data = content.get("data")

@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,9 +21,10 @@ from typing import Any, BinaryIO
 
 from gateway.delivery.axis import (
     LISTED,
-    Listed,
+    Inbox,
     Outgoing,
     Readable,
+    beginning,
     framed,
     json_of,
     listed,
@@ -32,7 +32,7 @@ from gateway.delivery.axis import (
     refusal,
     rows_of,
 )
-from gateway.delivery.http import Answer, HttpClient
+from gateway.delivery.http import Answer, HttpClient, spool_file
 from gateway.delivery.unwrap import Decoded, split
 from gateway.errors import (
     AxisDown,
@@ -175,11 +175,18 @@ class VxpAxis:
 
     # Fetching
 
-    def inbox(self, kind: PackageKind, *, since: datetime | None, now: datetime) -> Sequence[Listed]:
-        """Everything that was not acknowledged, however old: the axis lists it until it is."""
+    def inbox(self, kind: PackageKind, *, since: datetime | None, now: datetime) -> Inbox:
+        """
+        Everything that was not acknowledged, however old: the axis lists it until it is.
+
+        Of a list that is longer than is read, its beginning: once that is acknowledged, the rest comes forward.
+        """
         del since
-        content = self._call("getReceivedEdocList", {"Content-Type": _JSON, **_kind(kind)}, now=now)
-        return listed(rows_of(content.get("data")))
+        answer = self._answer("getReceivedEdocList", {"Content-Type": _JSON, **_kind(kind)}, now=now)
+        cut = beginning(answer)
+        content = json_of(answer, now=now) if cut is None else cut
+        self._accepted(content, answer, attempt=1, now=now)
+        return Inbox(entries=listed(rows_of(content.get("data"))), cut=cut is not None)
 
     @contextmanager
     def package(self, doc_id: str, *, folder: Path, limit_bytes: int, now: datetime) -> Iterator[Readable]:
@@ -236,11 +243,13 @@ class VxpAxis:
     def _call(
         self, call: str, logical: Mapping[str, str], *, now: datetime, body: bytes = b"", about: str | None = None
     ) -> dict[str, Any]:
+        return self._checked(self._answer(call, logical, now=now, body=body), attempt=1, now=now, about=about)
+
+    def _answer(self, call: str, logical: Mapping[str, str], *, now: datetime, body: bytes = b"") -> Answer:
         headers = signed_headers(logical, system=self.system, secret=self.secret, at=now)
-        answer = self.http.request(
+        return self.http.request(
             "POST", self._url(call), headers=headers, body=body, size=len(body), answer_limit_bytes=LISTED
         )
-        return self._checked(answer, attempt=1, now=now, about=about)
 
     @contextmanager
     def _downloaded(
@@ -260,7 +269,7 @@ class VxpAxis:
         :param limit: bytes of the package within; in base64 it is a third longer.
         """
         headers = signed_headers({"Content-Type": _JSON, **logical}, system=self.system, secret=self.secret, at=now)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with spool_file(folder) as file:
             answer = self.http.download(
                 "POST", self._url(call), headers=headers, body=body, to=file, limit_bytes=limit // 3 * 4 + LISTED
             )
@@ -268,7 +277,6 @@ class VxpAxis:
                 self._checked(answer, attempt=1, now=now, about=about)
             if answer.truncated:
                 raise AxisPackageUnusable(f"The answer to {call} is longer than {limit} bytes allow.")
-            file.flush()
             yield file
 
     def _checked(self, answer: Answer, *, attempt: int, now: datetime, about: str | None = None) -> dict[str, Any]:

@@ -26,12 +26,13 @@ from gateway.delivery.lgsp import Tokens
 from gateway.directory import Directory, exists_at
 from gateway.errors import (
     AxisDown,
+    AxisNotAuthenticated,
     AxisPackageUnusable,
     BodyTooLarge,
     DocumentError,
     EndpointMisconfigured,
     GatewayError,
-    OperatorError,
+    PayloadMissing,
     PeerFailed,
     PeerRefused,
     PeerUnreachable,
@@ -60,8 +61,11 @@ _AT_ONCE = 500
 """Of what was fetched before: acknowledged, or fetched again, in one round."""
 _GONE = 2
 """Packages in a row that cannot be had for the axis' own reasons: then it is the axis that has failed."""
-_PASSES = (PeerUnreachable, AxisDown, PeerFailed)
-"""Failures of the axis, not of the package: they are retried for ever, and it is not told ``fail`` for them."""
+_PASSES = (PeerUnreachable, AxisDown, PeerFailed, EndpointMisconfigured)
+"""Failures of the axis, not of the package: they are retried for ever, and it is not told ``fail`` for them. A web
+server's 403 or 404 is among them: about one docId it says nothing of the address, which has just given the list."""
+_NOT_ITS_FAULT = (*_PASSES, PayloadMissing)
+"""The axis' failures, and one of ours that only some packages meet."""
 _OF_PACKAGE = (DocumentError, AxisPackageUnusable, BodyTooLarge, PeerRefused)
 """Failures of one package."""
 
@@ -85,6 +89,11 @@ class FetchPace:
     """Axes asked at the same time."""
     look: timedelta = timedelta(seconds=1)
     """How often the directory is looked at for axes that are due."""
+
+    @property
+    def furthest(self) -> timedelta:
+        """No axis is ever to be asked later than this from now: who finds one has had a clock that was ahead."""
+        return max(2 * self.every, 2 * self.longest_pause, 2 * self.lease, timedelta(hours=1))
 
     def pause(self, failures: int) -> timedelta:
         """Until an axis is asked again that has failed so often in a row."""
@@ -248,14 +257,23 @@ class Poller:
         :raises LedgerUnavailable, StorageFull: not even the failure could be recorded.
         """
         ledger, began = self._parts.ledger, self._parts.clock()
-        state = ledger.take_inbox(agency.code, now=began, lease=self._pace.lease, at_once=at_once)
+        state = ledger.take_inbox(
+            agency.code, now=began, lease=self._pace.lease, at_once=at_once, furthest=self._pace.furthest
+        )
         if state is None:
             return Polled(asked=False)
         channel = agency.endpoint.channel if agency.endpoint else Channel.VXP
         here: _Round | None = None
         try:
             here = self._round(agency, stop)
-            self._work(here, state, began)
+            try:
+                self._work(here, state, began)
+            except GatewayError:
+                raise
+            except Exception as e:
+                # Unrecorded, the axis would look as if it were asked and had nothing.
+                _log.exception("fetch.fault", via=agency.code)
+                raise GatewayError(f"A fault of the gateway ({type(e).__name__}).") from e
         except GatewayError as error:
             self._failed(agency, channel, state, error)
             done = (here.taken, here.not_taken) if here else (0, 0)
@@ -314,13 +332,18 @@ class Poller:
         for one in ledger.unacknowledged(via, now=began, limit=_AT_ONCE):
             self._acknowledge(here, one)
         listed_again: list[Fetched] = []
+        more, hidden = False, None
         # Documents first: a status is about one, and need not be parked for it.
         for kind in (PackageKind.DOCUMENT, PackageKind.STATUS):
-            ids = [entry.doc_id for entry in here.axis.inbox(kind, since=state.listed_to, now=self._parts.clock())]
+            inbox = here.axis.inbox(kind, since=state.listed_to, now=self._parts.clock())
+            ids = [entry.doc_id for entry in inbox.entries]
             known = ledger.fetched(via, ids)
             listed_again += known.values()
             new = [doc_id for doc_id in ids if doc_id not in known]
             here.arrived = here.arrived or bool(new)
+            if inbox.cut and not new:
+                hidden = AxisDown(f"Of the list only {len(ids)} rows can be read, and all of them are known.")
+            more = more or inbox.cut
             for doc_id in new:
                 if here.may_go_on():
                     self._take(here, doc_id, kind, None)
@@ -329,8 +352,9 @@ class Poller:
                 self._take(here, one.doc_id, one.kind, one)
         if here.axis.lists_until_acknowledged:
             self._tell_again(here, listed_again)
-        if here.deaf is not None:
-            raise here.deaf
+        if (failed := here.deaf or hidden) is not None:
+            raise failed
+        here.complete = here.complete and not more
 
     # One package
 
@@ -343,9 +367,9 @@ class Poller:
         self._keep_lease(here)
         try:
             answer = self._fetched(here, doc_id)
-        except (EndpointMisconfigured, OperatorError):
-            raise  # of the link, or our own: nothing is known of the package
-        except (*_OF_PACKAGE, *_PASSES) as error:
+        except (*_OF_PACKAGE, *_NOT_ITS_FAULT) as error:
+            if isinstance(error, AxisNotAuthenticated):
+                raise  # of the link: nothing is known of the package
             if isinstance(error, PeerFailed) and error.retry_at is not None:
                 raise  # it asks for some time, whatever the package
             self._not_taken(here, doc_id, kind, before, error)
@@ -434,7 +458,7 @@ class Poller:
     ) -> None:
         """Note why, and tell the axis unless it was its own failure."""
         now = self._parts.clock()
-        passes = isinstance(error, _PASSES)
+        passes = isinstance(error, _NOT_ITS_FAULT)
         attempts = (before.attempts if before else 0) + 1
         given_up = attempts >= TRIES and not passes
         one = Fetched(
@@ -467,7 +491,7 @@ class Poller:
         now = self._parts.clock()
         for one in listed:
             told = one.state is FetchState.TAKEN and one.acked_at is not None
-            if told and one.due_at <= now:
+            if told and one.due_at <= now and here.may_go_on():
                 self._acknowledge(here, one)
 
     def _acknowledge(self, here: _Round, one: Fetched) -> None:
@@ -478,6 +502,7 @@ class Poller:
         """
         if here.deaf is not None or here.stop():
             return
+        self._keep_lease(here)
         now = self._parts.clock()
         acks = one.acks + 1
         try:

@@ -23,12 +23,19 @@ _LONGEST_DETAIL = 500
 
 
 def take_inbox(
-    connection: Connection, via: AgencyCode, *, now: datetime, lease: timedelta, at_once: bool
+    connection: Connection,
+    via: AgencyCode,
+    *,
+    now: datetime,
+    lease: timedelta,
+    at_once: bool,
+    furthest: timedelta | None,
 ) -> InboxState | None:
     """As ``Ledger.take_inbox``, inside a transaction."""
     insert_new(connection, inboxes, ("via",), {"via": via, "due_at": now, "since": now, "failures": 0})
     row = _locked(connection, via)
-    if row.due_at > now and not at_once:
+    is_ahead = furthest is not None and row.due_at > now + furthest
+    if row.due_at > now and not (at_once or is_ahead):
         return None
     connection.execute(update(inboxes).where(inboxes.c.via == via).values(due_at=now + lease))
     return InboxState(**row._mapping)

@@ -768,16 +768,23 @@ class Ledger:
     # What is fetched from axes
 
     def take_inbox(
-        self, via: AgencyCode, *, now: datetime, lease: timedelta, at_once: bool = False
+        self,
+        via: AgencyCode,
+        *,
+        now: datetime,
+        lease: timedelta,
+        at_once: bool = False,
+        furthest: timedelta | None = None,
     ) -> InboxState | None:
         """
         The right to ask an axis for what has arrived there, until the lease ends; what is known of it.
 
         :param at_once: an operator asks now, due or not.
+        :param furthest: when it is due later than this from now, a clock was ahead, and it is due now.
         :return: ``None`` when it is not due, or another worker is asking.
         """
         with writing(self.engine) as connection:
-            return fetched.take_inbox(connection, via, now=now, lease=lease, at_once=at_once)
+            return fetched.take_inbox(connection, via, now=now, lease=lease, at_once=at_once, furthest=furthest)
 
     def extend_inbox(self, via: AgencyCode, *, until: datetime) -> None:
         """Lengthen that right."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from typing_extensions import override
 
 from gateway.delivery.http import HttpClient, HttpSettings
@@ -812,4 +813,131 @@ def test_an_axis_that_asks_for_some_time_gets_it_and_no_package_is_blamed(fetchi
     (inbox,) = fetching.site.ledger.inboxes()
     assert timedelta(minutes=4) < inbox.due_at - fetching.site.clock() <= timedelta(minutes=5)
     fetching.poll(after=timedelta(minutes=5))
+    assert axis.statuses() == {"a1": "done"}
+
+
+# One docId, or one answer, must not keep the others
+
+
+NO_PAGE = axes.Fault(404, b"", "text/plain")
+"""What a web server says of an address that it does not know, and many an axis of a docId."""
+
+
+@pytest.mark.parametrize("channel", [Channel.VXP, Channel.LGSP])
+def test_a_docid_answered_by_an_empty_404_keeps_nothing_behind_it(
+    fetching: Fetching, axis: FakeAxis, channel: Channel
+) -> None:
+    fetching.reach(channel)
+    axis.put("gone", theirs())
+    axis.put("good", theirs(document_id=DocumentId("second")))
+    axis.rule = lambda call: NO_PAGE if "gone" in (call.logical("docId"), call.query.get("docId")) else None
+    fetching.poll()
+    assert fetching.arrived() == [(COMMUNE, "second")]
+    assert fetching.known("gone").error_code == "delivery.endpoint_misconfigured"
+
+
+def test_an_acknowledgement_answered_by_an_empty_404_keeps_nothing_from_being_fetched(
+    fetching: Fetching, axis: FakeAxis
+) -> None:
+    axis.put("a1", theirs())
+    axis.rule = lambda call: NO_PAGE if call.name == "updateStatus" and call.logical("docId") == "a1" else None
+    fetching.poll()
+    axis.put("a2", theirs(document_id=DocumentId("second")))
+    fetching.poll()
+    assert fetching.arrived() == [(COMMUNE, THEIR_ID), (COMMUNE, "second")]
+    assert fetching.known("a1").acks == 2
+
+
+def test_a_spool_that_cannot_be_used_is_not_told_to_the_axis_as_the_packages_fault(
+    fetching: Fetching, axis: FakeAxis
+) -> None:
+    axis.put("a1", theirs())
+    spool = fetching.site.parts.spool
+    fetching.site.parts = replace(fetching.site.parts, spool=spool / "not there")
+    polled = fetching.poll()
+    assert polled.error is not None
+    assert polled.error.code == "payload.store_unavailable"
+    assert axis.statuses() == {"a1": "initial"}
+    assert fetching.site.ledger.fetch_troubles() == []
+
+
+def test_an_operation_whose_stored_package_is_gone_keeps_nothing_behind_it(fetching: Fetching, axis: FakeAxis) -> None:
+    recall = Business(type=BusinessType.REVOKE, document_id=THEIR_ID, reason="Nhầm")
+    axis.put("a1", theirs())
+    axis.put("a2", theirs(business=recall))
+    fetching.poll()
+    lost = fetching.site.ledger.documents_named(
+        AgencyCode(OTHER_PROVINCE), THEIR_ID.key, business_type=BusinessType.REVOKE
+    )
+    assert lost
+    with fetching.site.ledger.engine.begin() as connection:
+        connection.execute(text("DELETE FROM payloads WHERE sha256 = :s"), {"s": lost[0].sent_sha256})
+    axis.put("a3", rewritten(business=recall))
+    axis.put("a4", theirs(document_id=DocumentId("second")))
+    fetching.poll()
+    assert (COMMUNE, "second") in fetching.arrived()
+
+
+def test_a_list_without_a_single_usable_docid_is_no_empty_inbox(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.faults["getReceivedEdocList"].append(says("0", data=[{"id": "a1"}, {"docId": "à"}]))
+    polled = fetching.poll()
+    assert polled.error is not None
+    assert polled.error.code == "axis.down"
+
+
+def test_a_docid_that_is_a_number_is_asked_for_by_its_digits(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("17", theirs())
+    axis.faults["getReceivedEdocList"].append(says("0", data=[{"docId": 17}]))
+    fetching.poll()
+    assert axis.statuses() == {"17": "done"}
+
+
+def test_a_retry_after_beyond_all_time_is_no_fault_of_ours(fetching: Fetching, axis: FakeAxis) -> None:
+    header = ("Retry-After", "Fri, 31 Dec 9999 23:59:59 -1200")
+    axis.faults["getReceivedEdocList"].append(replace(says("20", status=503), headers=(header,)))
+    polled = fetching.poll()
+    assert polled.error is not None
+    assert polled.error.code == "delivery.peer_failed"
+
+
+class Startled(Ledger):
+    """A ledger with a bug where fetched packages are looked for."""
+
+    @override
+    def fetched(self, *args: Any, **kwargs: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+
+def test_what_nobody_foresaw_at_an_axis_is_there_for_the_operator(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("a1", theirs())
+    polled = fetching.poll(ledger=Startled(fetching.site.ledger.engine))
+    assert polled.error is not None
+    (inbox,) = fetching.site.ledger.inboxes()
+    assert (inbox.failures, inbox.last_error_code) == (1, GatewayError.code)
+
+
+def test_a_clock_that_was_hours_ahead_does_not_stop_the_fetching_for_hours(fetching: Fetching, axis: FakeAxis) -> None:
+    fetching.poll(after=timedelta(hours=5))
+    axis.put("a1", theirs())
+    assert fetching.poll(after=timedelta(hours=-5) + EVERY).taken == 1
+
+
+def test_telling_again_ends_with_the_round_and_goes_on_in_the_next(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.never_shrinks = True
+    for n in range(3):
+        axis.put(f"a{n}", theirs(document_id=DocumentId(f"d{n}")))
+    fetching.poll()
+    assert axis.count("updateStatus") == 3
+    short = fetching.poll(after=timedelta(hours=1), round=timedelta(0))
+    assert (axis.count("updateStatus"), short.complete) == (3, False)
+    fetching.poll()
+    assert axis.count("updateStatus") == 6
+
+
+def test_of_a_list_longer_than_is_read_its_beginning_is_taken(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("a1", theirs())
+    rows = [{"docId": "a1", "from": "x" * 500}, *({"docId": f"b{n}", "from": "x" * 999} for n in range(9000))]
+    axis.faults["getReceivedEdocList"].append(says("0", data=rows))
+    axis.rule = lambda call: says("21") if call.name == "getEdoc" and call.logical("docId") != "a1" else None
+    fetching.poll()
     assert axis.statuses() == {"a1": "done"}
