@@ -17,7 +17,7 @@ from gateway.exchange.parts import Parts
 from gateway.ledger.bounds import made_storable, storable
 from gateway.ledger.protocol import Window
 from gateway.ledger.records import DeliveryRow, Lock, LogRow, Page, Reply, Settled
-from gateway.model import Agency, AgencyCode, Channel, DeliveryState, PackageKind, StatusCode
+from gateway.model import Agency, AgencyCode, BusinessType, Channel, DeliveryState, PackageKind, StatusCode
 
 
 def peek(parts: Parts, *, caller: Agency, limit: int, after: str | None) -> Page[LogRow]:
@@ -50,11 +50,13 @@ def refuse(parts: Parts, delivery_id: str, token: str, *, reason: str, caller: A
     """
     The caller does not take the document: the sender gets status 02 with the reason.
 
+    What it does not take of a recall or an update is that: the sender gets 16, and the copy stays as it is.
+
     :raises ReasonRequired: the reason is blank (QĐ 28/2018 Art. 5).
     """
     if not reason.strip():
         raise ReasonRequired(path="reason")
-    reply = _report(parts, delivery_id, caller, StatusCode.REFUSED, reason=reason.strip())
+    reply = _refusal(parts, delivery_id, caller, reason.strip())
     settled = parts.ledger.refuse(
         delivery_id,
         caller.code,
@@ -260,6 +262,22 @@ def _collectable(parts: Parts, delivery_id: str, *, withdrawn: bool) -> LogRow:
     if row.delivery.blocked or (row.delivery.hidden and not withdrawn):
         raise NotFound
     return row
+
+
+def _refusal(parts: Parts, delivery_id: str, caller: Agency, reason: str) -> Reply | None:
+    """What a refusal tells the sender; ``None`` when the receiver has answered before."""
+    operations = parts.ledger.operations_on(delivery_of(parts, delivery_id, caller).document.id)
+    asking = [o for o in operations if o.own == delivery_id and o.business_type is not BusinessType.REPLACE]
+    if not asking:
+        return _report(parts, delivery_id, caller, StatusCode.REFUSED, reason=reason)
+    waiting = next((o for o in asking if o.state.is_open), None)
+    if waiting is None:
+        return None
+    document = None if waiting.document is None else parts.ledger.document(waiting.document)
+    copy = None if waiting.delivery is None else parts.ledger.delivery(waiting.delivery)
+    if document is None or copy is None:
+        return _report(parts, delivery_id, caller, StatusCode.DISAGREED, reason=reason)
+    return own_report(parts, document, copy, code=StatusCode.DISAGREED, description=reason, now=parts.clock())
 
 
 def _report(

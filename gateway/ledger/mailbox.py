@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.errors import LeaseLost, NotFound, ReasonRequired, StateConflict
-from gateway.ledger import acceptance, settling
+from gateway.ledger import acceptance, recalls, settling
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut
 from gateway.ledger.records import Lock, Reply, Settled
 from gateway.ledger.statements import event, record
 from gateway.ledger.states import DeliveryEvent, next_state
 from gateway.ledger.tables import attempts, deliveries
-from gateway.model import AgencyCode, Channel, DeliveryState
+from gateway.model import AgencyCode, Channel, DeliveryState, StatusCode
 
 Owners = Sequence[AgencyCode]
 """Who asks, and then the closed agencies whose mailboxes have become its own."""
@@ -220,6 +220,9 @@ def _settle(
     state = settling.move(connection, step, now=now)
     tried = settling.attempt(delivery, now=now, outcome=state.value, code=code, detail=reason)
     settling.record_attempts(connection, [tried])
+    if reply is not None and reply.status.code is StatusCode.DISAGREED:
+        said = reply.status
+        recalls.answer(connection, delivery, said.code, reporter=said.reporter, status=said.id, now=now)
     acceptance.accept_reply(connection, reply)
     return Settled(delivery_id=delivery_id, state=state, at=now, repeated=False)
 

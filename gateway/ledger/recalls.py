@@ -390,16 +390,29 @@ def answer(
         _OPEN.where(or_(operation_requests.c.delivery == delivery.id, operation_requests.c.own == delivery.id))
     ).all()
     named = [r for r in waiting if r.own == delivery.id] or list(waiting[:1])
-    if not named:
-        return False
+    _decide(connection, named, code, status=status, by=reporter, now=now)
+    return bool(named)
+
+
+def _decide(
+    connection: Connection,
+    requests: Sequence[Row[Any]],
+    code: StatusCode,
+    *,
+    status: str,
+    by: AgencyCode,
+    now: datetime,
+) -> None:
+    """Answer requests of one operation with 15 or 16."""
+    if not requests:
+        return
     agreed = code is StatusCode.AGREED
     state = OperationState.AGREED if agreed else OperationState.DECLINED
-    _set(connection, [r.id for r in named], state, answer=status, by=reporter, now=now)
-    _tell(connection, Action.OPERATION_ANSWERED, named, state, by=reporter, now=now)
-    ids = [r.delivery for r in named if r.delivery is not None]
+    _set(connection, [r.id for r in requests], state, answer=status, by=by, now=now)
+    _tell(connection, Action.OPERATION_ANSWERED, requests, state, by=by, now=now)
+    ids = [r.delivery for r in requests if r.delivery is not None]
     for copy in _locked(connection, ids):
-        _answered(connection, copy, answer_to(named[0].business_type, code), status=status, by=reporter, now=now)
-    return True
+        _answered(connection, copy, answer_to(requests[0].business_type, code), status=status, by=by, now=now)
 
 
 _OPEN = (
@@ -440,10 +453,19 @@ def _answered(
     _withdraw_unseen(connection, followers, actor=by, data={"by_status": StatusCode.AGREED.value}, now=now)
 
 
-def lapse(connection: Connection, copy: Row[Any], *, now: datetime) -> None:
-    """Its receiver has refused the document itself: nothing is asked of this copy any more."""
-    if copy.recall is not RecallState.REQUESTED:
-        return
+def refused(connection: Connection, delivery: Row[Any], *, reporter: AgencyCode, status: str, now: datetime) -> None:
+    """
+    Its receiver has refused a document: nothing is asked of this copy any more, and what came with it is declined.
+
+    :param status: id of the report, a 02.
+    """
+    if delivery.recall is RecallState.REQUESTED:
+        _lapse(connection, delivery, now)
+    asked = connection.execute(_OPEN.where(operation_requests.c.own == delivery.id)).all()
+    _decide(connection, asked, StatusCode.DISAGREED, status=status, by=reporter, now=now)
+
+
+def _lapse(connection: Connection, copy: Row[Any], now: datetime) -> None:
     waiting = _open_on(connection, copy.id)
     _set(connection, [r.id for r in waiting], OperationState.LAPSED, answer=None, by=None, now=now)
     _tell(connection, Action.OPERATION_LAPSED, waiting, OperationState.LAPSED, by=None, now=now)

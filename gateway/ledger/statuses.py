@@ -287,7 +287,7 @@ def _effect(
             step = settling.Move(delivery=delivery, happening=happening, changes=kept, data={"by_status": code.value})
             settling.move(connection, step, now=now)
     if effect is StatusEffect.REFUSED:
-        recalls.lapse(connection, delivery, now=now)
+        recalls.refused(connection, delivery, reporter=said.reporter, status=said.status, now=now)
     return effect
 
 

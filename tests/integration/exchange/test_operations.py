@@ -363,6 +363,43 @@ def test_02_ends_a_recall_that_waits(site: Site) -> None:
     assert requests(site, asked) == [(COMMUNE, OperationState.LAPSED)]
 
 
+def refuses(site: Site, delivery: str, receiver: AgencyCode = COMMUNE) -> None:
+    """Locks and refuses in the mailbox."""
+    lock = mailbox.lock(site.parts, delivery, caller=site.known[receiver], lease=LEASE)
+    mailbox.refuse(site.parts, delivery, lock.token, reason="Đã vào sổ", caller=site.known[receiver])
+
+
+@pytest.mark.parametrize("asks", [recall, update, asks_back])
+def test_what_refuses_an_operation_in_the_mailbox_is_its_answer_and_not_the_copys(site: Site, asks: Any) -> None:
+    answer = sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    asked = asks(site, COMMUNE)
+    refuses(site, copy(site, asked).id)
+    got = copy(site, answer)
+    assert (got.state, got.recall) == (DeliveryState.DELIVERED, RecallState.NONE)
+    assert (requests(site, asked), told(site)) == ([(COMMUNE, OperationState.DECLINED)], [StatusCode.DISAGREED])
+
+
+def test_an_operation_that_was_answered_and_is_then_refused_in_the_mailbox_changes_nothing(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    asked = recall(site, COMMUNE)
+    answers(site, StatusCode.DISAGREED)
+    refuses(site, copy(site, asked).id)
+    assert copy(site, answer).state is DeliveryState.DELIVERED
+    assert told(site) == [StatusCode.DISAGREED]
+
+
+def test_who_refuses_a_replacement_declines_it(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    new = replaces(site, COMMUNE, by=(Replacement(document_id=D),))
+    refuses(site, copy(site, new).id)
+    assert requests(site, new) == [(COMMUNE, OperationState.DECLINED)]
+    assert (copy(site, answer).state, copy(site, answer).recall) == (DeliveryState.DELIVERED, RecallState.NONE)
+    assert told(site) == [StatusCode.REFUSED]
+
+
 def test_each_answer_answers_the_operation_that_has_waited_longest(site: Site) -> None:
     answer = sent(site, COMMUNE)
     site.collect(COMMUNE)
