@@ -7,14 +7,18 @@ For small documents a library with more to offer costs as much again as the requ
 
 from __future__ import annotations
 
+import functools
 import http.client
+import io
 import select
+import socket
 import ssl
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 
 class Origin(NamedTuple):
@@ -52,7 +56,7 @@ class Connections:
         Keep the bounds.
 
         :param connect_timeout: seconds; for the connection, the TLS handshake, and each block sent.
-        :param read_timeout: seconds; for each wait for bytes of the answer.
+        :param read_timeout: seconds; from the request to the end of the answer's head, and for each piece of its body.
         :param kept_per_origin: idle connections kept for one origin.
         :param origins: origins for which some are kept; of the one used longest ago all are closed first.
         :param block: bytes of a file given to the socket at a time.
@@ -110,7 +114,6 @@ class Connections:
         # It may have stopped listening because it has answered already: too large, wrong key.
         with suppress(BrokenPipeError):
             connection.request(method, path, body, headers)
-        connection.sock.settimeout(self._read_timeout)
         return connection.getresponse()
 
     def _idle_one(self, origin: Origin) -> http.client.HTTPConnection | None:
@@ -135,6 +138,7 @@ class Connections:
             connection = http.client.HTTPConnection(
                 origin.host, origin.port, timeout=self._connect_timeout, blocksize=self._block
             )
+        connection.response_class = functools.partial(_Response, patience=self._read_timeout)  # type: ignore[assignment] # anything that makes a response will do
         try:
             connection.connect()
         except (OSError, UnicodeError) as e:  # a name can be one that no resolver may be asked for
@@ -170,6 +174,8 @@ class Answering:
         :raises EndedEarly: the connection was closed before.
         """
         response = self.response
+        if isinstance(response, _Response):
+            response.wait_anew()
         if response.isclosed() or response.length == 0:
             self.read_to_its_end = True
             return b""
@@ -180,6 +186,60 @@ class Answering:
                 raise EndedEarly
             self.read_to_its_end = True
         return piece
+
+
+class _Response(http.client.HTTPResponse):
+    """
+    An answer that is read within a time.
+
+    The socket's own time is that of one wait. A head, the sizes of chunks, and 1xx answers before the true one
+    can come byte by byte for ever, each of them in time.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, patience: float, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        raw = self.fp.detach()
+        self._timed = _Timed(cast("socket.SocketIO", raw), sock)
+        self._patience = patience
+        self.fp = io.BufferedReader(self._timed)
+        self.wait_anew()
+
+    def wait_anew(self) -> None:
+        """From now on the time counts again."""
+        self._timed.deadline = time.monotonic() + self._patience
+
+
+class _Timed(io.RawIOBase):
+    """What a socket receives before a deadline."""
+
+    deadline = 0.0
+    """``time.monotonic()``."""
+
+    def __init__(self, raw: socket.SocketIO, sock: socket.socket) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """
+        As files do.
+
+        :raises TimeoutError: nothing came before the deadline.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Give up the socket's file, as ``http.client`` expects of it."""
+        self._raw.close()
+        super().close()
 
 
 def _has_news(connection: http.client.HTTPConnection) -> bool:

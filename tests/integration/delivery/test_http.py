@@ -278,3 +278,45 @@ def test_a_file_of_cas_that_is_none_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.pem", tmp_path):
         with pytest.raises(EndpointMisconfigured):
             HttpClient(HttpSettings(ca_file=path))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (HEAD, b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+    ],
+    ids=["header", "continue", "size-of-a-chunk", "trailer"],
+)
+def test_what_trickles_around_an_answer_is_not_waited_for_either(http: HttpClient, first: bytes, again: bytes) -> None:
+    """None of it is the body, whose time is counted by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port, over = server.getsockname()[1], threading.Event()
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(first)
+                for _ in range(100):
+                    if over.wait(0.1):
+                        return
+                    try:
+                        connection.sendall(again)
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            with pytest.raises(PeerUnreachable) as caught:
+                post(http, f"http://127.0.0.1:{port}")
+            assert "in time" in caught.value.detail
+        finally:
+            over.set()
+            thread.join()
