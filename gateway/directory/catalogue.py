@@ -174,6 +174,8 @@ class Place:
 
 NOWHERE = Place(anchor=None, level1=None, tier=None, depth=0)
 """Above the first level."""
+DEEPEST = 30
+"""What would stand deeper stands in a circle, or below one: real trees have about eight levels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +188,18 @@ class Placed:
     problem: Problem | None
 
 
+CIRCLE = Placed(place=Place(anchor=None, level1=None, tier=None, depth=DEEPEST), agency=None, problem=Problem.CIRCLE)
+"""Of a unit whose parents lead back to it, and of all below: it stays so until one of them is listed elsewhere."""
+
+
+def refused(problem: Problem, above: Place) -> Placed:
+    """A unit that is not taken; what is listed below it stands below the nearest one above that is."""
+    if above.depth >= DEEPEST:
+        return CIRCLE
+    here = Place(anchor=above.anchor, level1=above.level1, tier=above.tier, depth=above.depth + 1)
+    return Placed(place=here, agency=None, problem=problem)
+
+
 def place(unit: Listed, aliases: Sequence[AgencyCode], above: Place, *, closed_on: date) -> Placed:
     """
     Make an agency of a unit, or say why not.
@@ -194,13 +208,14 @@ def place(unit: Listed, aliases: Sequence[AgencyCode], above: Place, *, closed_o
     :param above: the place of its parent; ``NOWHERE`` when it has none.
     :param closed_on: the first day on which a deleted one no longer exists; of no interest for others.
     """
-    own = unit.code.level1
-    if own is not None and (own[0] == _CENTRE or unit.code.parent is None):
-        # A province or a ministry begins a tree of its own, whatever the catalogue hangs it below.
+    # A code of neither generation says nothing of the province; a further code may.
+    own = next((code.level1 for code in (unit.code, *aliases) if code.level1 is not None), None)
+    if stands_alone(unit.code) or (own is not None and own[0] == _CENTRE):
         above = NOWHERE
+    if above.depth >= DEEPEST:
+        return CIRCLE
     if own and above.level1 and own != above.level1:
-        outside = Place(anchor=above.anchor, level1=above.level1, tier=above.tier, depth=above.depth + 1)
-        return Placed(place=outside, agency=None, problem=Problem.OTHER_PROVINCE)
+        return refused(Problem.OTHER_PROVINCE, above)
     tier = _tier(unit, above)
     agency = Agency(
         code=unit.code,
@@ -240,6 +255,11 @@ def _tier(unit: Listed, above: Place) -> Level:
     if above.tier is Level.PROVINCE and words.startswith(tuple(f"{w} " for w in _DISTRICT_WORDS)):
         return Level.DISTRICT
     return Level.DEPARTMENT
+
+
+def stands_alone(code: AgencyCode) -> bool:
+    """Whether a tree begins here, whatever the catalogue hangs it below: a province, a ministry, or a centre."""
+    return code.level1 is not None and (code.level1[0] == _CENTRE or code.parent is None)
 
 
 def may_be_one(code: AgencyCode, other: AgencyCode) -> bool:

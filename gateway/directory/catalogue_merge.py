@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
+from gateway.directory.catalogue import may_be_one
 from gateway.directory.database import STREAMED, chunks
 from gateway.directory.directory import Directory
 from gateway.directory.rows import from_body
@@ -42,7 +43,10 @@ def beside(connection: Connection, own: Directory) -> Iterator[Agency]:
             inside.add(agency.code)
             continue
         taken = None if agency.parent is None else covered.get(agency.parent)
-        yield agency if taken is None else replace(agency, parent=taken.code)
+        if taken is not None:
+            # The operator may know the unit above by a code that it had in another province.
+            agency = replace(agency, parent=taken.code if may_be_one(agency.code, taken.code) else None)
+        yield agency
 
 
 def covered_units(connection: Connection, own: Directory) -> dict[str, Agency]:

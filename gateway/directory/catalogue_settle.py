@@ -8,14 +8,14 @@ stopped, and one that changed ten units costs as much as ten.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, true, update
 
-from gateway.directory.catalogue import NOWHERE, Listed, Place, Placed, Problem, parent_code, place
+from gateway.directory.catalogue import CIRCLE, NOWHERE, Listed, Place, Placed, Problem, place, refused, stands_alone
 from gateway.directory.directory import vietnam_day
 from gateway.directory.rows import to_body
 from gateway.directory.search import searched_by
@@ -55,7 +55,7 @@ def settle_page(connection: Connection, *, after: str, circles: bool, now: datet
     written, moved, counts = [], [], Counter[str]()
     for row in rows:
         if circles:
-            placed = _CIRCLE
+            placed = CIRCLE
         else:
             above = surroundings.above(row)
             if above is None:
@@ -66,21 +66,19 @@ def settle_page(connection: Connection, *, after: str, circles: bool, now: datet
             {
                 "key": row.unit,
                 **_columns(placed.place),
+                "new_above": surroundings.unit_above(row),
                 "new_problem": placed.problem,
                 "new_body": body,
                 "new_folded": searched_by(row.name, (row.code, *surroundings.codes_of(row.unit))),
             }
         )
         surroundings.settled[row.unit] = placed.place
-        if placed.place != _place_of(row) and not circles:
+        if placed.place != _place_of(row):
             moved.append(row.unit)
         counts[_difference(row.body, body)] += 1
     _write(connection, written, moved, now=now)
     del counts[""]
     return Page(last=rows[-1].unit, settled=len(written), counts=counts)
-
-
-_CIRCLE = Placed(place=NOWHERE, agency=None, problem=Problem.CIRCLE)
 
 
 def is_open(body: str | None) -> bool:
@@ -106,7 +104,7 @@ def _placed(row: Row[Any], surroundings: _Surroundings, above: Place, *, now: da
         return Placed(place=above, agency=None, problem=None)
     codes = surroundings.codes_of(row.unit)
     if row.code not in codes:
-        return Placed(place=above, agency=None, problem=Problem.CODE_TAKEN)
+        return refused(Problem.CODE_TAKEN, above)
     unit = Listed(
         id=row.unit,
         parent=row.parent,
@@ -148,8 +146,9 @@ class _Surroundings:
         query = select(codes_table).where(codes_table.c.unit.in_(units))
         for code in connection.execute(query.order_by(codes_table.c.former, codes_table.c.code)):
             self._codes.setdefault(code.unit, []).append(code.code)
-        parents = {code: parent for row in rows for code, parent in self._parent_codes(row)}
-        query = select(codes_table).where(codes_table.c.code.in_(set(parents.values())))
+        query = select(codes_table).where(
+            codes_table.c.code.in_({row.sought for row in rows if row.sought is not None})
+        )
         self._holders = {code.code: code.unit for code in connection.execute(query)}
         wanted = {unit for row in rows for unit in (row.same_as, row.parent) if unit is not None}
         self._units = self._load(wanted | set(self._holders.values()))
@@ -163,15 +162,9 @@ class _Surroundings:
         """Every code that a unit answers to, former ones last."""
         return self._codes.get(unit, ())
 
-    def _parent_codes(self, row: Row[Any]) -> Iterator[tuple[str, AgencyCode]]:
-        for code in (row.code, *self.codes_of(row.unit)):
-            parent = parent_code(AgencyCode(code))
-            if parent is not None:
-                yield code, parent
-
     def above(self, row: Row[Any]) -> Place | None:
         """The place above a unit; ``None`` while it is not settled itself."""
-        unit = self._unit_above(row)
+        unit = self.unit_above(row)
         if unit is None:
             return NOWHERE
         settled = self.settled.get(unit)
@@ -180,14 +173,16 @@ class _Surroundings:
         known = self._units[unit]
         return None if known.changed else _place_of(known)
 
-    def _unit_above(self, row: Row[Any]) -> str | None:
+    def unit_above(self, row: Row[Any]) -> str | None:
         """What it is the same as; or the unit that is listed as its parent; or the holder of the code above its own."""
         if row.same_as is not None:
             return row.same_as if row.same_as in self._units else None
-        if row.parent in self._units:
+        if stands_alone(AgencyCode(row.code)):
+            return None
+        if row.parent in self._units and row.parent != row.unit:
             return str(row.parent)
-        holders = (self._holders.get(parent) for _, parent in self._parent_codes(row))
-        return next((unit for unit in holders if unit is not None and unit != row.unit), None)
+        holder = self._holders.get(row.sought)
+        return None if holder == row.unit else holder
 
 
 def _write(
@@ -197,9 +192,10 @@ def _write(
         return
     table = units_table
     # Those below first: what is settled here may itself be below another of this page, which it has seen settled.
-    for column in (table.c.parent, table.c.same_as):
-        if moved:
-            connection.execute(update(table).where(column.in_(moved), table.c.changed.is_(False)).values(changed=True))
+    if moved:
+        connection.execute(
+            update(table).where(table.c.above.in_(moved), table.c.changed.is_(False)).values(changed=True)
+        )
     connection.execute(_SETTLE.values(updated_at=now), written)
 
 
@@ -207,7 +203,7 @@ _SETTLE = (
     update(units_table)
     .where(units_table.c.unit == bindparam("key"))
     .values(
-        {column: bindparam(f"new_{column}") for column in (*("anchor", "level1", "tier", "depth"), "problem")}
+        {column: bindparam(f"new_{column}") for column in ("above", "anchor", "level1", "tier", "depth", "problem")}
         | {"body": bindparam("new_body"), "folded": bindparam("new_folded"), "changed": False}
     )
 )

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, func, insert, or_, select, update
 
 from gateway.directory.answers import read_rows
-from gateway.directory.catalogue import Listed, Problem, listed
+from gateway.directory.catalogue import DEEPEST, Listed, Problem, listed
 from gateway.directory.catalogue_merge import codes_of_units, covered_units
 from gateway.directory.catalogue_settle import CLOSED, settle_page
 from gateway.directory.catalogue_take import take
@@ -34,6 +34,10 @@ from gateway.model import Agency, AgencyCode
 
 _BATCH = 1_000
 """Units per transaction: some ten milliseconds, so that documents are accepted in between."""
+_MOST = 500_000
+"""Units of one list: four times those of the country. What lists more is no catalogue, and would fill the memory."""
+_ROUNDS = 10 * DEEPEST
+"""Looks at what changed: as many as the tree is deep, and some for circles. More would never end."""
 _RUNS_KEPT = 200
 _FEW, _SHARE = 200, 0.05
 """Closings that are taken without asking: so many, or this part of the agencies that exist."""
@@ -146,6 +150,8 @@ class CatalogueStore:
         total = 0
         while some := list(islice(rows, _BATCH)):
             total += len(some)
+            if total > _MOST:
+                raise CatalogueUnusable(f"{name}: It lists more than {_MOST:,} units.")
             self._take(run, some, by_level=by_level, now=now)
         if not total and not by_level:
             # An axis that is out of order may well answer with an empty list.
@@ -166,12 +172,18 @@ class CatalogueStore:
 
         :param accept_closings: also when unusually many agencies would be closed.
         :raises CatalogueAlarming: they would, and nobody has agreed; nothing was changed.
+        :raises CatalogueUnusable: it contradicts itself without end.
         """
         if not accept_closings:
             self._refuse_alarming()
-        while self._round(run, circles=False, now=now):
-            pass
-        self._round(run, circles=True, now=now)
+        circles = False
+        for _ in range(_ROUNDS):
+            settled = self._round(run, circles=circles, now=now)
+            if circles and not settled:
+                return
+            # Only when nothing else can be settled are circles given up; what is below them comes after.
+            circles = not settled
+        raise CatalogueUnusable("The catalogue's units do not come to rest; run `gateway catalogue status`.")
 
     def _refuse_alarming(self) -> None:
         table = units_table

@@ -8,13 +8,13 @@ Nothing here reaches the directory: what changed is marked for ``catalogue_settl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 from sqlalchemy import Boolean, ColumnElement, Connection, bindparam, insert, or_, select, update
 
-from gateway.directory.catalogue import Listed, may_be_one
+from gateway.directory.catalogue import Listed, may_be_one, parent_code
 from gateway.directory.directory import vietnam_day
 from gateway.directory.tables import codes_table, units_table
 from gateway.model import AgencyCode
@@ -37,6 +37,8 @@ class _Unit:
     closed_on: date | None
     is_agency: bool
     same_as: str | None
+    sought: AgencyCode | None
+    """The code above its own: who holds it is its parent when no list says another."""
 
     @property
     def only_by_code(self) -> bool:
@@ -89,12 +91,20 @@ class _Batch:
     # Loading
 
     def _load(self, rows: Sequence[Listed]) -> None:
-        named = {row.id for row in rows if row.id is not None}
+        """The units that rows name, those that answer to their codes, and so on until nothing more is concerned."""
+        units = {row.id if row.id is not None else _BY_CODE + row.code for row in rows}
         codes = {str(code) for row in rows for code in (row.code, *row.others)}
-        self._load_codes(codes_table.c.code.in_(codes))
-        self._load_units(named | {held.unit for held in self._codes.values()})
-        # The other codes of these units.
-        self._load_codes(codes_table.c.unit.in_(list(self._units)))
+        asked = set[str]()
+        while units or codes:
+            self._load_codes(codes_table.c.code.in_(codes))
+            asked |= codes
+            before = self._units.keys() | set[str]()
+            self._load_units(units | {held.unit for held in self._codes.values()})
+            loaded = self._units.keys() - before
+            self._load_codes(codes_table.c.unit.in_(loaded))
+            # A unit's own code may be held by another.
+            codes = {str(self._units[key].code) for key in loaded} - self._codes.keys() - asked
+            units = {held.unit for held in self._codes.values()} - self._units.keys()
 
     def _load_codes(self, condition: ColumnElement[bool]) -> None:
         for row in self._connection.execute(select(codes_table).where(condition)):
@@ -124,7 +134,7 @@ class _Batch:
         elif row.id is not None and row.version is not None and unit.version is not None and row.version < unit.version:
             self.counts["outdated"] += 1
             return
-        elif (row.id is not None or unit.only_by_code) and (row.version is not None or unit.version is None):
+        elif self._is_about(row, unit) and (row.version is not None or unit.version is None):
             # A list without versions may be older than what came with one; it only adds codes then.
             self._update(unit, row)
         self._hold_own(unit)
@@ -134,10 +144,15 @@ class _Batch:
         if row.others:
             self._replace_others(answering, (row.code, *row.others))
 
+    @staticmethod
+    def _is_about(row: Listed, unit: _Unit) -> bool:
+        """Whether a row says more of a unit than codes; the lists by level only of what they alone name."""
+        return row.id is not None or (unit.only_by_code and row.code == unit.code)
+
     def _known_by_code(self, row: Listed) -> _Unit | None:
         for code in (row.code, *row.others):
             held = self._codes.get(code)
-            if held is not None and not held.former:
+            if held is not None and not held.former and may_be_one(row.code, code):
                 return self._answering(self._units[held.unit])
         return self._units.get(_BY_CODE + row.code)
 
@@ -153,6 +168,7 @@ class _Batch:
             closed_on=(row.modified or self._today) if row.deleted else None,
             is_agency=row.is_agency,
             same_as=None,
+            sought=parent_code(row.code),
         )
         self._units[unit.unit] = unit
         self.counts["new"] += 1
@@ -166,7 +182,7 @@ class _Batch:
             if (old := self._codes.get(unit.code)) is not None and old.unit == unit.unit:
                 old.former = True
                 self._touched.add(unit.unit)
-            unit.code = row.code
+            unit.code, unit.sought = row.code, parent_code(row.code)
         unit.parent, unit.name, unit.is_agency = row.parent, row.name, row.is_agency
         unit.version, unit.centre = row.version, row.centre
         unit.closed_on = (row.modified or unit.closed_on or self._today) if row.deleted else None
@@ -273,17 +289,15 @@ class _Batch:
                 changed.append({f"new_{name}": value for name, value in after.items()} | {"differs": differs})
         if new:
             self._connection.execute(insert(units_table), new)
-            self._unsettle_below([row["unit"] for row in new])
+            self._unsettle(units_table.c.parent.in_([row["unit"] for row in new]))
         if changed:
             self._connection.execute(_UPDATE, changed)
         self._write_codes()
 
-    def _unsettle_below(self, units: Iterable[str]) -> None:
-        """What was listed before the unit above it."""
+    def _unsettle(self, below: ColumnElement[bool]) -> None:
+        """Units that were listed before the one above them, or that now have another one above them."""
         table = units_table
-        self._connection.execute(
-            update(table).where(table.c.parent.in_(list(units)), table.c.changed.is_(False)).values(changed=True)
-        )
+        self._connection.execute(update(table).where(below, table.c.changed.is_(False)).values(changed=True))
 
     def _write_codes(self) -> None:
         new, changed = [], []
@@ -297,6 +311,9 @@ class _Batch:
             self._connection.execute(insert(codes_table), new)
         if changed:
             self._connection.execute(_UPDATE_CODE, changed)
+        given = [row["code"] for row in new] + [row["key"] for row in changed]
+        if given:
+            self._unsettle(units_table.c.sought.in_(given))
 
 
 _UPDATE = (

@@ -82,8 +82,10 @@ units_table = Table(
     Column("closed_on", Date, nullable=True),
     Column("is_agency", Boolean, nullable=False),
     Column("same_as", Text, nullable=True),
+    Column("sought", Text, nullable=True),
     # What the directory made of it; ``changed`` until it has.
     Column("changed", Boolean, nullable=False),
+    Column("above", Text, nullable=True),
     Column("anchor", Text, nullable=True),
     Column("level1", Text, nullable=True),
     Column("tier", Text, nullable=True),
@@ -96,6 +98,8 @@ units_table = Table(
 """The units of an axis' catalogue: each as it was listed last, and the agency that was made of it, if one was."""
 Index("ix_catalogue_units_parent", units_table.c.parent)
 Index("ix_catalogue_units_same_as", units_table.c.same_as)
+Index("ix_catalogue_units_sought", units_table.c.sought)
+Index("ix_catalogue_units_above", units_table.c.above)
 Index("ix_catalogue_units_depth", units_table.c.depth, units_table.c.unit)
 Index(
     "ix_catalogue_units_changed",

@@ -174,6 +174,17 @@ def test_units_in_a_circle_are_reported(catalogue: CatalogueStore, store: Direct
     assert sync(catalogue, NGHE_AN, FINANCE, WARD).counts["added"] == 2
 
 
+def test_a_circle_that_closes_later_is_reported_and_may_open_again(
+    catalogue: CatalogueStore, store: DirectoryStore
+) -> None:
+    sync(catalogue, FINANCE, WARD)
+    sync(catalogue, newer(FINANCE, pid="c"))
+    assert problems(catalogue) == [("H41.5", Problem.CIRCLE), ("H41.5.1", Problem.CIRCLE)]
+    sync(catalogue, NGHE_AN, newer(newer(FINANCE)))
+    assert problems(catalogue) == []
+    assert [a.code for a in directory(store).lineage(found(store, "H41.5.1"))] == ["H41.5.1", "H41.5", "H41"]
+
+
 def test_a_further_code_of_another_province_is_not_believed(catalogue: CatalogueStore, store: DirectoryStore) -> None:
     run = sync(catalogue, NGHE_AN, {**FINANCE, "oldCode": "000.00.05.H44"})
     assert found(store, "H41.5").aliases == ()

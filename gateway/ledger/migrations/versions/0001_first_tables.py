@@ -407,7 +407,9 @@ def _catalogue() -> None:
         sa.Column("closed_on", sa.Date(), nullable=True),
         sa.Column("is_agency", sa.Boolean(), nullable=False),
         sa.Column("same_as", sa.Text(), nullable=True),
+        sa.Column("sought", sa.Text(), nullable=True),
         sa.Column("changed", sa.Boolean(), nullable=False),
+        sa.Column("above", sa.Text(), nullable=True),
         sa.Column("anchor", sa.Text(), nullable=True),
         sa.Column("level1", sa.Text(), nullable=True),
         sa.Column("tier", sa.Text(), nullable=True),
@@ -420,6 +422,8 @@ def _catalogue() -> None:
     )
     op.create_index("ix_catalogue_units_parent", "catalogue_units", ["parent"])
     op.create_index("ix_catalogue_units_same_as", "catalogue_units", ["same_as"])
+    op.create_index("ix_catalogue_units_sought", "catalogue_units", ["sought"])
+    op.create_index("ix_catalogue_units_above", "catalogue_units", ["above"])
     op.create_index("ix_catalogue_units_depth", "catalogue_units", ["depth", "unit"])
     op.create_index(
         "ix_catalogue_units_changed",
