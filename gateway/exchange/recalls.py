@@ -7,7 +7,7 @@ same as type 1 (domain §1.6, §1.7; docs/lifecycle.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -101,7 +101,10 @@ def _draft(parts: Parts, packaged: Packaged, directory: Directory, now: datetime
         kind, ids = envelope.business_type, targets_of(envelope)
         if kind is BusinessType.NEW or not packaged.ways:
             return None
-        asked = tuple(_asked(envelope, way, directory, now) for way in packaged.ways)
+        named = _named(envelope, directory, now)
+        asked = tuple(
+            one for way in packaged.ways for one in _asked(envelope, way, named.get(way.recipient, ()), directory, now)
+        )
     senders = _senders(directory, packaged.sender, ids, now)
     handed_over_by = packaged.caller.endpoint
     return NewOperation(
@@ -119,15 +122,36 @@ def _asked_by_status(packaged: Packaged, status: NewStatus) -> tuple[Asked, ...]
     """A status 13 asks one receiver."""
     names = tuple(name for name in (status.about_identity, status.about_alias) if name)
     recipient = packaged.ways[0].recipient if packaged.ways else status.copy_of[0]
-    places = tuple(dict.fromkeys([recipient, *status.copy_of]))
+    places = tuple(dict.fromkeys([*status.copy_of, recipient]))
     return (Asked(recipient=recipient, places=places, aims=(names,)),)
 
 
-def _asked(envelope: Envelope, way: Route, directory: Directory, now: datetime) -> Asked:
-    """What a package asks one of its recipients."""
-    places = one_place(directory, directory.get(way.recipient), way.recipient, now)
+def _asked(
+    envelope: Envelope, way: Route, named: Sequence[AgencyCode], directory: Directory, now: datetime
+) -> Iterator[Asked]:
+    """What a package asks one of its recipients: once for each of those named whose place it has taken."""
+    merged = one_place(directory, directory.get(way.recipient), way.recipient, now)
     former = () if way.redirected_from is None else (way.redirected_from,)
-    places = tuple(dict.fromkeys([way.recipient, *former, *places]))
+    named = named or (*former, way.recipient)[:1]
+    for place in named:
+        places = tuple(dict.fromkeys([place, way.recipient, *former, *merged]))
+        listed = places if len(named) == 1 else (place, way.recipient)
+        yield replace(_asked_at(envelope, way, listed, directory, now), places=places)
+
+
+def _named(envelope: Envelope, directory: Directory, now: datetime) -> dict[AgencyCode, list[AgencyCode]]:
+    """Recipient → the primary codes of those that the package names and it stands for now."""
+    named: dict[AgencyCode, list[AgencyCode]] = {}
+    for agency in dict.fromkeys(directory.find(one.code, at=now) for one in envelope.recipients):
+        end = None if agency is None else directory.successor(agency, at=now)
+        if agency is not None and end is not None:
+            named.setdefault(end.code, []).append(agency.code)
+    return named
+
+
+def _asked_at(
+    envelope: Envelope, way: Route, places: tuple[AgencyCode, ...], directory: Directory, now: datetime
+) -> Asked:
     if envelope.business_type is not BusinessType.REPLACE:
         return Asked(recipient=way.recipient, places=places, aims=(names_of_target(envelope),))
     replaced = envelope.business.replacements if envelope.business else ()
@@ -178,12 +202,13 @@ def _prepared(
     found = parts.ledger.meet(draft, package=packaged.document.id, now=now)
     if any(f.finding is Finding.ORPHAN for f in found):
         _check_issuer(parts, packaged, draft, directory)
-    replies: dict[AgencyCode, dict[Finding, Reply]] = {}
+    replies: dict[tuple[AgencyCode, AgencyCode], dict[Finding, Reply]] = {}
     for one in found:
-        own = replies.setdefault(one.recipient, {})
+        own = replies.setdefault((one.recipient, one.place), {})
         if draft.needs_reply(one.finding) and one.finding not in own:
             own[one.finding] = _reply(parts, packaged, draft, one, now)
-    return replace(draft, asked=tuple(replace(a, replies=replies.get(a.recipient, {})) for a in draft.asked))
+    asked = (replace(one, replies=replies.get((one.recipient, one.places[0]), {})) for one in draft.asked)
+    return replace(draft, asked=tuple(asked))
 
 
 def _check_issuer(parts: Parts, packaged: Packaged, draft: NewOperation, directory: Directory) -> None:

@@ -102,7 +102,7 @@ class _Work:
     @property
     def stays_here(self) -> set[str]:
         """The recipients to whom the operation is not handed on."""
-        return {m.asked.recipient for m in self.meetings if m.finding in recalls.STAYS_HERE}
+        return {str(code) for code in recalls.stay_here(self.meetings)}
 
 
 def _operation(connection: Connection, document: NewDocument, operation: NewOperation | None) -> _Work | None:

@@ -40,7 +40,13 @@ class Meeting:
     def found(self) -> Found:
         """For those outside."""
         copy = None if self.copy is None else self.copy.id
-        return Found(recipient=self.asked.recipient, finding=self.finding, document=self.document, delivery=copy)
+        return Found(
+            recipient=self.asked.recipient,
+            place=self.asked.places[0],
+            finding=self.finding,
+            document=self.document,
+            delivery=copy,
+        )
 
 
 def meet(
@@ -60,12 +66,15 @@ def meet(
     places = sorted({place for asked in operation.asked for place in asked.places})
     ids = sorted({i for found in meant.values() for i in found})
     copies = _copies(connection, ids, places, lock=lock)
-    met: list[Meeting] = []
+    met: dict[object, Meeting] = {}
     for asked in operation.asked:
-        for found in (meant[names] for names in asked.aims):
-            copy = the_copy(connection, copies, found, asked.places)
-            met.append(_meeting(operation, asked, found, copy, now))
-    return met
+        for names in asked.aims:
+            copy = the_copy(connection, copies, meant[names], asked.places)
+            # A recipient named twice, by its own code and a predecessor's, may have one copy or two.
+            key = (asked.recipient, names, None if copy is None else copy.id)
+            if key not in met:
+                met[key] = _meeting(operation, asked, meant[names], copy, now)
+    return list(met.values())
 
 
 def _meant(connection: Connection, senders: Sequence[str], names: Sequence[str], package: str) -> Sequence[str]:
@@ -134,7 +143,7 @@ def the_copy(
     own.sort(key=lambda row: (ids.index(row.document), order[row.recipient]))
     if not own or may_be_asked(own[0].state):
         return own[0] if own else None
-    later = {row.id: row for row in own[1:] if may_be_asked(row.state)}
+    later = {row.id: row for row in own[1:] if row.document != own[0].document and may_be_asked(row.state)}
     # What only asked to change or to take back the copy is none.
     asking = connection.scalars(
         select(operation_requests.c.own).where(
@@ -189,8 +198,13 @@ def lacks_a_reply(operation: NewOperation, meetings: Sequence[Meeting]) -> bool:
     return any(operation.needs_reply(m.finding) and m.finding not in m.asked.replies for m in meetings)
 
 
-STAYS_HERE = (Finding.UNCOLLECTED, Finding.TAKEN_BACK)
-"""Findings by which the operation itself is not handed on: its recipient has nothing to give back."""
+_STAYS_HERE = (Finding.UNCOLLECTED, Finding.TAKEN_BACK)
+
+
+def stay_here(meetings: Sequence[Meeting]) -> set[AgencyCode]:
+    """The recipients to whom the operation itself is not handed on: they have nothing to give back."""
+    goes_on = {m.asked.recipient for m in meetings if m.finding not in _STAYS_HERE}
+    return {m.asked.recipient for m in meetings} - goes_on
 
 
 # What an operation does
@@ -213,7 +227,7 @@ def carry_out(
 
     :param own: recipient → the delivery that brings it the operation.
     """
-    gone: list[str] = []
+    gone = [own[recipient] for recipient in stay_here(meetings) if recipient in own]
     for meeting in meetings:
         if meeting.finding is Finding.NEW:
             continue
@@ -232,8 +246,6 @@ def carry_out(
         if meeting.finding is Finding.ASKED:
             assert meeting.copy is not None
             _move(connection, meeting.copy, [RecallEvent.ASK], now)
-        if meeting.finding in STAYS_HERE and asked.recipient in own:
-            gone.append(own[asked.recipient])
         _keep(connection, operation, meeting, package=package, own=own.get(asked.recipient), answer=answer, now=now)
     _withdraw_unseen(connection, gone, actor=operation.gateway, data={"by_operation": package}, now=now)
 
@@ -390,6 +402,11 @@ def answer(
         _OPEN.where(or_(operation_requests.c.delivery == delivery.id, operation_requests.c.own == delivery.id))
     ).all()
     named = [r for r in waiting if r.own == delivery.id] or list(waiting[:1])
+    if named and named[0].own not in (None, delivery.id):
+        # One that has taken the places of several answers for the copies of all of them.
+        first = named[0]
+        same = (operation_requests.c.own == first.own, operation_requests.c.document == first.document)
+        named = list(connection.execute(_OPEN.where(*same)))
     _decide(connection, named, code, status=status, by=reporter, now=now)
     return bool(named)
 

@@ -176,6 +176,8 @@ class Found:
     """One finding."""
 
     recipient: AgencyCode
+    place: AgencyCode
+    """Whose copy was meant first of all; several may be asked of one recipient, which has taken their places."""
     finding: Finding
     document: str | None
     """The gateway's id of the document meant; ``None`` for an orphan."""
@@ -189,7 +191,7 @@ class Asked:
 
     recipient: AgencyCode
     places: tuple[AgencyCode, ...]
-    """Whose copy may be meant: the recipient's first, then those of agencies whose place it has taken."""
+    """Whose copy may be meant: first the agency named, then the recipient and those whose place it has taken."""
     aims: tuple[tuple[str, ...], ...]
     """For each document meant the names that it may have, the surest first; none for a recipient that is asked
     nothing."""

@@ -729,6 +729,74 @@ def test_a_recall_reaches_the_copy_that_the_receivers_predecessor_got(site: Site
     assert copy(site, answer).state is DeliveryState.WITHDRAWN
 
 
+@pytest.fixture
+def merged(site: Site) -> Agency:
+    """The commune that takes the places of both communes as soon as they are closed."""
+    code = AgencyCode("H37.41")
+    site.known[code] = replace(site.known[OTHER], code=code, name="UBND xã Mới")
+    return site.known[code]
+
+
+def close(site: Site, *codes: AgencyCode, heir: Agency) -> None:
+    for code in codes:
+        site.change(code, valid_to=date(2026, 1, 1), successors=(heir.code,), closed_reason="thử")
+
+
+def test_a_recall_takes_back_the_copies_of_all_whose_places_one_has_taken(site: Site, merged: Agency) -> None:
+    sent(site, COMMUNE, OTHER)
+    close(site, COMMUNE, OTHER, heir=merged)
+    asked = recall(site, COMMUNE, OTHER)
+    assert requests(site, asked) == [(merged.code, OperationState.AGREED)] * 2
+    assert (box(site, merged.code), told(site)) == ([], [StatusCode.AGREED] * 2)
+
+
+def test_what_one_of_two_merged_receivers_had_collected_is_asked_for(site: Site, merged: Agency) -> None:
+    answer = sent(site, COMMUNE, OTHER)
+    site.collect(OTHER)
+    close(site, COMMUNE, OTHER, heir=merged)
+    asked = recall(site, COMMUNE, OTHER)
+    assert [r.document.id for r in box(site, merged.code)] == [asked.document_id]
+    assert copy(site, answer, COMMUNE).state is DeliveryState.WITHDRAWN
+    assert copy(site, answer, OTHER).recall is RecallState.REQUESTED
+
+
+@pytest.mark.parametrize("asks", [recall, update])
+def test_one_answer_speaks_for_the_copies_of_all_whose_places_one_has_taken(
+    site: Site, merged: Agency, asks: Any
+) -> None:
+    sent(site, COMMUNE, OTHER)
+    site.collect(COMMUNE)
+    site.collect(OTHER)
+    close(site, COMMUNE, OTHER, heir=merged)
+    asked = asks(site, COMMUNE, OTHER)
+    answers(site, StatusCode.AGREED, receiver=merged.code)
+    assert requests(site, asked) == [(merged.code, OperationState.AGREED)] * 2
+
+
+@pytest.mark.parametrize("asks", [recall, asks_back])
+def test_a_recall_at_a_closed_receiver_leaves_its_successors_own_copy(site: Site, asks: Any) -> None:
+    answer = sent(site, COMMUNE, OTHER)
+    close(site, COMMUNE, heir=site.known[OTHER])
+    asks(site, COMMUNE)
+    states = [copy(site, answer, r).state for r in (COMMUNE, OTHER)]
+    assert states == [DeliveryState.WITHDRAWN, DeliveryState.WAITING]
+
+
+def test_a_recall_at_a_successor_leaves_its_predecessors_copy(site: Site) -> None:
+    answer = sent(site, COMMUNE, OTHER)
+    close(site, COMMUNE, heir=site.known[OTHER])
+    recall(site, OTHER)
+    states = [copy(site, answer, r).state for r in (COMMUNE, OTHER)]
+    assert states == [DeliveryState.WAITING, DeliveryState.WITHDRAWN]
+
+
+def test_a_copy_that_stands_for_two_receivers_is_asked_for_once(site: Site, merged: Agency) -> None:
+    close(site, COMMUNE, OTHER, heir=merged)
+    sent(site, COMMUNE, OTHER)
+    asked = recall(site, COMMUNE, OTHER)
+    assert requests(site, asked) == [(merged.code, OperationState.AGREED)]
+
+
 # What is not known
 
 
