@@ -112,6 +112,11 @@ class TokenHolder:
                 self._until = self._monotonic() + _TOKEN_LASTS.total_seconds()
             return self._token
 
+    def forget(self) -> None:
+        """The axis does not accept it."""
+        with self._lock:
+            self._token = None
+
 
 class Tokens:
     """The holders of a process, one for each credential at each axis."""
@@ -228,7 +233,7 @@ class LgspAxis:
             if answer.truncated:
                 raise AxisPackageUnusable(f"The axis answers with more than {limit_bytes} bytes allow.")
             content, where = split(file)
-            self._accepted(content, answer, attempt=1, now=now, about=doc_id)
+            self._answered(content, answer, attempt=1, now=now, about=doc_id)
             data = content.get("data")
             inline = data.get("data") if isinstance(data, dict) else data
             if where is not None and inline == "":
@@ -279,7 +284,7 @@ class LgspAxis:
 
         answer = self._with_token(ask, now)
         content = json_of(answer, now=now)
-        self._accepted(content, answer, attempt=attempt, now=now, about=about)
+        self._answered(content, answer, attempt=attempt, now=now, about=about)
         return content
 
     def _downloaded(self, doc_id: str, file: BinaryIO, limit_bytes: int, *, now: datetime) -> Answer:
@@ -293,7 +298,7 @@ class LgspAxis:
 
         answer = self._with_token(ask, now)
         if not 200 <= answer.status < 300:
-            self._accepted(json_of(answer, now=now), answer, attempt=1, now=now, about=doc_id)
+            self._answered(json_of(answer, now=now), answer, attempt=1, now=now, about=doc_id)
         return answer
 
     def _with_token(self, ask: Callable[[Mapping[str, str]], Answer], now: datetime) -> Answer:
@@ -358,6 +363,14 @@ class LgspAxis:
     def _url(self, path: str) -> str:
         return self.url.rstrip("/") + path
 
+    def _answered(
+        self, content: Mapping[str, Any], answer: Answer, *, attempt: int, now: datetime, about: str | None
+    ) -> None:
+        """As ``_accepted``, for a call with a token: one that is refused in the body alone is forgotten."""
+        if _verdict(content)[0] == "401":
+            self.tokens.holder(self.url, self.system, self.secret).forget()
+        self._accepted(content, answer, attempt=attempt, now=now, about=about)
+
     def _accepted(
         self, content: Mapping[str, Any], answer: Answer, *, attempt: int, now: datetime, about: str | None = None
     ) -> None:
@@ -390,7 +403,7 @@ def _verdict(content: Mapping[str, Any]) -> tuple[str | None, object]:
     within = _number(inner.get("errorCode"))
     if code in (*_WELL, _FAILED) and within is not None and within not in _WELL:
         code = within
-    if code in _WELL and content.get("errorDetail"):
+    if code in _WELL and (content.get("errorDetail") or content.get("success") is False):
         code = _FAILED
     return code, inner.get("errorDesc") or content.get("message")
 

@@ -53,6 +53,8 @@ _CATALOGUE = 512 * 1024 * 1024
 """Bytes of a catalogue; that of the country has about 30 MB."""
 _SLACK = timedelta(days=1)
 """How far the axis' clock may be behind ours when sent documents are looked for."""
+_BUSY = (429, 500, 502, 503, 504)
+"""Statuses that say nothing of whether there is such a list, whatever the code beside them."""
 _PAGE = 500
 _PAGES = 20
 
@@ -166,7 +168,10 @@ class VxpAxis:
                 "pageSize": str(_PAGE),
                 "pageIndex": str(page),
             }
-            rows = rows_of(self._call("getSentEdocList", logical, now=now).get("data"))
+            answer = self._answer("getSentEdocList", logical, now=now)
+            if answer.status in _BUSY:
+                raise AxisDown(f"HTTP {answer.status} instead of the list of what was sent.")
+            rows = rows_of(self._checked(answer, attempt=1, now=now).get("data"))
             new = [row for row in rows if json.dumps(row, sort_keys=True) not in seen]
             seen.update(json.dumps(row, sort_keys=True) for row in new)
             yield from new

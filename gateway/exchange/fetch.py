@@ -200,8 +200,11 @@ class Poller:
         """Ask every axis of the directory, each in its own time, until told to stop; a package begun is finished."""
         with ThreadPoolExecutor(self._pace.threads, thread_name_prefix="fetch") as pool:
             while not stop.is_set():
-                for agency in self._due():
-                    pool.submit(self._ask, agency, stop)
+                try:
+                    for agency in self._due():
+                        pool.submit(self._ask, agency, stop)
+                except Exception:  # noqa: BLE001 # nobody would notice that this thread has ended
+                    _log.exception("fetch.fault")
                 stop.wait(self._pace.look.total_seconds())
 
     def axes(self) -> list[Agency]:

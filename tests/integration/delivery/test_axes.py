@@ -265,6 +265,17 @@ def test_nothing_is_sent_again_while_the_sent_list_cannot_be_read(vxp: SendingSi
     assert code_of(vxp, document) == "axis.down"
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_nothing_is_sent_again_while_the_sent_list_is_busy(vxp: SendingSite, axis: FakeAxis, status: int) -> None:
+    axis.faults["sendEdoc"].append(axes.ANSWER_LOST)
+    axis.faults["getSentEdocList"].append(says("20", status=status))
+    document = a_document(vxp)
+    vxp.worker().run_once(NOON)
+    later(vxp)
+    assert axis.count("sendEdoc") == 1
+    assert code_of(vxp, document) == "axis.down"
+
+
 def test_an_axis_without_a_sent_list_is_sent_to_again(vxp: SendingSite, axis: FakeAxis) -> None:
     axis.faults["sendEdoc"].append(axes.ANSWER_LOST)
     axis.faults["getSentEdocList"].append(says("20"))
@@ -411,6 +422,17 @@ def test_a_token_killed_by_another_login_is_renewed_once_and_the_send_goes_on(
     assert axis.count("login") == 2
 
 
+def test_a_killed_token_that_is_told_with_status_200_is_not_used_for_another_half_hour(
+    lgsp: SendingSite, axis: FakeAxis
+) -> None:
+    axis.faults["sendEdoc"].append(lgsp_says(401))
+    document, worker = a_document(lgsp), lgsp.worker()
+    worker.run_once(NOON)
+    worker.run_once(NOON + timedelta(hours=5))
+    assert axis.count("login") == 2
+    assert lgsp.delivery(document).state is DeliveryState.FORWARDED
+
+
 def test_a_token_that_never_works_is_the_credentials_fault(lgsp: SendingSite, axis: FakeAxis) -> None:
     axis.rule = lambda call: axes.Fault(401, b"", "text/plain") if call.name == "sendEdoc" else None
     document = a_document(lgsp)
@@ -476,6 +498,7 @@ def test_after_a_lost_answer_lgsp_gets_the_same_bytes_again(lgsp: SendingSite, a
             "delivery.peer_refused",
         ),
         (axes.Fault(200, b'{"success": false}', "application/json"), DeliveryState.WAITING, "delivery.peer_failed"),
+        (lgsp_says(0, success=False), DeliveryState.WAITING, "delivery.peer_failed"),
         (axes.Fault(200, b'{"data": {}}', "application/json"), DeliveryState.WAITING, "axis.down"),
         (axes.PROXY_PAGE, DeliveryState.WAITING, "axis.down"),
     ],

@@ -816,6 +816,30 @@ def test_an_axis_that_asks_for_some_time_gets_it_and_no_package_is_blamed(fetchi
     assert axis.statuses() == {"a1": "done"}
 
 
+def test_the_poller_outlives_a_fault_that_nobody_foresaw(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("a1", theirs())
+    good, faults = fetching.site.parts.directory, iter([ZeroDivisionError("a bug")])
+
+    def directory() -> Any:
+        for fault in faults:
+            raise fault
+        return good()
+
+    fetching.site.parts = replace(fetching.site.parts, directory=directory)
+    stop = threading.Event()
+    thread = threading.Thread(target=fetching.poller(look=timedelta(milliseconds=20)).run, args=(stop,))
+    thread.start()
+    try:
+        for _ in range(500):
+            if axis.statuses()["a1"] == "done":
+                break
+            stop.wait(0.02)
+    finally:
+        stop.set()
+        thread.join(10)
+    assert axis.statuses() == {"a1": "done"}
+
+
 # One docId, or one answer, must not keep the others
 
 
