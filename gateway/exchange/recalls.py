@@ -48,7 +48,7 @@ _UNCOLLECTED = "Nơi nhận chưa lấy văn bản; trục liên thông đã rú
 _TAKEN_BACK = "Văn bản đã được rút lại trước đó"
 _NOT_SENT = "Văn bản này không được gửi tới cơ quan nhận"
 _REFUSED = "Cơ quan nhận đã từ chối tiếp nhận văn bản này trước đó"
-_ORPHAN = "Trục liên thông không có văn bản cần {what} do cơ quan gửi phát hành"
+_ORPHAN = "Trục liên thông không xác định được văn bản cần {what} do cơ quan gửi phát hành"
 _WORDS = {BusinessType.REVOKE: "thu hồi", BusinessType.UPDATE: "cập nhật", BusinessType.REPLACE: "thay thế"}
 
 

@@ -78,12 +78,16 @@ def meet(
 
 
 def _meant(connection: Connection, senders: Sequence[str], names: Sequence[str], package: str) -> Sequence[str]:
-    """The document that these names stand for and the later versions of it, oldest kind first; empty: unknown."""
+    """
+    The document that these names stand for and the later versions of it, oldest kind first; empty: unknown.
+
+    Or not known for certain: a careless sender gives one number to several documents.
+    """
     for name in stored_all(names):
         found: list[Row[Any]] = []
         for sender in senders:
             found += connection.execute(
-                select(documents.c.id, documents.c.business_type)
+                select(documents.c.id, documents.c.business_type, documents.c.identity)
                 .where(
                     documents.c.sender == sender,
                     documents.c.kind == PackageKind.DOCUMENT,
@@ -97,6 +101,8 @@ def _meant(connection: Connection, senders: Sequence[str], names: Sequence[str],
             # A successor's update may have the name of what its predecessor sent.
             if any(row.business_type is not BusinessType.UPDATE for row in found):
                 break
+        if len({row.identity for row in found if row.business_type is not BusinessType.UPDATE}) > 1:
+            return ()
         if found:
             return [row.id for row in sorted(found, key=lambda row: row.business_type is BusinessType.UPDATE)]
     return ()
@@ -331,6 +337,7 @@ def take_back(
         followers += [r.own for r in waiting if r.own and r.business_type is not BusinessType.REPLACE]
         reply = answers.get(copy.id)
         by = None if reply is None else reply.document.received_from
+        _lapse(connection, _brought_by(connection, copy.id), now)
         _close(connection, waiting, answer=None if reply is None else reply.status.id, by=by, now=now)
         _move(connection, copy, [RecallEvent.TAKE_BACK], now)
     _give_back(connection, [copy for copy in copies if copy.state is DeliveryState.LEASED], now)
@@ -477,16 +484,26 @@ def refused(connection: Connection, delivery: Row[Any], *, reporter: AgencyCode,
     :param status: id of the report, a 02.
     """
     if delivery.recall is RecallState.REQUESTED:
-        _lapse(connection, delivery, now)
-    asked = connection.execute(_OPEN.where(operation_requests.c.own == delivery.id)).all()
+        _lapse(connection, _open_on(connection, delivery.id), now)
+    asked = _brought_by(connection, delivery.id)
     _decide(connection, asked, StatusCode.DISAGREED, status=status, by=reporter, now=now)
 
 
-def _lapse(connection: Connection, copy: Row[Any], now: datetime) -> None:
-    waiting = _open_on(connection, copy.id)
-    _set(connection, [r.id for r in waiting], OperationState.LAPSED, answer=None, by=None, now=now)
-    _tell(connection, Action.OPERATION_LAPSED, waiting, OperationState.LAPSED, by=None, now=now)
-    _move(connection, copy, [RecallEvent.LAPSE], now)
+def _brought_by(connection: Connection, delivery: str) -> Sequence[Row[Any]]:
+    """What waits for the receiver of this delivery to answer it."""
+    return connection.execute(_OPEN.where(operation_requests.c.own == delivery)).all()
+
+
+def _lapse(connection: Connection, requests: Sequence[Row[Any]], now: datetime) -> None:
+    """These are not asked any more."""
+    if not requests:
+        return
+    _set(connection, [r.id for r in requests], OperationState.LAPSED, answer=None, by=None, now=now)
+    _tell(connection, Action.OPERATION_LAPSED, requests, OperationState.LAPSED, by=None, now=now)
+    for copy in _locked(connection, [r.delivery for r in requests if r.delivery is not None]):
+        if copy.recall is RecallState.REQUESTED:
+            others = _open_on(connection, copy.id)
+            _move(connection, copy, [RecallEvent.LAPSE, *([RecallEvent.ASK] if others else [])], now)
 
 
 def _close(

@@ -93,7 +93,7 @@ class RecallEvent(enum.StrEnum):
     DECLINE = "decline"
     """16."""
     LAPSE = "lapse"
-    """The receiver refused the document itself (02)."""
+    """The receiver refused the document itself (02), or what asked was taken back before it was answered."""
     TAKE_BACK = "take_back"
     """The gateway or its operator took back what nobody had collected."""
 

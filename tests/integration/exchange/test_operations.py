@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import LeaseLost, NotFound, OperationNotAllowed
-from gateway.exchange import mailbox
+from gateway.exchange import mailbox, operations
 from gateway.exchange.accept import Answer
 from gateway.ledger.actions import Action
 from gateway.ledger.records import Claim, Failed, Forwarded, LogRow, OperationState, StatusEffect
@@ -266,6 +266,16 @@ def test_a_recall_and_an_acknowledgement_at_once_agree_on_who_was_first(site: Si
         assert (got.state, got.recall) == (DeliveryState.DELIVERED, RecallState.REQUESTED)
     else:
         assert (got.state, got.recall) == (DeliveryState.WITHDRAWN, RecallState.WITHDRAWN)
+
+
+@pytest.mark.parametrize("asks", [recall, update])
+def test_an_operation_that_an_operator_takes_back_waits_for_nobody(site: Site, asks: Any) -> None:
+    answer = sent(site, COMMUNE)
+    site.collect(COMMUNE)
+    asked = asks(site, COMMUNE)
+    operations.withdraw(site.parts, [copy(site, asked).id], reason="Gửi nhầm", actor="operator")
+    assert requests(site, asked) == [(COMMUNE, OperationState.LAPSED)]
+    assert (copy(site, answer).state, copy(site, answer).recall) == (DeliveryState.DELIVERED, RecallState.NONE)
 
 
 # What was collected
@@ -608,6 +618,20 @@ def test_number_notation_and_date_find_what_no_id_finds(site: Site) -> None:
     answer = sent(site, COMMUNE)
     recall(site, COMMUNE, document_id=DocumentId("không-có"))
     assert copy(site, answer).state is DeliveryState.WITHDRAWN
+
+
+def test_a_number_that_two_documents_have_recalls_neither(site: Site) -> None:
+    one, two = (sent(site, COMMUNE, document_id=DocumentId(name)) for name in ("A-2026-07", "B-2026-07"))
+    asked = recall(site, COMMUNE, document_id=DocumentId("C-2026-07"))
+    assert requests(site, asked) == [(COMMUNE, OperationState.ORPHAN)]
+    assert [copy(site, answer).state for answer in (one, two)] == [DeliveryState.WAITING] * 2
+    assert told(site) == [StatusCode.DISAGREED]
+
+
+def test_of_two_documents_with_one_number_the_one_named_is_recalled(site: Site) -> None:
+    one, two = (sent(site, COMMUNE, document_id=DocumentId(name)) for name in ("A-2026-07", "B-2026-07"))
+    recall(site, COMMUNE, document_id=DocumentId("B-2026-07"))
+    assert [copy(site, answer).state for answer in (one, two)] == [DeliveryState.WAITING, DeliveryState.WITHDRAWN]
 
 
 def test_a_document_sent_under_one_code_is_recalled_under_the_other(site: Site) -> None:
