@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, literal, or_, select, update
+from sqlalchemy import Connection, Row, case, literal, or_, select, union, update
 
 from gateway.errors import NotFound, OperationOutpaced, ReasonRequired, TransitionForbidden
 from gateway.ledger import acceptance, recalls
 from gateway.ledger.actions import Action
 from gateway.ledger.filters import delivery_conditions, ways, within_times
 from gateway.ledger.records import Filter, Reply
-from gateway.ledger.statements import chunks, event, record
+from gateway.ledger.statements import chunks, event, lock_names, record
 from gateway.ledger.states import DeliveryEvent, next_state, states_that
-from gateway.ledger.tables import deliveries, documents
+from gateway.ledger.tables import deliveries, documents, operation_requests
 from gateway.model import StatusCode
 
 
@@ -77,7 +77,8 @@ def withdraw(
 ) -> list[str]:
     """As ``Ledger.withdraw``, inside a transaction."""
     _demand(reason)
-    acceptance.lock_replies(connection, replies.values())
+    touched = [name for reply in replies.values() for name in acceptance.names_touched(reply.document, reply.status)]
+    lock_names(connection, [*touched, *_names(connection, ids)])
     rows = _named(connection, ids, DeliveryEvent.WITHDRAW)
     unanswered = recalls.recalls_waiting(connection, [row.id for row in rows]) - set(replies)
     if unanswered:
@@ -87,6 +88,18 @@ def withdraw(
     for reply in answered.values():
         acceptance.accept_reply(connection, reply)
     return [row.id for row in rows]
+
+
+def _names(connection: Connection, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The names of the documents that these deliveries bring, or ask something of: packages about them wait."""
+    names: list[tuple[str, str]] = []
+    for part in chunks(sorted(set(ids))):
+        brought = select(deliveries.c.document).where(deliveries.c.id.in_(part))
+        meant = select(operation_requests.c.document).where(operation_requests.c.own.in_(part))
+        found = select(documents.c.sender, documents.c.identity, documents.c.alias)
+        for row in connection.execute(found.where(documents.c.id.in_(union(brought, meant)))):
+            names += [(row.sender, name) for name in (row.identity, row.alias) if name]
+    return names
 
 
 def _demand(reason: str) -> None:

@@ -278,6 +278,27 @@ def test_an_operation_that_an_operator_takes_back_waits_for_nobody(site: Site, a
     assert (copy(site, answer).state, copy(site, answer).recall) == (DeliveryState.DELIVERED, RecallState.NONE)
 
 
+@pytest.mark.parametrize("turn", range(8))
+def test_an_operator_and_a_sender_at_once_do_not_wait_for_each_other(site: Site, turn: int) -> None:
+    site.rule(withdraw_uncollected=False)
+    answer = sent(site, COMMUNE)
+    asked = copy(site, recall(site, COMMUNE)).id
+    both = threading.Barrier(2)
+
+    def take_back() -> None:
+        both.wait()
+        operations.withdraw(site.parts, [asked], reason="Gửi nhầm", actor="operator")
+
+    def ask() -> None:
+        both.wait()
+        recall(site, COMMUNE, subject=f"Lần {turn}")
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(take_back), pool.submit(ask)]:
+            done.result()
+    assert copy(site, answer).recall is RecallState.REQUESTED
+
+
 # What was collected
 
 
