@@ -426,7 +426,7 @@ EVENTS: Final = MappingProxyType(
             "{operation} tại {recipient} không còn hiệu lực", "{operation} at {recipient} has lapsed"
         ),
         Action.OPERATION_ORPHANED: Text(
-            "{operation} tới {recipient}: trục không có văn bản gốc",
+            "{operation} tới {recipient}: trục không xác định được văn bản gốc",
             "{operation} to {recipient}: the document that it concerns is not known here",
         ),
         Action.ENDPOINT_OPENED: Text("Tạm ngừng gửi tới một điểm nhận", "An endpoint is paused"),
