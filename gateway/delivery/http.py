@@ -15,6 +15,7 @@ import io
 import re
 import ssl
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -128,6 +129,7 @@ class HttpClient:
             origins=settings.endpoints,
             block=_SEND_BLOCK,
         )
+        self._closed = threading.Event()
 
     def post(self, url: str, *, body: bytes | BinaryIO, size: int, headers: Mapping[str, str]) -> Answer:
         """As ``request``, for the usual way of handing something over."""
@@ -216,6 +218,8 @@ class HttpClient:
             written += len(piece)
             if time.monotonic() - started > patience + written / _SLOWEST:
                 raise PeerUnreachable(f"{target.name}: the answer did not end in time.")
+            if self._closed.is_set():
+                raise PeerUnreachable(f"{target.name}: this program ended before the answer did.")
         try:
             to.flush()
         except OSError as e:
@@ -233,7 +237,8 @@ class HttpClient:
         return _answer(response, bytes(body[:limit]), truncated=len(body) > limit)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and let downloads under way end with what they have."""
+        self._closed.set()
         self._connections.close()
 
 

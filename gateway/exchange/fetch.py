@@ -278,7 +278,7 @@ class Poller:
                 _log.exception("fetch.fault", via=agency.code)
                 raise GatewayError(f"A fault of the gateway ({type(e).__name__}).") from e
         except GatewayError as error:
-            self._failed(agency, channel, state, error)
+            self._failed(agency, channel, state, error, arrived=here is not None and here.arrived)
             done = (here.taken, here.not_taken) if here else (0, 0)
             return Polled(asked=True, taken=done[0], not_taken=done[1], error=error)
         now = self._parts.clock()
@@ -309,7 +309,9 @@ class Poller:
             here.extend = time.monotonic() + self._pace.lease.total_seconds() / 3
             self._parts.ledger.extend_inbox(here.agency.code, until=self._parts.clock() + self._pace.lease)
 
-    def _failed(self, agency: Agency, channel: Channel, state: InboxState, error: GatewayError) -> None:
+    def _failed(
+        self, agency: Agency, channel: Channel, state: InboxState, error: GatewayError, *, arrived: bool
+    ) -> None:
         now = self._parts.clock()
         pause = self._pace.pause(state.failures + 1)
         if isinstance(error, PeerFailed) and error.retry_at is not None:
@@ -322,7 +324,9 @@ class Poller:
             detail=error.detail,
             failures=state.failures + 1,
         )
-        self._parts.ledger.inbox_failed(agency.code, code=error.code, detail=error.detail, now=now, due_at=now + pause)
+        self._parts.ledger.inbox_failed(
+            agency.code, code=error.code, detail=error.detail, now=now, due_at=now + pause, arrived=arrived
+        )
         self._meter.polled(channel=channel, outcome=error.code)
 
     def _work(self, here: _Round, state: InboxState, began: datetime) -> None:
@@ -463,6 +467,8 @@ class Poller:
         now = self._parts.clock()
         passes = isinstance(error, _NOT_ITS_FAULT)
         attempts = (before.attempts if before else 0) + 1
+        if not passes and before is not None and not before.acks:
+            attempts = 1  # What came before was not the package's fault, and does not count against it.
         given_up = attempts >= TRIES and not passes
         one = Fetched(
             via=here.agency.code,

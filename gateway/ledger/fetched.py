@@ -71,7 +71,7 @@ def inbox_listed(
     if silent and before.silent_since is None:
         rows.append(event(now, Action.AXIS_SILENT, via=via, last_arrival=last.isoformat()))
     if arrived and before.silent_since is not None:
-        rows.append(event(now, Action.AXIS_HEARD, via=via, silent_since=before.silent_since.isoformat()))
+        rows.append(_heard(via, before.silent_since, now))
     values: dict[str, Any] = {
         "due_at": due_at,
         "failures": 0,
@@ -85,14 +85,27 @@ def inbox_listed(
     _forget(connection, via, now)
 
 
+def _heard(via: AgencyCode, silent_since: datetime, now: datetime) -> dict[str, Any]:
+    return event(now, Action.AXIS_HEARD, via=via, silent_since=silent_since.isoformat())
+
+
 def inbox_failed(
-    connection: Connection, via: AgencyCode, *, code: str, detail: str, now: datetime, due_at: datetime
+    connection: Connection,
+    via: AgencyCode,
+    *,
+    code: str,
+    detail: str,
+    now: datetime,
+    due_at: datetime,
+    arrived: bool,
 ) -> None:
     """As ``Ledger.inbox_failed``, inside a transaction."""
     before = _locked(connection, via)
     if not before.failures or before.last_error_code != code:
         # Once for each cause, not for each time that it is met.
         record(connection, [event(now, Action.AXIS_FAILED, via=via, code=code, detail=detail[:_LONGEST_DETAIL])])
+    if arrived and before.silent_since is not None:
+        record(connection, [_heard(via, before.silent_since, now)])
     connection.execute(
         update(inboxes)
         .where(inboxes.c.via == via)
@@ -102,6 +115,8 @@ def inbox_failed(
             last_failure_at=now,
             last_error_code=code,
             last_error_detail=detail[:_LONGEST_DETAIL],
+            last_arrival_at=now if arrived else before.last_arrival_at,
+            silent_since=None if arrived else before.silent_since,
         )
     )
 

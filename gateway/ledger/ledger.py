@@ -825,10 +825,16 @@ class Ledger:
                 silent_after=silent_after,
             )
 
-    def inbox_failed(self, via: AgencyCode, *, code: str, detail: str, now: datetime, due_at: datetime) -> None:
-        """An axis could not be asked; an event once for each cause."""
+    def inbox_failed(
+        self, via: AgencyCode, *, code: str, detail: str, now: datetime, due_at: datetime, arrived: bool = False
+    ) -> None:
+        """
+        An axis could not be asked, or not to the end; an event once for each cause.
+
+        :param arrived: it listed something new before.
+        """
         with writing(self.engine) as connection:
-            fetched.inbox_failed(connection, via, code=code, detail=detail, now=now, due_at=due_at)
+            fetched.inbox_failed(connection, via, code=code, detail=detail, now=now, due_at=due_at, arrived=arrived)
 
     def fetched(self, via: AgencyCode, doc_ids: Sequence[str]) -> Mapping[str, Fetched]:
         """Those of an axis' ids that were met before."""

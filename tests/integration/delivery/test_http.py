@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import socket
@@ -9,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from cryptography import x509
@@ -319,4 +320,36 @@ def test_what_trickles_around_an_answer_is_not_waited_for_either(http: HttpClien
             assert "in time" in caught.value.detail
         finally:
             over.set()
+            thread.join()
+
+
+def test_a_download_ends_when_the_program_does(http: HttpClient) -> None:
+    """It may take hours over a slow line; what is not taken is fetched again."""
+    first, rest = b"x" * 1000, b"y" * 1000
+
+    class Spool(io.BytesIO):
+        def write(self, content: Any, /) -> int:
+            http.close()
+            wrote.set()
+            return super().write(content)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port, wrote = server.getsockname()[1], threading.Event()
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(HEAD + b"Content-Length: 2000\r\n\r\n" + first)
+                wrote.wait(10)
+                with contextlib.suppress(OSError):
+                    connection.sendall(rest)
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            with pytest.raises(PeerUnreachable):
+                http.download("GET", f"http://127.0.0.1:{port}", headers={}, to=Spool(), limit_bytes=5000)
+        finally:
+            wrote.set()
             thread.join()

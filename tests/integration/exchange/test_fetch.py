@@ -965,3 +965,28 @@ def test_of_a_list_longer_than_is_read_its_beginning_is_taken(fetching: Fetching
     axis.rule = lambda call: says("21") if call.name == "getEdoc" and call.logical("docId") != "a1" else None
     fetching.poll()
     assert axis.statuses() == {"a1": "done"}
+
+
+def test_what_the_axis_could_not_hand_out_is_not_given_up_at_the_first_refusal(
+    fetching: Fetching, axis: FakeAxis
+) -> None:
+    axis.put("a1", b"<no-edxml/>")
+    axis.rule = lambda call: says("20") if call.name == "getEdoc" else None
+    for _ in range(TRIES + 2):
+        fetching.poll(after=timedelta(days=1))
+    axis.rule = None
+    for _ in range(TRIES):
+        assert fetching.known("a1").state is FetchState.NOT_TAKEN
+        fetching.poll(after=timedelta(days=1))
+    assert fetching.known("a1").state is FetchState.GIVEN_UP
+
+
+def test_an_axis_that_cannot_be_told_and_still_hands_out_is_not_silent(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.rule = lambda call: axes.PROXY_PAGE if call.name == "updateStatus" else None
+    for n in range(6):
+        axis.put(f"a{n}", theirs(document_id=DocumentId(f"d{n}")))
+        fetching.poll(after=timedelta(hours=1), silent_after=timedelta(hours=5))
+    axis.rule = None
+    fetching.poll(after=timedelta(hours=1), silent_after=timedelta(hours=5))
+    assert fetching.events(Action.AXIS_RECOVERED)
+    assert fetching.events(Action.AXIS_SILENT) == []
