@@ -9,7 +9,7 @@ under two docIds, or that is an echo of one of our own; by its bytes it would be
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from gateway.directory import Directory
 from gateway.edxml import Package, read_unverified
@@ -25,9 +25,9 @@ def accepted_before(parts: Parts, package: Package, directory: Directory, *, now
     """
     The document that was accepted from the sender that a package names and is the same, whatever its bytes.
 
-    The same sender, identity, business type and subject, the same set of contents, and for an operation
-    (business types 1 to 3) the same operation. ``None`` for a status, which the ledger knows by what it reports,
-    and for a document without a name of its own.
+    The same sender, identity, business type and subject, the same set of contents, for a document without files the
+    same text, and for an operation (business types 1 to 3) the same operation. ``None`` for a status, which the ledger
+    knows by what it reports, and for a document without a name of its own.
     """
     envelope = package.envelope
     if envelope.kind is not PackageKind.DOCUMENT or envelope.identity is None:
@@ -46,11 +46,14 @@ def _is_same(parts: Parts, row: DocumentRow, package: Package) -> bool:
         return False
     if {a.sha256 for a in row.attachments} != {a.sha256 for a in package.attachments}:
         return False
-    return row.business_type is BusinessType.NEW or _operates_alike(parts, row, package)
+    # The text of a document without files is in its header, and may differ under one subject.
+    return (row.business_type is BusinessType.NEW and bool(row.attachments)) or _says_alike(parts, row, package)
 
 
-def _operates_alike(parts: Parts, row: DocumentRow, package: Package) -> bool:
+def _says_alike(parts: Parts, row: DocumentRow, package: Package) -> bool:
     """
+    Whether the stored package says the same.
+
     Two updates of one document may have one subject and the same files, and still say different things.
 
     And a recall that was declined may be asked again in the same words: then it set out at another time. What left
@@ -69,7 +72,14 @@ def _operates_alike(parts: Parts, row: DocumentRow, package: Package) -> bool:
         read_unverified(upload.source, limits=rules.limits, spool=parts.spool, sha256=upload.sha256) as first,
     ):
         then, now = first.envelope, package.envelope
+        if row.business_type is BusinessType.NEW:
+            return _wording(then) == _wording(now)
         return (_essence(then.business), _set_out(then)) == (_essence(now.business), _set_out(now))
+
+
+def _wording(envelope: Envelope) -> tuple[str, list[str], date | None]:
+    """What a document without files consists of; an axis indents anew."""
+    return envelope.number.text or "", normal_key(envelope.content or "").split(), envelope.issued_on
 
 
 def _essence(business: Business | None) -> Business | None:

@@ -990,3 +990,14 @@ def test_an_axis_that_cannot_be_told_and_still_hands_out_is_not_silent(fetching:
     fetching.poll(after=timedelta(hours=1), silent_after=timedelta(hours=5))
     assert fetching.events(Action.AXIS_RECOVERED)
     assert fetching.events(Action.AXIS_SILENT) == []
+
+
+def test_two_texts_without_files_are_two_documents_and_a_repeated_one_is_not(
+    fetching: Fetching, axis: FakeAxis
+) -> None:
+    axis.put("a1", theirs(references=(), content="Hoãn họp"))
+    axis.put("a2", rewritten(references=(), content="Hoãn họp"))
+    axis.put("a3", rewritten(references=(), content="Vẫn họp"))
+    fetching.poll()
+    assert axis.statuses() == {"a1": "done", "a2": "done", "a3": "fail"}
+    assert fetching.known("a3").error_code == "document.conflict"
