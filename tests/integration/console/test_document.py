@@ -181,7 +181,7 @@ def test_an_orphan_says_that_its_document_is_not_known(operator: FlaskClient, le
     orphan = an_orphan(ledger)
     page = operator.get(f"/console/documents/{orphan.id}").text
     assert "Không rõ văn bản gốc" in section(page, "requests")
-    assert "trục không có văn bản gốc" in section(page, "way")
+    assert "trục không xác định được văn bản gốc" in section(page, "way")
 
 
 def test_the_log_finds_orphans(operator: FlaskClient, ledger: Ledger) -> None:
