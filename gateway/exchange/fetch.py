@@ -32,6 +32,7 @@ from gateway.errors import (
     DocumentError,
     EndpointMisconfigured,
     GatewayError,
+    NotFound,
     PayloadMissing,
     PeerFailed,
     PeerRefused,
@@ -518,14 +519,20 @@ class Poller:
             here.axis.acknowledge(one.doc_id, taken=one.state is FetchState.TAKEN, now=now)
         except (PeerRefused, *_PASSES) as error:
             _log.warning("axis.not_acknowledged", via=one.via, doc_id=one.doc_id, code=error.code, detail=error.detail)
-            self._parts.ledger.note_fetched(replace(one, acks=acks, due_at=now + _tell_after(acks), changed_at=now))
-            if not isinstance(error, PeerRefused):
-                here.deaf = error
-            return
+            if not (isinstance(error, PeerRefused) and _need_not_know(one, error)):
+                self._parts.ledger.note_fetched(replace(one, acks=acks, due_at=now + _tell_after(acks), changed_at=now))
+                if not isinstance(error, PeerRefused):
+                    here.deaf = error
+                return
         wait = _try_after(one.attempts) if one.state is FetchState.NOT_TAKEN else _tell_after(acks)
         told = replace(one, acks=acks, acked_at=now, due_at=now + wait, changed_at=now)
         again = one.state is FetchState.TAKEN and acks == _NOTICED
         self._parts.ledger.note_fetched(told, action=Action.AXIS_LISTS_AGAIN if again else None, acknowledged=acks)
+
+
+def _need_not_know(one: Fetched, error: PeerRefused) -> bool:
+    """Whether an axis that refuses to be told need not be told again: of what it does not have, or of a ``fail``."""
+    return one.state is not FetchState.TAKEN or error.peer_code == NotFound.code
 
 
 def _try_after(attempts: int) -> timedelta:

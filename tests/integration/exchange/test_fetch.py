@@ -1001,3 +1001,22 @@ def test_two_texts_without_files_are_two_documents_and_a_repeated_one_is_not(
     fetching.poll()
     assert axis.statuses() == {"a1": "done", "a2": "done", "a3": "fail"}
     assert fetching.known("a3").error_code == "document.conflict"
+
+
+def test_an_axis_that_takes_no_fail_does_not_end_the_tries(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("a1", b"<no-edxml/>")
+    axis.rule = lambda call: says("10") if call.name == "updateStatus" else None
+    for _ in range(TRIES):
+        fetching.poll(after=timedelta(days=1))
+    assert axis.count("getEdoc") == TRIES
+    assert fetching.known("a1").state is FetchState.GIVEN_UP
+
+
+def test_an_axis_that_has_forgotten_what_was_taken_is_told_once(fetching: Fetching, axis: FakeAxis) -> None:
+    axis.put("a1", theirs())
+    gone = says("404", description="Khong tim thay [request.not_found]")
+    axis.rule = lambda call: gone if call.name == "updateStatus" else None
+    fetching.poll()
+    axis.inbox.clear()
+    fetching.poll(after=timedelta(days=2))
+    assert axis.count("updateStatus") == 1
