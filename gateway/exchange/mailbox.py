@@ -70,6 +70,22 @@ def refuse(parts: Parts, delivery_id: str, token: str, *, reason: str, caller: A
     return settled
 
 
+def hand_out(parts: Parts, delivery_id: str, *, caller: Agency) -> LogRow:
+    """
+    One delivery whose package is about to be handed to the caller; errors as ``delivery_of``.
+
+    A recall that comes after this asks the receiver, however long it takes to acknowledge.
+    """
+    row = delivery_of(parts, delivery_id, caller)
+    if row.delivery.state.is_open:
+        _mark(parts, delivery_id, caller)
+    return row
+
+
+def _mark(parts: Parts, delivery_id: str, owner: Agency) -> None:
+    parts.ledger.hand_out(delivery_id, owner.code, formerly=formerly(parts, owner), now=parts.clock())
+
+
 # Over the protocols of the country, whose clients know no locks and speak for several agencies
 
 
@@ -129,6 +145,7 @@ def package(parts: Parts, delivery_id: str, callers: Sequence[Agency]) -> Handou
     if row.delivery.state.is_open:
         with contextlib.suppress(TransitionForbidden):  # another client of the receiver has just settled it
             settle(parts, delivery_id, [owner], "processing", gateway=False)
+        _mark(parts, delivery_id, owner)
     reader = open_package(parts, row.document.sent_sha256)
     if parts.rules.reserialise:
         with reader:

@@ -445,6 +445,17 @@ class Ledger:
         with writing(self.engine) as connection:
             return mailbox.finish(connection, delivery_id, (via, *formerly), forwarded=forwarded, now=now, reply=reply)
 
+    def hand_out(
+        self, delivery_id: str, via: AgencyCode, *, formerly: Collection[AgencyCode] = (), now: datetime
+    ) -> None:
+        """
+        The bytes are about to be handed to the receiver: from now on nobody can say that it does not have them.
+
+        :raises NotFound: no such delivery in this mailbox, or it was just taken back.
+        """
+        with writing(self.engine) as connection:
+            mailbox.hand_out(connection, delivery_id, (via, *formerly), now=now)
+
     def hold(
         self,
         delivery_id: str,

@@ -124,6 +124,15 @@ def finish(
     )
 
 
+def hand_out(connection: Connection, delivery_id: str, owners: Owners, *, now: datetime) -> None:
+    """As ``Ledger.hand_out``, inside a transaction."""
+    delivery = _in_mailbox(connection, delivery_id, owners)
+    if delivery.state is DeliveryState.WITHDRAWN and delivery.handed_out_at is None and delivery.status is None:
+        raise NotFound(f"There is no delivery {delivery_id} in this mailbox.")
+    if delivery.handed_out_at is None:
+        connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(handed_out_at=now))
+
+
 def hold(connection: Connection, delivery_id: str, owners: Owners, *, now: datetime, lease: timedelta) -> Settled:
     """As ``Ledger.hold``, inside a transaction."""
     delivery = _in_mailbox(connection, delivery_id, owners)

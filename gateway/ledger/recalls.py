@@ -188,10 +188,11 @@ def uncollected(copy: Row[Any], now: datetime) -> bool:
     """
     Whether it is certain that the receiver does not have a copy.
 
-    From a mailbox it is collected by acknowledging it, so a lock that has ended says nothing. Elsewhere a try that
-    failed may have arrived all the same, and only its answer was lost. Who has reported on it has it.
+    From a mailbox somebody has it whom its bytes were handed out to, acknowledged or not; a lock alone that has ended
+    says nothing. Elsewhere a try that failed may have arrived all the same, and only its answer was lost. Who has
+    reported on it has it.
     """
-    if copy.status is not None:
+    if copy.status is not None or copy.handed_out_at is not None:
         return False
     if copy.channel is Channel.MAILBOX:
         ended = copy.state is DeliveryState.LEASED and copy.due_at <= now

@@ -177,6 +177,7 @@ deliveries = Table(
     Column("token", Text),
     Column("worker", Text),
     Column("taken_at", UtcDateTime),
+    Column("handed_out_at", UtcDateTime),
     Column("error_code", Text),
     Column("status", Coded(StatusCode)),
     Column("status_at", UtcDateTime),

@@ -643,7 +643,7 @@ def lock_delivery(path: DeliveryPath) -> Response:
 def fetch_package(path: DeliveryPath) -> Response:
     """The bytes; with `Range`, so that a dropped link resumes."""
     parts = _services().parts
-    row = mailbox.delivery_of(parts, path.delivery, g.caller.agency)
+    row = mailbox.hand_out(parts, path.delivery, caller=g.caller.agency)
     document = parts.ledger.document(row.document.id)
     if document is None:
         raise NotFound

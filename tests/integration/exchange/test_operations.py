@@ -219,6 +219,30 @@ def test_a_lock_that_has_ended_does_not_save_a_document_from_its_recall(site: Si
     assert copy(site, answer).state is DeliveryState.WITHDRAWN
 
 
+def test_what_was_handed_out_is_asked_back_however_long_ago_its_lock_has_ended(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    mailbox.hand_out(site.parts, copy(site, answer).id, caller=site.known[COMMUNE])
+    site.clock.forward(days=3)
+    recall(site, COMMUNE)
+    got = copy(site, answer)
+    assert (got.state, got.recall) == (DeliveryState.WAITING, RecallState.REQUESTED)
+
+
+def test_what_was_fetched_over_a_protocol_is_asked_back_after_its_lease_too(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    mailbox.package(site.parts, copy(site, answer).id, [site.known[COMMUNE]]).reader.close()
+    site.clock.forward(minutes=6)
+    recall(site, COMMUNE)
+    assert copy(site, answer).recall is RecallState.REQUESTED
+
+
+def test_what_was_taken_back_a_moment_ago_is_not_handed_out(site: Site) -> None:
+    answer = sent(site, COMMUNE)
+    recall(site, COMMUNE)
+    with pytest.raises(NotFound):
+        site.parts.ledger.hand_out(copy(site, answer).id, COMMUNE, now=site.clock())
+
+
 def test_what_was_pushed_in_vain_may_have_arrived_and_waits_for_its_receivers_answer(site: Site) -> None:
     answer = sent(site, PUSHED)
     claim = try_push(site)

@@ -164,6 +164,7 @@ def upgrade() -> None:
         sa.Column("token", sa.Text(), nullable=True),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("handed_out_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("status", sa.String(32), nullable=True),
         sa.Column("status_at", sa.DateTime(timezone=True), nullable=True),
