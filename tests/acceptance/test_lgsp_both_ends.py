@@ -87,7 +87,7 @@ def now() -> datetime:
 
 
 def waiting(ends: Ends) -> set[str]:
-    return {row.doc_id for row in ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now())}
+    return {row.doc_id for row in ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now()).entries}
 
 
 def test_a_sent_document_is_collected_and_settled(ends: Ends, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_sent_document_is_collected_and_settled(ends: Ends, tmp_path: Path) ->
     assert len(package) == document.forward_size
     ends.receiver.acknowledge(doc_id, taken=True, now=now())
     assert waiting(ends) == set()
-    assert len(ends.sender.inbox(PackageKind.STATUS, since=None, now=now())) == 1
+    assert len(ends.sender.inbox(PackageKind.STATUS, since=None, now=now()).entries) == 1
 
 
 def test_the_same_bytes_after_a_lost_answer_are_the_same_document(ends: Ends) -> None:
@@ -121,10 +121,10 @@ def test_what_the_server_refuses_is_final_to_the_client(ends: Ends) -> None:
 
 
 def test_a_token_that_another_login_ended_is_renewed_within_the_call(ends: Ends) -> None:
-    waiting(ends)
+    before = waiting(ends)
     elsewhere = replace(ends.receiver, tokens=Tokens())
-    assert isinstance(elsewhere.inbox(PackageKind.DOCUMENT, since=None, now=now()), list)
-    assert isinstance(waiting(ends), set)
+    there = {row.doc_id for row in elsewhere.inbox(PackageKind.DOCUMENT, since=None, now=now()).entries}
+    assert waiting(ends) == there == before
 
 
 def test_a_wrong_secret_is_known_for_what_it_is(ends: Ends) -> None:

@@ -80,6 +80,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def waiting(ends: Ends) -> set[str]:
+    """What the receiver is shown."""
+    return {row.doc_id for row in ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now()).entries}
+
+
 def test_a_sent_document_is_collected_byte_for_byte_but_for_what_the_gateway_adds(ends: Ends, tmp_path: Path) -> None:
     raw = letter(1)
     receipt = json.loads(ends.sender.send(ends.outgoing(raw, COMMUNE), now=now()))
@@ -88,13 +93,13 @@ def test_a_sent_document_is_collected_byte_for_byte_but_for_what_the_gateway_add
     ledger.engine.dispose()
     assert document is not None
     assert document.sha256 == ends.outgoing(raw, COMMUNE).sha256
-    [listed] = ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now())
+    [listed] = ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now()).entries
     with ends.receiver.package(listed.doc_id, folder=tmp_path, limit_bytes=1_000_000, now=now()) as reader:
         package = b"".join(iter(lambda: reader.read(1_000), b""))
     assert len(package) == document.forward_size
     ends.receiver.acknowledge(listed.doc_id, taken=True, now=now())
-    assert ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now()) == []
-    assert len(ends.sender.inbox(PackageKind.STATUS, since=None, now=now())) == 1
+    assert ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now()).entries == []
+    assert len(ends.sender.inbox(PackageKind.STATUS, since=None, now=now()).entries) == 1
 
 
 def test_what_arrived_without_an_answer_is_found_again(ends: Ends) -> None:
@@ -122,10 +127,10 @@ def test_a_wrong_secret_is_known_for_what_it_is(ends: Ends) -> None:
 
 def test_a_document_that_failed_is_not_listed_at_once(ends: Ends) -> None:
     ends.sender.send(ends.outgoing(letter(5), COMMUNE), now=now())
-    before = {row.doc_id for row in ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now())}
+    before = waiting(ends)
     doc_id = max(before)
     ends.receiver.acknowledge(doc_id, taken=False, now=now())
-    assert {row.doc_id for row in ends.receiver.inbox(PackageKind.DOCUMENT, since=None, now=now())} == before - {doc_id}
+    assert waiting(ends) == before - {doc_id}
 
 
 @pytest.mark.parametrize("call", ["getAgenciesList", "getAgenciesListQD20", "getSynchronizeUnit"])
