@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.cli.founding import CERTIFICATE
+from gateway.evidence.seal import check_seal
 from gateway.ledger.records import DocumentRow, Filter
 from gateway.model import AgencyCode, BusinessType, Channel, DocumentId, PackageKind, RecallState, Standing
+from gateway.signing.keys import load_certificates
 from tests.acceptance.test_axis_above import COMMUNE, DEPARTMENT, NEIGHBOUR, OTHER, Country, a_country, until
 from tests.support import documents
 from tests.support.gateways import RunningGateway
@@ -171,6 +174,21 @@ def test_of_what_the_axis_has_written_anew_the_signature_is_said_to_prove_nothin
     got = document_at(way.got_at, way.take(way.first))
     assert got.sha256 != document_at(way.sent_at, sent).sha256
     assert got.verdict.standing is Standing.UNVERIFIABLE
+
+
+@pytest.mark.parametrize("way", ["down"], indirect=True)
+def test_the_evidence_seals_the_files_that_were_sent_and_a_signature_that_nobody_can_judge(way: Way) -> None:
+    sent = way.post()
+    got = way.take(way.first)
+    answer = requests.get(
+        f"{way.got_at.url}/api/v1/documents/{got}/evidence",
+        headers={"Authorization": f"Bearer {way.got_at.key(way.first)}"},
+        timeout=30,
+    ).json()
+    own = load_certificates(way.got_at.settings.data / CERTIFICATE)[0]
+    facts = check_seal(answer["seal"].encode(), own)
+    assert facts.verdict.standing is Standing.UNVERIFIABLE
+    assert [a.sha256 for a in facts.attachments] == [a.sha256 for a in document_at(way.sent_at, sent).attachments]
 
 
 @pytest.mark.parametrize("way", ["up"], indirect=True)

@@ -50,7 +50,8 @@ INSERT INTO deliveries (id, document, kind, sender, recipient, via, channel, lan
   accepted_at, trying_since, changed_at, attempts, attempts_before, recall, as_written, folded)
 SELECT 'fill-' || id, id, kind, sender, 'H38.' || (size + length(id)),
   'H38.' || (CAST(substr(id, 6) AS INTEGER) % {vias}),
-  'push', lane, 'waiting', received_at, 0, received_at, received_at, received_at, received_at, 0, 0, 'none', 'H38', 'h38'
+  'push', lane, 'waiting', received_at, 0, received_at, received_at, received_at, received_at, 0, 0,
+  'none', 'H38', 'h38'
 FROM documents
 """
 
