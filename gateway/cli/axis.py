@@ -10,7 +10,7 @@ import click
 
 from gateway.bootstrap import join, make_http, make_poller
 from gateway.cli import exits
-from gateway.cli.command import Group, for_programs
+from gateway.cli.command import Group, for_programs, option
 from gateway.cli.opened import actor, opened, utc_now
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
@@ -154,3 +154,29 @@ def retry(shell: Shell, *, code: str, doc_ids: tuple[str, ...]) -> None:
         shell.result({"retried": count})
     else:
         shell.note(Text("{count} gói tin sẽ được lấy lại.", "{count} packages will be fetched again."), count=count)
+
+
+@axis.command_of(
+    "dismiss",
+    Text(
+        """Thôi theo dõi những gói tin không nhận được và không cần nhận nữa; phải nêu lý do.
+Trục vẫn được báo là không nhận (fail); `gateway axis retry` kèm docId thì lấy lại.""",
+        """Follow no further what could not be taken and is not needed; a reason is required.
+The axis is still told that it was not taken (fail); `gateway axis retry` with the docId fetches it again.""",
+    ),
+    examples='gateway axis dismiss 000.00.22.W00 64f0c2 --reason "Nơi gửi đã gửi lại"',
+)
+@click.argument("code")
+@click.argument("doc_ids", nargs=-1, required=True, metavar="DOCID...")
+@option("--reason", required=True, words=Text("Lý do, được lưu trong nhật ký.", "Why; the event log keeps it."))
+@for_programs()
+def dismiss(shell: Shell, *, code: str, doc_ids: tuple[str, ...], reason: str) -> None:
+    """Leave them."""
+    now = utc_now()
+    with opened(shell.settings()) as gateway:
+        agency = gateway.agency(code, at=now)
+        count = gateway.ledger.dismiss_fetched(agency.code, doc_ids, reason=reason, actor=actor(), now=now)
+    if shell.json:
+        shell.result({"dismissed": count})
+    else:
+        shell.note(Text("{count} gói tin thôi theo dõi.", "{count} packages are followed no further."), count=count)

@@ -439,6 +439,7 @@ EVENTS: Final = MappingProxyType(
         Action.AXIS_NOT_TAKEN: Text("Không nhận được gói tin từ trục", "Not taken from an axis"),
         Action.AXIS_GIVEN_UP: Text("Thôi lấy gói tin từ trục", "Given up fetching from an axis"),
         Action.AXIS_LISTS_AGAIN: Text("Trục vẫn liệt kê gói tin đã xác nhận", "An axis lists what was acknowledged"),
+        Action.AXIS_DISMISSED: Text("Thôi theo dõi gói tin của trục", "A package of an axis is followed no further"),
         Action.AXIS_RETRIED: Text("Cho lấy lại từ trục", "Fetching from an axis anew"),
         Action.DIRECTORY_CHANGED: Text("Đổi danh bạ cơ quan", "Directory changed"),
         Action.KEY_ADDED: Text("Cấp khóa kết nối", "Key added"),

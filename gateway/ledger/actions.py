@@ -64,6 +64,8 @@ class Action(enum.StrEnum):
     """It was tried often enough; an operator has to act."""
     AXIS_LISTS_AGAIN = "axis.lists_again"
     """It goes on listing what was acknowledged."""
+    AXIS_DISMISSED = "axis.dismissed"
+    """An operator leaves what could not be taken where it is."""
     AXIS_RETRIED = "axis.retried"
     """An operator lets what was not taken be fetched again."""
     DIRECTORY_CHANGED = "directory.changed"

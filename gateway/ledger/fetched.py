@@ -186,12 +186,7 @@ def counts(connection: Connection) -> Mapping[tuple[AgencyCode, FetchState], int
 
 def retry(connection: Connection, via: AgencyCode, doc_ids: Collection[str], *, actor: str, now: datetime) -> int:
     """As ``Ledger.retry_fetched``, inside a transaction."""
-    which: list[ColumnElement[bool]] = [fetched.c.via == via, fetched.c.state != FetchState.TAKEN]
-    if doc_ids:
-        which.append(fetched.c.doc_id.in_(list(doc_ids)))
-    rows = connection.execute(select(fetched.c.doc_id).where(*which).with_for_update()).all()
-    if missing := set(doc_ids) - {row.doc_id for row in rows}:
-        raise NotFound(f"Nothing of {via} that was not taken has the docId {', '.join(sorted(missing))}.")
+    rows = _not_taken(connection, via, doc_ids)
     for part in chunks([row.doc_id for row in rows]):
         connection.execute(
             update(fetched)
@@ -203,6 +198,37 @@ def retry(connection: Connection, via: AgencyCode, doc_ids: Collection[str], *, 
         record(connection, [event(now, Action.AXIS_RETRIED, actor=actor, via=via, count=len(rows))])
         connection.execute(update(inboxes).where(inboxes.c.via == via).values(due_at=now))
     return len(rows)
+
+
+def dismiss(
+    connection: Connection, via: AgencyCode, doc_ids: Collection[str], *, reason: str, actor: str, now: datetime
+) -> int:
+    """As ``Ledger.dismiss_fetched``, inside a transaction."""
+    rows = _not_taken(connection, via, doc_ids)
+    for part in chunks([row.doc_id for row in rows]):
+        connection.execute(
+            update(fetched)
+            .where(fetched.c.via == via, fetched.c.doc_id.in_(part))
+            .values(state=FetchState.DISMISSED, changed_at=now)
+        )
+    record(
+        connection,
+        [event(now, Action.AXIS_DISMISSED, actor=actor, via=via, doc_id=row.doc_id, reason=reason) for row in rows],
+    )
+    return len(rows)
+
+
+def _not_taken(connection: Connection, via: AgencyCode, doc_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Those of these ids, locked; without ids all that nobody has dismissed."""
+    which: list[ColumnElement[bool]] = [fetched.c.via == via, fetched.c.state != FetchState.TAKEN]
+    if doc_ids:
+        which.append(fetched.c.doc_id.in_(list(doc_ids)))
+    else:
+        which.append(fetched.c.state != FetchState.DISMISSED)
+    rows = connection.execute(select(fetched.c.doc_id).where(*which).with_for_update()).all()
+    if missing := set(doc_ids) - {row.doc_id for row in rows}:
+        raise NotFound(f"Nothing of {via} that was not taken has the docId {', '.join(sorted(missing))}.")
+    return rows
 
 
 def _forget(connection: Connection, via: AgencyCode, now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from gateway.errors import DocumentConflict, GatewayError, OperationOutpaced
+from gateway.errors import DocumentConflict, GatewayError, OperationOutpaced, ReasonRequired
 from gateway.ledger import (
     acceptance,
     accounts,
@@ -886,3 +886,20 @@ class Ledger:
         """
         with writing(self.engine) as connection:
             return fetched.retry(connection, via, doc_ids, actor=actor, now=now)
+
+    def dismiss_fetched(
+        self, via: AgencyCode, doc_ids: Collection[str], *, reason: str, actor: str, now: datetime
+    ) -> int:
+        """
+        Leave what could not be taken where it is: it counts as a trouble no more; how many that are.
+
+        The axis is still told ``fail`` and nothing else; naming an id to ``retry_fetched`` brings it back.
+
+        :param doc_ids: at least one.
+        :raises ReasonRequired: the reason is blank.
+        :raises NotFound: an id is not among what was not taken; nothing was changed.
+        """
+        if not reason.strip():
+            raise ReasonRequired
+        with writing(self.engine) as connection:
+            return fetched.dismiss(connection, via, doc_ids, reason=reason.strip(), actor=actor, now=now)

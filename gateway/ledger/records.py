@@ -713,6 +713,8 @@ class FetchState(enum.StrEnum):
     """Refused, or not to be had; it is tried again, for a while."""
     GIVEN_UP = "given_up"
     """Tried often enough; only an operator lets it be tried again."""
+    DISMISSED = "dismissed"
+    """Given up, and an operator has said why that is well."""
 
 
 @dataclass(frozen=True, kw_only=True)

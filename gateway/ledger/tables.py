@@ -82,7 +82,7 @@ _INDIRECT = "via <> recipient"
 UNACKNOWLEDGED = "acked_at IS NULL"
 """What was fetched from an axis that does not know yet what became of it."""
 
-NOT_TAKEN = "state <> 'taken'"
+NOT_TAKEN = "state <> 'taken' AND state <> 'dismissed'"
 """What an axis has for us and could not be taken."""
 
 

@@ -111,6 +111,31 @@ def test_retry_lets_packages_be_fetched_again(gateway: RunningGateway, axis: Fak
     call(gateway, "axis", "retry", AXIS, "bad", code=1)
 
 
+def test_what_nobody_needs_is_dismissed_and_no_trouble_any_more(gateway: RunningGateway, axis: FakeAxis) -> None:
+    axis.put("bad", b"<no-edxml/>")
+    call(gateway, "axis", "poll", AXIS, code=1)
+    assert result(gateway, "axis", "dismiss", AXIS, "bad", "--reason", "Nơi gửi đã gửi lại") == {"dismissed": 1}
+    assert result(gateway, "axis", "status")["not_taken"] == []
+    assert result(gateway, "axis", "poll", AXIS)["not_taken"] == 0
+
+
+def test_what_was_dismissed_is_fetched_again_when_its_id_is_named(gateway: RunningGateway, axis: FakeAxis) -> None:
+    axis.put("bad", b"<no-edxml/>")
+    call(gateway, "axis", "poll", AXIS, code=1)
+    call(gateway, "axis", "dismiss", AXIS, "bad", "--reason", "Nhầm")
+    axis.inbox["bad"].content = a_letter()
+    assert result(gateway, "axis", "retry", AXIS) == {"retried": 0}
+    assert result(gateway, "axis", "retry", AXIS, "bad") == {"retried": 1}
+    assert result(gateway, "axis", "poll", AXIS)["taken"] == 1
+
+
+def test_dismissing_needs_a_reason(gateway: RunningGateway, axis: FakeAxis) -> None:
+    axis.put("bad", b"<no-edxml/>")
+    call(gateway, "axis", "poll", AXIS, code=1)
+    call(gateway, "axis", "dismiss", AXIS, "bad", "--reason", " ", code=1)
+    assert [one["doc_id"] for one in result(gateway, "axis", "status")["not_taken"]] == ["bad"]
+
+
 def test_the_doctor_asks_a_vxp_axis_and_is_content(gateway: RunningGateway, axis: FakeAxis) -> None:
     call(gateway, "axis", "poll", AXIS)
     found = grades(gateway)

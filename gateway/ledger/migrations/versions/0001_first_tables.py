@@ -372,7 +372,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("via", "doc_id", name=op.f("pk_fetched")),
     )
     op.create_index("ix_fetched_unacknowledged", "fetched", ["via", "due_at"], **where("acked_at IS NULL"))
-    op.create_index("ix_fetched_troubles", "fetched", ["via", "state"], **where("state <> 'taken'"))
+    troubles = "state <> 'taken' AND state <> 'dismissed'"
+    op.create_index("ix_fetched_troubles", "fetched", ["via", "state"], **where(troubles))
     op.create_index(op.f("ix_fetched_acked_at"), "fetched", ["acked_at"], **where("acked_at IS NOT NULL"))
     op.create_table(
         "agencies",
