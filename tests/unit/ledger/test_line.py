@@ -189,11 +189,13 @@ def test_who_is_interrupted_while_waiting_leaves_the_line(pool: ThreadPoolExecut
     commits = Commits()
     line = Line(LONG)
     leave = threading.Event()
+    main = threading.get_ident()
 
     def hold() -> None:
         with line.alone():
             until(lambda: line.length == 1)
-            signal.raise_signal(signal.SIGUSR1)  # handled by the main thread, which waits
+            # To the thread that waits: raised here, it would be heard only when that thread's wait is over.
+            signal.pthread_kill(main, signal.SIGUSR1)
             leave.wait(LONG)
 
     before = signal.signal(signal.SIGUSR1, interrupt)
