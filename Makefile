@@ -36,9 +36,8 @@ check: $(VENV)/.dev ## Lint, formatting and types
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 
-# Modules in order of their folders: the slow ones, which start gateways, come first and leave no long tail.
 test: check ## Everything: lint, types, all tests, coverage
-	@$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadscope --cov --cov-report=term:skip-covered $(ARGS)
 
 bench: $(VENV)/.dev ## Benchmarks as ratios within this run; fails when a bar is missed
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
