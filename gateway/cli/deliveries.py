@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
 import click
 
-from gateway.bootstrap import configure_logging, join
+from gateway.bootstrap import join
 from gateway.cli.command import Group, for_programs, option
 from gateway.cli.opened import Opened, actor, opened, utc_now
 from gateway.cli.shell import Shell, moment, plain
@@ -266,10 +268,11 @@ gateway deliveries withdraw 01a200ec-5c01-75c8-9165-5747b21712ca --reason "Cơ q
 def withdraw(shell: Shell, *, ids: tuple[str, ...], reason: str) -> None:
     """Take deliveries back; a recall that waits for one is answered 15."""
     settings = shell.settings()
-    configure_logging("critical", settings.log.format)
     gateway = join(settings)
     try:
-        done = operations.withdraw(gateway.parts, list(ids), reason=reason, actor=actor())
+        # The log is of use here too, and must not mix with the result.
+        with redirect_stdout(sys.stderr):
+            done = operations.withdraw(gateway.parts, list(ids), reason=reason, actor=actor())
     finally:
         gateway.ledger.engine.dispose()
     if shell.json:
