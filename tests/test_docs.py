@@ -43,6 +43,7 @@ from tests.support import documents, pki
 from tests.support.agencies import an_agency
 from tests.support.exchange import COMMUNE, DEPARTMENT, MAILBOX, PROVINCE
 from tests.support.gateways import RunningGateway, a_gateway
+from tests.support.programs import needs
 
 ROOT = Path(__file__).resolve().parents[1]
 SKIPPED = {".git", ".hypothesis", ".pytest_cache", "node_modules"}
@@ -368,6 +369,7 @@ def _free_port() -> int:
         return port
 
 
+@needs("bash", "curl")
 @pytest.mark.slow
 def test_the_quickstart_of_the_readme_works(tmp_path: Path) -> None:
     text = page("README.md").partition("<!-- quickstart: begin -->")[2].partition("<!-- quickstart: end -->")[0]

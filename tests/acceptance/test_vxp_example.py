@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.support import documents
 from tests.support.agencies import an_agency
 from tests.support.exchange import COMMUNE, DEPARTMENT, MAILBOX, PROVINCE
 from tests.support.gateways import RunningGateway, a_gateway
+from tests.support.programs import needs
 from tests.support.systems import a_system
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -60,7 +60,7 @@ def test_the_example_in_python_sends_and_collects(gateway: RunningGateway, tmp_p
         exchange(url, "H37.COM", sender, None, tmp_path)
 
 
-@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("openssl"), reason="needs curl and openssl")
+@needs("bash", "curl", "openssl")
 def test_the_example_in_curl_sends_and_lists(gateway: RunningGateway, tmp_path: Path) -> None:
     secret = a_system(gateway, "H37.BOTH", DEPARTMENT, COMMUNE)
     gateway.start()

@@ -20,6 +20,7 @@ from gateway.model import AgencyCode, Level
 from tests.support import documents
 from tests.support.agencies import MAILBOX, an_agency
 from tests.support.gateways import RunningGateway, a_gateway
+from tests.support.programs import needs
 from tests.support.systems import a_system
 from tests.support.vxp_client import LgspClient
 
@@ -83,6 +84,7 @@ def test_the_python_of_the_page_sends_and_collects(served: Served, tmp_path: Pat
         exchange(url, "S", "x", None, tmp_path)
 
 
+@needs("bash", "curl")
 def test_the_curl_of_the_page_sends_and_lists(served: Served, tmp_path: Path) -> None:
     (tmp_path / "van-ban.edxml").write_bytes(to_commune(document_id="000.00.14.H37,2026/03/05,curl"))
     own = {"GATEWAY_URL": served.gateway.url, "SYSTEM": "S", "SECRET": served.secrets["S"], "PATH": os.environ["PATH"]}
