@@ -43,6 +43,7 @@ from tests.support import documents, pki
 from tests.support.agencies import an_agency
 from tests.support.exchange import COMMUNE, DEPARTMENT, MAILBOX, PROVINCE
 from tests.support.gateways import RunningGateway, a_gateway
+from tests.support.pages import fences
 from tests.support.programs import needs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,10 +74,6 @@ def rows(text: str) -> list[list[str]]:
     """The cells of every table row, without code marks."""
     found = [line.strip().strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip().strip("`") for cell in cells] for cells in found]
-
-
-def fences(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def _name(path: Path) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tests.support import documents
 from tests.support.agencies import an_agency
 from tests.support.exchange import COMMUNE, DEPARTMENT, MAILBOX, PROVINCE
 from tests.support.gateways import RunningGateway, a_gateway
+from tests.support.pages import example
 from tests.support.programs import needs
 from tests.support.systems import a_system
 
@@ -37,20 +38,27 @@ def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
     made.stop()
 
 
-def fence(language: str) -> str:
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return str(found)
-
-
 def a_letter() -> bytes:
     return documents.a_package(recipients=(documents.an_organization(COMMUNE),))
+
+
+def test_the_ten_lines_of_the_page_send(gateway: RunningGateway, tmp_path: Path) -> None:
+    secret = a_system(gateway, "H37.DEP", DEPARTMENT)
+    gateway.start()
+    own = {"GATEWAY_URL": gateway.url, "SYSTEM": "H37.DEP", "SECRET": secret}
+    (tmp_path / "van-ban.edxml").write_bytes(a_letter())
+    done = subprocess.run(
+        [sys.executable, "-c", example(PAGE, "python", "# send.py"), "van-ban.edxml"],
+        cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "'ErrorCode': '0'" in done.stdout
 
 
 def test_the_example_in_python_sends_and_collects(gateway: RunningGateway, tmp_path: Path) -> None:
     sender, receiver = a_system(gateway, "H37.DEP", DEPARTMENT), a_system(gateway, "H37.COM", COMMUNE)
     gateway.start()
     space: dict[str, Any] = {}
-    exec(compile(fence("python"), "vxp.py", "exec"), space)  # the page's own code
+    exec(compile(example(PAGE, "python", "# vxp.py"), "vxp.py", "exec"), space)  # the page's own code
     exchange, url = space["exchange"], f"{gateway.url}/vxp"
     assert exchange(url, "H37.DEP", sender, a_letter(), tmp_path) == []
     [doc_id] = exchange(url, "H37.COM", receiver, None, tmp_path)
@@ -67,8 +75,8 @@ def test_the_example_in_curl_sends_and_lists(gateway: RunningGateway, tmp_path: 
     (tmp_path / "van-ban.edxml").write_bytes(a_letter())
     own = {"GATEWAY_URL": gateway.url, "SYSTEM": "H37.BOTH", "SECRET": secret}
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", fence("sh")], cwd=tmp_path, env=os.environ | own, capture_output=True,
-        text=True, timeout=60, check=True,
+        ["bash", "-euo", "pipefail", "-c", example(PAGE, "sh")],
+        cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     sent, waiting = (json.loads(f"{{{part}") for part in done.stdout.split("{", 2)[1:])
     assert sent["DocId"]
@@ -78,7 +86,7 @@ def test_the_example_in_curl_sends_and_lists(gateway: RunningGateway, tmp_path: 
 def test_a_signed_header_of_a_thousand_recipients_reaches_each_server(gateway: RunningGateway) -> None:
     secret = a_system(gateway, "H37.DEP", DEPARTMENT)
     space: dict[str, Any] = {}
-    exec(compile(fence("python"), "vxp.py", "exec"), space)  # the page's own code
+    exec(compile(example(PAGE, "python", "# vxp.py"), "vxp.py", "exec"), space)  # the page's own code
     to = json.dumps([f"000.00.{i % 100:02}.H{i // 100 + 10}" for i in range(1_000)], separators=(",", ":"))
     for processes in (1, 2):
         gateway.start(processes=processes)

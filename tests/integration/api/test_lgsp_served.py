@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from gateway.model import AgencyCode, Level
 from tests.support import documents
 from tests.support.agencies import MAILBOX, an_agency
 from tests.support.gateways import RunningGateway, a_gateway
+from tests.support.pages import example
 from tests.support.programs import needs
 from tests.support.systems import a_system
 from tests.support.vxp_client import LgspClient
@@ -28,12 +30,6 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "integrate" / "lgsp.md"
 PROVINCE, SENDER, COMMUNE = AgencyCode("000.00.00.H37"), AgencyCode("000.00.14.H37"), AgencyCode("H37.21")
 LARGE = 48 * 1024 * 1024
 """Bytes of a file; held once it would be seen, and Base64 holds it twice."""
-
-
-def fence(language: str) -> str:
-    """The one example of the page in a language."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return str(found)
 
 
 @dataclass
@@ -72,7 +68,7 @@ def to_commune(**changes: Any) -> bytes:
 
 def test_the_python_of_the_page_sends_and_collects(served: Served, tmp_path: Path) -> None:
     space: dict[str, Any] = {}
-    exec(compile(fence("python"), "lgsp.py", "exec"), space)  # the page's own code
+    exec(compile(example(PAGE, "python", "# lgsp.py"), "lgsp.py", "exec"), space)  # the page's own code
     exchange, url = space["exchange"], f"{served.gateway.url}/lgsp"
     assert exchange(url, "S", served.secrets["S"], to_commune(), tmp_path) == []
     (doc_id,) = exchange(url, "R", served.secrets["R"], None, tmp_path)
@@ -88,14 +84,25 @@ def test_the_python_of_the_page_sends_and_collects(served: Served, tmp_path: Pat
 def test_the_curl_of_the_page_sends_and_lists(served: Served, tmp_path: Path) -> None:
     (tmp_path / "van-ban.edxml").write_bytes(to_commune(document_id="000.00.14.H37,2026/03/05,curl"))
     own = {"GATEWAY_URL": served.gateway.url, "SYSTEM": "S", "SECRET": served.secrets["S"], "PATH": os.environ["PATH"]}
+    script = example(PAGE, "sh").replace('-F "messageType=edoc"', '-F "messageType=edoc"; echo')
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", fence("sh").replace('-F "messageType=edoc"', '-F "messageType=edoc"; echo')],
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path, env=own, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     sent, listed = map(json.loads, done.stdout.splitlines())
     assert sent["docId"]
     assert (listed["code"], listed["data"]) == (200, [])
+
+
+def test_the_ten_lines_of_the_page_send(served: Served, tmp_path: Path) -> None:
+    own = {"GATEWAY_URL": served.gateway.url, "SYSTEM": "S", "SECRET": served.secrets["S"]}
+    (tmp_path / "van-ban.edxml").write_bytes(to_commune(document_id="000.00.14.H37,2026/03/05,ten"))
+    done = subprocess.run(
+        [sys.executable, "-c", example(PAGE, "python", "# send.py"), "van-ban.edxml"],
+        cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "'code': 200" in done.stdout
 
 
 @pytest.mark.slow
