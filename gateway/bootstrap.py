@@ -169,9 +169,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
         payloads=_payload_store(settings),
         directory=keeper.current,
         key=_gateway_key(settings),
-        anchors=TrustAnchors(
-            [c for path in settings.signing.anchors for c in load_certificates(settings.beside(path))]
-        ),
+        anchors=_anchors(settings),
         rules=Rules(
             limits=_limits(settings),
             accepts=settings.signing.accepts,

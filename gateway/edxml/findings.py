@@ -56,8 +56,3 @@ class Findings:
     def violations(self) -> tuple[Violation, ...]:
         """Errors first, otherwise in the order found."""
         return tuple(sorted(self._found.values(), key=lambda v: v.severity is not Severity.ERROR))
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether anything cannot be trusted."""
-        return any(v.severity is Severity.ERROR for v in self._found.values())

@@ -13,7 +13,7 @@ from gateway.edxml import write_document_to
 from gateway.errors import DocumentConflict
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.parts import Parts
-from gateway.exchange.upload import Upload, receive, spool_file, unwritten
+from gateway.exchange.upload import Upload, receive_for, spool_file, unwritten
 from gateway.ledger.identity import stored
 from gateway.ledger.records import DocumentRow, DocumentSummary
 from gateway.model import Agency, AgencyCode, Business, Envelope, Hop, Organization
@@ -136,13 +136,7 @@ def _written(parts: Parts, envelope: Envelope, contents: Mapping[str, Path | byt
         with os.fdopen(handle, "wb") as out:
             write_document_to(envelope, contents, out)
         with path.open("rb") as written:
-            return receive(
-                written,
-                expected=path.stat().st_size,
-                limit_bytes=parts.rules.body_limit_bytes,
-                inline_bytes=parts.rules.inline_bytes,
-                spool=parts.spool,
-            )
+            return receive_for(parts, written, expected=path.stat().st_size)
     except OSError as e:
         raise unwritten(e) from e
     finally:

@@ -42,7 +42,7 @@ from gateway.errors import (
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.handover import beyond
 from gateway.exchange.parts import Parts
-from gateway.exchange.upload import Upload, receive
+from gateway.exchange.upload import Upload, receive_for
 from gateway.ledger.actions import Action
 from gateway.ledger.records import Fetched, FetchState, InboxState
 from gateway.model import Agency, AgencyCode, Channel, Envelope, PackageKind
@@ -419,13 +419,7 @@ class Poller:
             here.axis.package(
                 doc_id, folder=parts.spool, limit_bytes=rules.body_limit_bytes, now=parts.clock()
             ) as stream,
-            receive(
-                stream,
-                expected=None,
-                limit_bytes=rules.body_limit_bytes,
-                inline_bytes=rules.inline_bytes,
-                spool=parts.spool,
-            ) as upload,
+            receive_for(parts, stream, expected=None) as upload,
         ):
             return self._accepted(here.agency, upload)
 

@@ -16,7 +16,7 @@ from gateway.edxml import Package, read_unverified
 from gateway.exchange import lookup
 from gateway.exchange.identity import names_in_package
 from gateway.exchange.parts import Parts
-from gateway.exchange.upload import receive
+from gateway.exchange.upload import receive_for
 from gateway.ledger.records import DocumentRow
 from gateway.model import AgencyCode, Business, BusinessType, Envelope, PackageKind, normal_key
 
@@ -62,13 +62,7 @@ def _says_alike(parts: Parts, row: DocumentRow, package: Package) -> bool:
     rules = parts.rules
     with (
         lookup.open_package(parts, row.sent_sha256) as stored,
-        receive(
-            stored,
-            expected=row.forward_size or row.size,
-            limit_bytes=rules.body_limit_bytes,
-            inline_bytes=rules.inline_bytes,
-            spool=parts.spool,
-        ) as upload,
+        receive_for(parts, stored, expected=row.forward_size or row.size) as upload,
         read_unverified(upload.source, limits=rules.limits, spool=parts.spool, sha256=upload.sha256) as first,
     ):
         then, now = first.envelope, package.envelope

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 from gateway.errors import BodyTooLarge, EmptyPackage, IncompleteUpload, PayloadStoreUnavailable, StorageFull
+from gateway.exchange.parts import Parts
 
 _CHUNK = 256 * 1024
 
@@ -92,6 +93,17 @@ def unwritten(error: OSError) -> StorageFull | PayloadStoreUnavailable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageFull("The spool has no room left.")
     return PayloadStoreUnavailable(f"The spool cannot be used ({error.strerror}).")
+
+
+def receive_for(parts: Parts, stream: Readable, *, expected: int | None) -> Upload:
+    """As ``receive``, within the bounds of this deployment."""
+    return receive(
+        stream,
+        expected=expected,
+        limit_bytes=parts.rules.body_limit_bytes,
+        inline_bytes=parts.rules.inline_bytes,
+        spool=parts.spool,
+    )
 
 
 def receive(stream: Readable, *, expected: int | None, limit_bytes: int, inline_bytes: int, spool: Path) -> Upload:

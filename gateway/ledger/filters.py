@@ -16,7 +16,7 @@ from gateway.errors import RequestError
 from gateway.ledger.identity import stored
 from gateway.ledger.records import Filter, OperationState
 from gateway.ledger.tables import deliveries, documents, operation_requests, statuses
-from gateway.model import AgencyCode, DeliveryState, PackageKind, fold
+from gateway.model import AgencyCode, DeliveryState, Lane, PackageKind, fold
 
 MOST_ROWS = 200
 """Of one page."""
@@ -263,12 +263,25 @@ def moment_cursor(cursor: str) -> tuple[datetime, str]:
         raise RequestError("The cursor is not one that this gateway gave.", path="cursor") from e
 
 
-def bounded(limit: int) -> int:
+def after_in_mailbox(cursor: str) -> ColumnElement[bool]:
+    """
+    What follows a position in a mailbox, which has the most urgent first and of each lane the oldest.
+
+    :raises RequestError: the cursor is not of such a list.
+    """
+    number, last = decode_cursor(cursor, int, str)
+    if number not in set(Lane):
+        raise RequestError("The cursor is not one that this gateway gave.", path="cursor")
+    lane = Lane(number)
+    return or_(deliveries.c.lane < lane, and_(deliveries.c.lane == lane, deliveries.c.id > last))
+
+
+def bounded(limit: int, most: int = MOST_ROWS) -> int:
     """
     The limit, if it is one.
 
-    :raises RequestError: it is not between 1 and ``MOST_ROWS``.
+    :raises RequestError: it is not between 1 and ``most``.
     """
-    if not 1 <= limit <= MOST_ROWS:
-        raise RequestError(f"A page has 1 to {MOST_ROWS} rows.", path="limit")
+    if not 1 <= limit <= most:
+        raise RequestError(f"A page has 1 to {most} rows.", path="limit")
     return limit

@@ -9,14 +9,13 @@ from operator import itemgetter
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select, union
 
-from gateway.errors import RequestError
 from gateway.ledger.bounds import storable
-from gateway.ledger.filters import decode_cursor, encode_cursor, moment_cursor
+from gateway.ledger.filters import after_in_mailbox, bounded, encode_cursor, moment_cursor
 from gateway.ledger.identity import stored
 from gateway.ledger.reads import log_rows
 from gateway.ledger.records import LogRow, Page
 from gateway.ledger.tables import IN_MAILBOX, deliveries, documents
-from gateway.model import AgencyCode, DeliveryState, Lane, PackageKind
+from gateway.model import AgencyCode, DeliveryState, PackageKind
 
 MOST_LISTED = 1_000
 """Rows of one page. Kits without paging take one page for all that there is."""
@@ -42,14 +41,8 @@ def listed(
     """As ``Ledger.listed``."""
     statement = select(deliveries.c.id, deliveries.c.lane).where(*_to_collect(owners, window, now))
     if after is not None:
-        lane, last = decode_cursor(after, int, str)
-        if lane not in set(Lane):
-            raise RequestError("The cursor is not one that this gateway gave.", path="cursor")
-        lane = Lane(lane)
-        statement = statement.where(
-            or_(deliveries.c.lane < lane, and_(deliveries.c.lane == lane, deliveries.c.id > last))
-        )
-    limit = _bounded(limit)
+        statement = statement.where(after_in_mailbox(after))
+    limit = bounded(limit, MOST_LISTED)
     found = connection.execute(statement.order_by(deliveries.c.lane.desc(), deliveries.c.id).limit(limit + 1)).all()
     rows = log_rows(connection, [row.id for row in found[:limit]])
     following = encode_cursor(int(found[limit - 1].lane), found[limit - 1].id) if len(found) > limit else None
@@ -81,7 +74,7 @@ def sent(
     connection: Connection, owners: Owners, window: Window, *, document_id: str | None, limit: int, after: str | None
 ) -> Page[LogRow]:
     """As ``Ledger.sent``."""
-    limit = _bounded(limit)
+    limit = bounded(limit, MOST_LISTED)
     position = None if after is None else moment_cursor(after)
     found: dict[str, datetime] = {}
     for ways in _ways(connection, owners, document_id):
@@ -142,14 +135,3 @@ def _newest(
     parts = [base.where(way).order_by(at.desc(), row_id.desc()).limit(limit).subquery() for way in ways]
     rows = connection.execute(union(*(select(part) for part in parts)))
     return {row.id: row.at for row in rows}
-
-
-def _bounded(limit: int) -> int:
-    """
-    The limit, if it is one.
-
-    :raises RequestError: it is not between 1 and ``MOST_LISTED``.
-    """
-    if not 1 <= limit <= MOST_LISTED:
-        raise RequestError(f"A page has 1 to {MOST_LISTED} rows.", path="limit")
-    return limit

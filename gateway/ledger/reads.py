@@ -8,12 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Subquery, and_, func, or_, select, text, union
 
-from gateway.errors import RequestError
 from gateway.ledger import recalls
 from gateway.ledger.engine import first_row
 from gateway.ledger.filters import (
+    after_in_mailbox,
     bounded,
-    decode_cursor,
     delivery_conditions,
     document_conditions,
     encode_cursor,
@@ -50,7 +49,7 @@ from gateway.ledger.tables import (
     refusals,
     statuses,
 )
-from gateway.model import AgencyCode, BusinessType, DeliveryState, Lane, PackageKind
+from gateway.model import AgencyCode, BusinessType, DeliveryState, PackageKind
 
 _SUMMARY = [documents.c[name] for name in DocumentSummary.__dataclass_fields__]
 _DOCUMENT = [documents.c[name] for name in DocumentRow.__dataclass_fields__]
@@ -368,13 +367,7 @@ def inbox(
     owner = deliveries.c.via.in_((via, *formerly)) if formerly else deliveries.c.via == via
     statement = _LOG.where(text(IN_MAILBOX), owner)
     if after is not None:
-        lane, last = decode_cursor(after, int, str)
-        if lane not in set(Lane):
-            raise RequestError("The cursor is not one that this gateway gave.", path="cursor")
-        lane = Lane(lane)
-        statement = statement.where(
-            or_(deliveries.c.lane < lane, and_(deliveries.c.lane == lane, deliveries.c.id > last))
-        )
+        statement = statement.where(after_in_mailbox(after))
     statement = statement.order_by(deliveries.c.lane.desc(), deliveries.c.id).limit(bounded(limit) + 1)
     rows = [_log_row(row) for row in connection.execute(statement)]
     if len(rows) <= limit:

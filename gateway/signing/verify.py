@@ -191,17 +191,6 @@ def _check_value(
     raise [*mismatches, *faults, Finding(Reason.VALUE_MISMATCH)][0]
 
 
-def fault_of(
-    certificate: x509.Certificate, *, policy: SignaturePolicy, anchors: TrustAnchors, at: datetime
-) -> Reason | None:
-    """
-    Why a registered certificate may not vouch for a package at ``at``; ``None`` when it may.
-
-    Also what ``gateway doctor`` says of certificates near their end.
-    """
-    return _fault(known(certificate), policy=policy, anchors=anchors, at=at)
-
-
 def _fault(facts: KnownCertificate, *, policy: SignaturePolicy, anchors: TrustAnchors, at: datetime) -> Reason | None:
     if at < facts.not_before:
         return Reason.CERTIFICATE_NOT_YET_VALID

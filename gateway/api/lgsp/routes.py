@@ -25,7 +25,7 @@ from gateway.errors import EmptyPackage, GatewayError, LengthRequired, NotFound,
 from gateway.exchange import lookup, mailbox, statuses
 from gateway.exchange.handover import Announced, hand_over
 from gateway.exchange.systems import acting
-from gateway.exchange.upload import Upload, receive
+from gateway.exchange.upload import Upload, receive_for
 from gateway.ledger.protocol import MOST_LISTED
 from gateway.ledger.records import DocumentRow, LogRow
 from gateway.model import VIETNAM_TIME, Agency, DocumentNumber, PackageKind, StatusCode
@@ -132,21 +132,12 @@ def send_edoc() -> Response:
 def _posted(held: ExitStack) -> tuple[Upload, PackageKind | None]:
     """The package of the form, closed with ``held``, and what the form calls it."""
     parts = lgsp_parts().parts
-    rules = parts.rules
     form = Form(request.stream, request.headers.get("Content-Type"), files={_FILE})
     upload: Upload | None = None
     while (file := form.next_file()) is not None:
         if upload is not None:
             raise RequestError(f"The form has several files {_FILE}: send each by itself.", path=_FILE)
-        upload = held.enter_context(
-            receive(
-                file,
-                expected=None,
-                limit_bytes=rules.body_limit_bytes,
-                inline_bytes=rules.inline_bytes,
-                spool=parts.spool,
-            )
-        )
+        upload = held.enter_context(receive_for(parts, file, expected=None))
     g.body_read = True
     if upload is None:
         raise EmptyPackage(f"The form has no file {_FILE}.", path=_FILE)

@@ -65,7 +65,7 @@ from gateway.errors import (
 )
 from gateway.exchange import compose, lookup, mailbox, operations, statuses
 from gateway.exchange.accept import Answer, accept
-from gateway.exchange.upload import Upload, receive, unwritten
+from gateway.exchange.upload import Upload, receive_for, unwritten
 from gateway.ledger.records import DocumentRow, Filter
 from gateway.model import Agency, AgencyCode, Reference, normal_key
 
@@ -216,15 +216,8 @@ def post_document() -> Response:
     if kind not in _XML_TYPES:
         raise UnsupportedMedia(f"Send application/xml or multipart/form-data, not {kind or 'nothing'}.")
     services = _services()
-    rules = services.parts.rules
     with _refusals_kept():
-        upload = receive(
-            request.stream,
-            expected=request.content_length,
-            limit_bytes=rules.body_limit_bytes,
-            inline_bytes=rules.inline_bytes,
-            spool=services.parts.spool,
-        )
+        upload = receive_for(services.parts, request.stream, expected=request.content_length)
     with upload:
         g.body_read = True
         with _refusals_kept(upload):
