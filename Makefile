@@ -46,9 +46,9 @@ torture: $(VENV)/.dev ## At least 200 kills at every named step, on both databas
 	@$(BIN)/python -m pytest -q -p no:cacheprovider -n 2 --dist load -m torture tests/acceptance $(ARGS)
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew
-	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --extra demo --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --extra demo --extra dev --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra build --extra dev --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what the targets made

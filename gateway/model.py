@@ -538,6 +538,100 @@ class Verdict:
     canonicalization: str | None = None
 
 
+# Signatures inside files
+
+
+class SignerRole(enum.StrEnum):
+    """In which capacity a dispatch is signed (NĐ 30/2020 Art. 5; domain §4.3)."""
+
+    PERSON = "person"
+    """The competent person; signs first."""
+    AGENCY = "agency"
+    """The agency's seal; signs last."""
+    UNKNOWN = "unknown"
+
+
+class FileStanding(enum.StrEnum):
+    """What is known of one signature inside a file, and of a file by the worst of its signatures."""
+
+    VALID = "valid"
+    VALID_WEAK = "valid_weak"
+    """Valid, with an algorithm or key that policy tolerates."""
+    INDETERMINATE = "indeterminate"
+    """Intact and chained to an anchor; whether the certificate was revoked is not known."""
+    UNTRUSTED = "untrusted"
+    """Intact, but the certificate does not chain to a configured anchor, or was not good at that time."""
+    REVOKED = "revoked"
+    """Intact, by a certificate that was revoked when it signed."""
+    ALTERED = "altered"
+    """What was signed has been changed, or something was added that a later signature or stamp may not add."""
+    UNSIGNED = "unsigned"
+    """The file could carry signatures and carries none."""
+    UNREADABLE = "unreadable"
+    """It could not be judged: broken, encrypted, too large, or its reader crashed or stalled."""
+    NOT_JUDGED = "not_judged"
+    """A format whose signatures are recognised and named, and not judged; or one that carries none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSignature:
+    """One signature inside a file."""
+
+    field: str
+    """Name of the signature field, or of the part of the file."""
+    role: SignerRole
+    standing: FileStanding
+    reason: str
+    """Stable dotted code, e.g. ``file.verified``, ``file.altered_after``."""
+    subject: str | None = None
+    """RFC 4514 subject of the signer's certificate."""
+    certificate_sha256: str | None = None
+    claimed_at: datetime | None = None
+    """When the signer says that it signed; aware UTC."""
+    stamped_at: datetime | None = None
+    """When a time-stamp authority that is trusted says so; aware UTC."""
+    revision: int | None = None
+    """Of the file, counted from 1, that the signature covers."""
+    revisions: int | None = None
+    """How many revisions the file has."""
+    added_after: tuple[str, ...] = ()
+    """What later revisions added, in stable words: ``signature``, ``stamp``, ``form``, ``content``; empty: nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileVerdict:
+    """The judgement on the signatures inside one attached file, or one file inside an attached archive."""
+
+    content_id: str
+    """Of the attachment."""
+    name: str
+    """Of the attachment, as sent."""
+    member: str | None = None
+    """Path inside the archive; ``None``: the attachment itself."""
+    format: str
+    """``pdf``, ``ooxml``, ``zip`` or ``other``, by content."""
+    standing: FileStanding
+    reason: str
+    """Stable dotted code."""
+    signatures: tuple[FileSignature, ...] = ()
+    judged_at: datetime
+    """Aware UTC."""
+
+    @property
+    def has_person(self) -> bool:
+        """Whether a competent person's signature is present and valid."""
+        return self._has(SignerRole.PERSON)
+
+    @property
+    def has_agency(self) -> bool:
+        """Whether the agency's signature is present and valid."""
+        return self._has(SignerRole.AGENCY)
+
+    def _has(self, role: SignerRole) -> bool:
+        good = (FileStanding.VALID, FileStanding.VALID_WEAK)
+        return any(s.role is role and s.standing in good for s in self.signatures)
+
+
 # Deliveries
 
 
@@ -636,6 +730,8 @@ class RegisteredCertificate:
     """Lower-case hex of the DER; how it is named in verdicts and logs."""
     role: str = "agency"
     """``agency`` (its seal), ``person``, or ``gateway`` (signs what it hands over)."""
+    holder: str | None = None
+    """The person's name and position, for people to read; ``None`` for an agency's or a gateway's."""
     valid_from: datetime | None = None
     """Start of the registration, aware UTC; ``None`` means as long as the certificate itself."""
     valid_to: datetime | None = None

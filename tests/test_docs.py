@@ -136,7 +136,7 @@ def test_the_list_of_decisions_is_complete() -> None:
     assert numbers == [f"{n:04}" for n in range(1, len(numbers) + 1)]
 
 
-@pytest.mark.parametrize("group", ["dependencies", "build", "demo", "dev"])
+@pytest.mark.parametrize("group", ["dependencies", "build", "dev"])
 def test_every_dependency_has_its_reason(group: str) -> None:
     project = tomllib.loads(page("pyproject.toml"))["project"]
     wanted = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]

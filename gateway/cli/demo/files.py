@@ -7,29 +7,18 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from gateway.errors import SettingsInvalid
+import fontpkg_noto_sans
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
 
 _LONG_AGO = (2026, 1, 1, 0, 0, 0)
 
 
 def a_pdf(title: str, paragraphs: Sequence[str], *, head: str) -> bytes:
-    """
-    A page of an official document as PDF, its font embedded.
-
-    :raises SettingsInvalid: the packages of the extra ``demo`` are not installed.
-    """
-    try:
-        import fontpkg_noto_sans  # noqa: PLC0415 - an extra that only the demo needs
-        from reportlab.lib.pagesizes import A4  # noqa: PLC0415
-        from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415
-        from reportlab.pdfbase import pdfmetrics  # noqa: PLC0415
-        from reportlab.pdfbase.ttfonts import TTFont  # noqa: PLC0415
-        from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer  # noqa: PLC0415
-    except ImportError as e:
-        raise SettingsInvalid(
-            f"The demo makes PDF files with packages that are not installed ({e.name}): "
-            "pip install 'eoffice-gateway[demo]'."
-        ) from e
+    """A page of an official document as PDF, its font embedded."""
     font = next(p for p in (fontpkg_noto_sans.ROOT / "files").iterdir() if p.name.startswith("NotoSans["))
     if "NotoSans" not in pdfmetrics.getRegisteredFontNames():
         pdfmetrics.registerFont(TTFont("NotoSans", str(font)))
