@@ -50,7 +50,7 @@ from gateway.metrics import DeliveryMeter, FetchMeter
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
-from gateway.signing.keys import SigningKey, fingerprint, load_certificates, load_key
+from gateway.signing.keys import Signer, fingerprint, load_certificates, load_key
 from gateway.signing.trust import TrustAnchors
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
@@ -235,7 +235,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(**given)
 
 
-def _gateway_key(settings: Settings) -> SigningKey:
+def _gateway_key(settings: Settings) -> Signer:
     password = None
     if settings.signing.password_file is not None:
         path = settings.within_data(settings.signing.password_file)

@@ -22,7 +22,7 @@ from jwt.api_jws import PyJWS
 
 from gateway.errors import EvidenceInvalid
 from gateway.model import AgencyCode, DocumentId, Standing
-from gateway.signing.keys import SigningKey, fingerprint
+from gateway.signing.keys import Signer, fingerprint
 
 TYPE = "receipt+jwt"
 _JWS = PyJWS()
@@ -105,7 +105,7 @@ class Receipt:
         return {**self.facts.as_json(), "jws": self.jws}
 
 
-def make_receipt(facts: ReceiptFacts, key: SigningKey) -> Receipt:
+def make_receipt(facts: ReceiptFacts, key: Signer) -> Receipt:
     """Sign the facts with the gateway's key; they are not checked here."""
     payload = json.dumps(facts.as_json(), ensure_ascii=False, separators=(",", ":")).encode()
     signed = b"%b.%b" % (_header(key.jws_algorithm, key.certificate_sha256), _base64url(payload))

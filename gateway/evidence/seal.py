@@ -24,7 +24,7 @@ from gateway.errors import DocumentError, EvidenceInvalid
 from gateway.model import AgencyCode, Attachment, DocumentId, SignedBy, Standing, Verdict
 from gateway.signing.engine import read_signed
 from gateway.signing.form import Finding
-from gateway.signing.keys import SigningKey
+from gateway.signing.keys import Signer
 from gateway.signing.template import enveloped_signature
 
 NAMESPACE = "urn:x-edxml-gateway:seal:1"
@@ -77,7 +77,7 @@ class SealFacts:
     """Aware UTC."""
 
 
-def make_seal(facts: SealFacts, key: SigningKey) -> bytes:
+def make_seal(facts: SealFacts, key: Signer) -> bytes:
     """
     The seal of one document: canonical UTF-8 XML with an enveloped signature.
 

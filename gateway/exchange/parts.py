@@ -13,7 +13,7 @@ from gateway.edxml import Limits
 from gateway.ledger import Ledger
 from gateway.model import Lane, Standing
 from gateway.payloads import PayloadStore
-from gateway.signing.keys import SigningKey
+from gateway.signing.keys import Signer
 from gateway.signing.trust import TrustAnchors
 
 
@@ -51,7 +51,7 @@ class Parts:
     payloads: PayloadStore
     directory: Callable[[], Directory]
     """The directory in force now; asked once per use, so that one use sees one version."""
-    key: SigningKey
+    key: Signer
     """The gateway's own: receipts, seals, completed packages."""
     anchors: TrustAnchors
     rules: Rules

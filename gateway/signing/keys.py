@@ -1,8 +1,9 @@
 """
 Signing keys: loaded once, named when unusable, made for ``gateway init``.
 
-A private key leaves this module only as the object that signs. Files are written
-readable by their owner alone.
+Whatever signs is a :class:`Signer`: a key out of a file (:class:`SigningKey`, here) or one that
+never leaves its token (``token.TokenKey``). A private key leaves this module only as the object
+that signs. Files are written readable by their owner alone.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
 from gateway.errors import KeyUnusable
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 MINIMUM_RSA_BITS = 2048
 
@@ -36,7 +39,126 @@ _OF_CURVE: dict[str, tuple[str, str, hashes.HashAlgorithm]] = {
     "secp384r1": (_XMLDSIG + "ecdsa-sha384", "ES384", hashes.SHA384()),
     "secp521r1": (_XMLDSIG + "ecdsa-sha512", "ES512", hashes.SHA512()),
 }
-_OF_RSA = (_XMLDSIG + "rsa-sha256", "RS256", hashes.SHA256())
+_OF_RSA: tuple[str, str, hashes.HashAlgorithm] = (_XMLDSIG + "rsa-sha256", "RS256", hashes.SHA256())
+
+
+class Signer(Protocol):
+    """
+    What can sign as one certificate's holder, wherever its private key is.
+
+    Receipts, seals, packages and PDFs are made with one of these, and ask no more of it.
+    """
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The holder's; its public key checks what :meth:`sign` makes."""
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """Issuing certificates that came with the key, leaf's issuer first; may be empty."""
+
+    @property
+    def algorithm(self) -> str:
+        """XML-DSig SignatureMethod URI."""
+
+    @property
+    def jws_algorithm(self) -> str:
+        """The same in JWS: ``RS256``, ``ES256``, ``ES384`` or ``ES512``."""
+
+    @property
+    def certificate_der(self) -> bytes: ...
+
+    @property
+    def certificate_sha256(self) -> str:
+        """Lower-case hex of the DER."""
+
+    def sign(self, data: bytes) -> bytes:
+        """
+        The signature value over ``data``, as XML-DSig and JWS write it: PKCS#1 v1.5, or ``r || s``.
+
+        :raises KeyUnusable: it cannot sign now, such as a token that has been pulled out.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """How a key signs here: one way for each kind of key."""
+
+    xmldsig: str
+    """SignatureMethod URI."""
+    jws: str
+    digest: str
+    """hashlib's name of the digest that is signed."""
+    width: int | None
+    """Bytes of each of ``r`` and ``s``; ``None`` for RSA."""
+
+    @property
+    def hash(self) -> hashes.HashAlgorithm:
+        """The digest as cryptography's object."""
+        return _HASHES[self.digest]
+
+
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+
+
+def scheme_of(certificate: x509.Certificate) -> Scheme:
+    """
+    How the key of this certificate signs.
+
+    :raises KeyUnusable: it is of a kind, curve or size that this gateway does not sign with.
+    """
+    try:
+        public = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as e:
+        raise KeyUnusable("The certificate's public key cannot be read.") from e
+    if isinstance(public, rsa.RSAPublicKey):
+        if public.key_size < MINIMUM_RSA_BITS:
+            raise KeyUnusable(f"The RSA key has {public.key_size} bits; at least {MINIMUM_RSA_BITS} are needed.")
+        method, jws, digest = _OF_RSA
+        return Scheme(xmldsig=method, jws=jws, digest=digest.name, width=None)
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        if public.curve.name not in _OF_CURVE:
+            raise KeyUnusable(f"The curve {public.curve.name} is not one of {', '.join(_OF_CURVE)}.")
+        method, jws, digest = _OF_CURVE[public.curve.name]
+        return Scheme(xmldsig=method, jws=jws, digest=digest.name, width=(public.key_size + 7) // 8)
+    raise KeyUnusable(f"A key of kind {type(public).__name__} cannot sign here; RSA or EC can.")
+
+
+def signature_fits(certificate: x509.Certificate, signature: bytes, data: bytes) -> bool:
+    """
+    Whether the certificate's key made this signature value over ``data``.
+
+    :param signature: as :meth:`Signer.sign` gives it.
+    :raises KeyUnusable: as :func:`scheme_of`.
+    """
+    scheme = scheme_of(certificate)
+    public = certificate.public_key()
+    try:
+        if isinstance(public, rsa.RSAPublicKey):
+            public.verify(signature, data, padding.PKCS1v15(), scheme.hash)
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(der_signature(signature, scheme), data, ec.ECDSA(scheme.hash))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def der_signature(signature: bytes, scheme: Scheme) -> bytes:
+    """
+    A signature value as CMS writes it: ECDSA as the DER of ``r`` and ``s``, RSA as it is.
+
+    :raises ValueError: an EC signature whose length is not that of its curve.
+    """
+    if scheme.width is None:
+        return signature
+    if len(signature) != 2 * scheme.width:
+        raise ValueError(f"An EC signature of this curve has {2 * scheme.width} bytes.")
+    r, s = signature[: scheme.width], signature[scheme.width :]
+    return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ from gateway.edxml.package import C14N, Package, SignatureForm
 from gateway.edxml.parser import parse
 from gateway.edxml.read import read_unverified
 from gateway.errors import AlreadySigned, NotSignable
-from gateway.signing.keys import SigningKey
+from gateway.signing.keys import Signer
 from gateway.signing.policy import DS
 from gateway.signing.template import enveloped_signature
 
 
 def sign_package(
     source: bytes | Path,
-    key: SigningKey,
+    key: Signer,
     *,
     limits: Limits | None = None,
     spool: Path | None = None,
@@ -53,7 +53,7 @@ def sign_package(
 
 def sign_package_to(
     source: bytes | Path,
-    key: SigningKey,
+    key: Signer,
     out: BinaryIO,
     *,
     limits: Limits | None = None,

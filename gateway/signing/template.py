@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 from gateway.edxml.package import C14N
-from gateway.signing.keys import SigningKey
+from gateway.signing.keys import Signer
 from gateway.signing.policy import DS, ENVELOPED
 
 _SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
@@ -19,7 +19,7 @@ _SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 
 def enveloped_signature(
     digest: bytes,
-    key: SigningKey,
+    key: Signer,
     *,
     c14n: C14N = C14N.EXCLUSIVE,
     prefix: str | None = "ds",
