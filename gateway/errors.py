@@ -176,6 +176,27 @@ class AlreadySigned(NotSignable):
     vi = "Gói tin đã có chữ ký số; ký thêm sẽ làm hỏng chữ ký sẵn có."
 
 
+class FileNotSignable(DocumentError):
+    """The file cannot be given a signature that would hold: it is broken, encrypted, or forbids it."""
+
+    code = "file.not_signable"
+    vi = "Không thể ký tệp này: tệp hỏng, bị mã hóa hoặc không cho phép ký thêm."
+
+
+class PersonSignatureMissing(FileNotSignable):
+    """The agency signs only what its competent person has signed, and no such signature is in the file."""
+
+    code = "file.person_signature_missing"
+    vi = "Cơ quan chỉ ký sau khi người có thẩm quyền đã ký; tệp chưa có chữ ký đó."
+
+
+class SigningImageUnusable(DocumentError):
+    """The image of a signature or seal must be a small PNG with a transparent background."""
+
+    code = "signing.image_unusable"
+    vi = "Hình chữ ký, hình con dấu phải là tệp PNG nhỏ, nền trong suốt."
+
+
 # Trust
 
 
@@ -219,6 +240,39 @@ class EvidenceInvalid(DocumentError):
     vi = "Biên nhận hoặc niêm phong không đúng với nội dung đã ký."
 
 
+class EvidenceAltered(EvidenceInvalid):
+    """A part of an evidence file is missing, was added, or is not what was written."""
+
+    code = "evidence.altered"
+    vi = "Tệp bằng chứng có phần bị thiếu, bị thêm hoặc bị sửa."
+
+    def __init__(self, *, part: str, detail: str) -> None:
+        self.part = part
+        """Name of the part inside the file; ``zip`` for what holds the parts together."""
+        super().__init__(f"{part}: {detail}", path=part)
+
+
+class EvidenceTooLarge(DocumentError):
+    """The evidence of this document is larger than one evidence file can hold."""
+
+    code = "evidence.too_large"
+    vi = "Bằng chứng của văn bản này lớn hơn mức một tệp bằng chứng chứa được."
+
+
+class LogProofInvalid(EvidenceInvalid):
+    """What is said of the event log does not hold together: an event, a batch or a statement was changed."""
+
+    code = "evidence.log_proof"
+    vi = "Chứng minh của nhật ký sự kiện không khớp: có phần đã bị thay đổi."
+
+
+class TimestampInvalid(EvidenceInvalid):
+    """A time-stamp is not over what it should be, or is not of an authority that is believed."""
+
+    code = "evidence.timestamp"
+    vi = "Dấu thời gian không đúng với dữ liệu, hoặc không phải của tổ chức được tin cậy."
+
+
 class SenderClosed(SenderNotAllowed):
     """The sending agency no longer exists; its successors send in their own names."""
 
@@ -230,6 +284,69 @@ class SenderClosed(SenderNotAllowed):
         """Codes of the successors."""
         named = f" ({', '.join(choices)})" if choices else ""
         super().__init__(f"{self.en()}{named}", path="MessageHeader.From.OrganId")
+
+
+# Examinations
+
+
+class MalwareFound(DocumentError):
+    """One of the files holds what the malware scanner knows as malware; the document is not passed on."""
+
+    code = "malware.found"
+    vi = "Một tệp kèm theo chứa mã độc theo kết quả quét; văn bản không được chuyển đi."
+
+    def __init__(self, detail: str | None = None, *, file: str | None = None, malware: str | None = None) -> None:
+        self.file = file
+        """Name of the file, as sent."""
+        self.malware = malware
+        """The scanner's name of what it found."""
+        super().__init__(detail)
+
+
+class FileSignatureRequired(DocumentError):
+    """Documents of this type must carry the required signatures inside a file, valid; this one does not."""
+
+    code = "file.signature_required"
+    vi = "Loại văn bản này phải có đủ chữ ký số hợp lệ theo quy định bên trong tệp; văn bản này không có."
+
+
+class DocumentKeptBack(DocumentError):
+    """The document was refused after an examination, which its sender was told; it goes to no further recipients."""
+
+    code = "document.kept_back"
+    vi = "Văn bản đã bị từ chối sau khi kiểm tra và đã báo cho cơ quan gửi; không chuyển tới nơi nhận nào khác."
+
+
+# Malware scanner
+
+
+class ScanFailed(GatewayError):
+    """The malware scanner gave no answer about a file."""
+
+    code = "malware.not_scanned"
+    vi = "Bộ quét mã độc không cho kết quả về tệp."
+    disposition = Disposition.RETRY
+
+
+class ScannerUnreachable(ScanFailed):
+    """The malware scanner cannot be reached, broke the connection or was too slow."""
+
+    code = "malware.scanner_unreachable"
+    vi = "Không kết nối được bộ quét mã độc, bị ngắt kết nối, hoặc quét quá lâu."
+
+
+class ScannerAnswerUnusable(ScanFailed):
+    """The malware scanner answered with something that is not its protocol's answer, or with an error."""
+
+    code = "malware.scanner_answer_unusable"
+    vi = "Bộ quét mã độc trả lời không đúng giao thức hoặc báo lỗi."
+
+
+class TooLargeToScan(ScanFailed):
+    """The file is larger than the malware scanner takes."""
+
+    code = "malware.too_large"
+    vi = "Tệp lớn hơn mức bộ quét mã độc nhận."
 
 
 # Routing
@@ -443,6 +560,144 @@ class TooManyRegistrations(RequestError):
     disposition = Disposition.RETRY
 
 
+# Signing in two steps
+
+
+class SigningCertificateUnknown(NotPermitted):
+    """The certificate is not registered for the calling agency, so it may prepare nothing for it."""
+
+    code = "signing.certificate_unknown"
+    vi = "Chứng thư số chưa được đăng ký cho cơ quan gọi, nên không được dùng để ký qua trục."
+
+
+class SigningCertificateUnusable(RequestError):
+    """The certificate is registered, and cannot sign now: a signature by it would be judged invalid."""
+
+    code = "signing.certificate_unusable"
+    vi = "Chứng thư số đã đăng ký nhưng hiện không dùng để ký được: chữ ký sẽ bị coi là không hợp lệ."
+
+
+class SigningMismatch(RequestError):
+    """What came back is no signature by the prepared certificate over what was prepared; the request stays open."""
+
+    code = "signing.mismatch"
+    vi = "Chữ ký gửi về không phải của chứng thư đã chọn trên đúng nội dung đã chuẩn bị; yêu cầu ký vẫn còn hiệu lực."
+
+
+class SigningCompleted(StateConflict):
+    """The file has been completed already, with another signature."""
+
+    code = "signing.completed"
+    vi = "Tệp đã được hoàn tất bằng một chữ ký khác."
+
+
+class SigningNotCompleted(StateConflict):
+    """The file has no signature yet: send it first."""
+
+    code = "signing.not_completed"
+    vi = "Tệp chưa có chữ ký: hãy gửi chữ ký về trước."
+
+
+class SigningExpired(RequestError):
+    """The time for this signature is over; prepare the file again."""
+
+    code = "signing.expired"
+    vi = "Đã quá thời hạn của yêu cầu ký này; hãy chuẩn bị lại tệp."
+
+
+class TooManySignings(RequestError):
+    """The agency has as many files prepared and not yet signed as it may; complete or cancel some."""
+
+    code = "signing.too_many"
+    vi = "Cơ quan có quá nhiều tệp đang chờ ký; hãy hoàn tất hoặc hủy bớt."
+    disposition = Disposition.RETRY
+
+
+# The helper on a clerk's machine
+
+
+class HelperError(GatewayError):
+    """The signing helper on this machine did not do what was asked."""
+
+    code = "signer.refused"
+    vi = "Trình ký số trên máy này không thực hiện yêu cầu."
+    disposition = Disposition.REJECT
+
+
+class PageNotAllowed(HelperError):
+    """Only pages that this helper was told of at its start may ask it for anything."""
+
+    code = "signer.page_not_allowed"
+    vi = "Trang này không nằm trong danh sách trang được phép khi khởi động trình ký số."
+
+
+class PageNotPaired(HelperError):
+    """This page has not been paired with the helper, or its pairing has ended."""
+
+    code = "signer.not_paired"
+    vi = "Trang này chưa ghép nối với trình ký số, hoặc lần ghép nối đã hết hạn."
+
+
+class PairingCodeWrong(HelperError):
+    """This is not the code that the helper shows, or its time or its tries are over; ask for a new one."""
+
+    code = "signer.pairing_code_wrong"
+    vi = "Mã ghép nối không đúng, đã hết hạn hoặc đã thử quá số lần; hãy yêu cầu mã mới."
+
+
+class NothingToSign(HelperError):
+    """Only what a signature over a PDF or a package is made of is signed, and never any other bytes."""
+
+    code = "signer.nothing_to_sign"
+    vi = "Trình ký số chỉ ký nội dung chữ ký của tệp PDF hoặc gói tin, không ký dữ liệu nào khác."
+
+
+class HelperBusy(HelperError):
+    """The helper is asking about another signature; one is made at a time."""
+
+    code = "signer.busy"
+    vi = "Trình ký số đang hỏi về một chữ ký khác; mỗi lần chỉ ký một."
+    disposition = Disposition.RETRY
+
+
+class SigningDeclined(HelperError):
+    """The person at the machine did not agree to sign."""
+
+    code = "signer.declined"
+    vi = "Người dùng không đồng ý ký."
+
+
+class NobodyAnswered(HelperError):
+    """Nobody at the machine answered in time, and nothing was signed."""
+
+    code = "signer.no_answer"
+    vi = "Không ai trả lời trong thời hạn; chưa ký gì."
+    disposition = Disposition.RETRY
+
+
+class NoWayToAsk(HelperError):
+    """There is neither a terminal nor a display on which to ask the person."""
+
+    code = "signer.no_way_to_ask"
+    vi = "Không có cửa sổ dòng lệnh hay màn hình để hỏi người dùng."
+    disposition = Disposition.HALT
+
+
+class HelperRunning(HelperError):
+    """Another signing helper uses this token or key on this machine; one process signs with it at a time."""
+
+    code = "signer.already_running"
+    vi = "Một trình ký số khác trên máy này đang dùng thiết bị hoặc khóa đó; mỗi lần chỉ một tiến trình được ký."
+    disposition = Disposition.HALT
+
+
+class HelperKeyUnknown(HelperError):
+    """The token or key file of this helper holds no such certificate."""
+
+    code = "signer.certificate_unknown"
+    vi = "Thiết bị hoặc tệp khóa của trình ký số không có chứng thư này."
+
+
 # Deliveries: try later, or give up on this one
 
 
@@ -548,6 +803,13 @@ class AxisPackageUnusable(DeliveryError):
     vi = "Nội dung lấy từ trục theo docId không phải là gói tin: bị cắt, sai base64 hoặc quá lớn."
 
 
+class TimestampRefused(DeliveryError):
+    """The time-stamp authority gave no token that could be used."""
+
+    code = "timestamp.refused"
+    vi = "Máy chủ cấp dấu thời gian không trả về dấu thời gian dùng được."
+
+
 # The operator's side
 
 
@@ -596,6 +858,64 @@ class KeyUnusable(OperatorError):
 
     code = "key.unusable"
     vi = "Không đọc hoặc không dùng được khóa hay chứng thư số."
+
+
+class TokenUnusable(KeyUnusable):
+    """The token cannot be used."""
+
+    code = "token.unusable"
+    vi = "Không dùng được thiết bị ký số (USB Token, HSM)."
+
+
+class TokenLibraryUnusable(TokenUnusable):
+    """The token's library (PKCS#11 module) cannot be loaded."""
+
+    code = "token.library_unusable"
+    vi = "Không nạp được thư viện PKCS#11 của thiết bị ký số."
+
+
+class TokenAbsent(TokenUnusable):
+    """The token is not plugged in, or has been pulled out."""
+
+    code = "token.absent"
+    vi = "Chưa cắm thiết bị ký số, hoặc thiết bị vừa bị rút ra."
+    disposition = Disposition.RETRY
+
+
+class TokenPinNeeded(TokenUnusable):
+    """The token's PIN is needed, and nothing here can ask for it."""
+
+    code = "token.pin_needed"
+    vi = "Cần mã PIN của thiết bị ký số nhưng không có chỗ để hỏi."
+
+
+class TokenPinWrong(TokenUnusable):
+    """The token does not take this PIN; after a few wrong ones it locks itself."""
+
+    code = "token.pin_wrong"
+    vi = "Mã PIN không đúng; nhập sai vài lần nữa, thiết bị sẽ tự khóa."
+
+
+class TokenPinLocked(TokenUnusable):
+    """The token has locked its PIN; whoever issued the token can unlock it."""
+
+    code = "token.pin_locked"
+    vi = "Thiết bị đã khóa mã PIN; hãy liên hệ nơi cấp để mở khóa."
+
+
+class TokenKeyUnknown(TokenUnusable):
+    """The token holds no such certificate with a private key that can sign."""
+
+    code = "token.key_unknown"
+    vi = "Thiết bị không có chứng thư này kèm khóa riêng ký được."
+
+
+class SigningProcessGone(TokenUnusable):
+    """The process that holds the token does not answer."""
+
+    code = "token.process_gone"
+    vi = "Tiến trình giữ thiết bị ký số không trả lời."
+    disposition = Disposition.RETRY
 
 
 class LedgerUnavailable(OperatorError):

@@ -32,6 +32,8 @@ _OF_ERROR: Final[dict[type[errors.GatewayError], int]] = {
     errors.EndpointMisconfigured: OPERATOR,
     errors.PeerRefused: FAILED,
     errors.OperatorError: OPERATOR,
+    errors.TokenAbsent: LATER,
+    errors.SigningProcessGone: LATER,
     errors.LedgerUnavailable: LATER,
     errors.PayloadStoreUnavailable: LATER,
     errors.StorageFull: LATER,
