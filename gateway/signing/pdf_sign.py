@@ -1,0 +1,457 @@
+"""
+Signing PDFs (PAdES): an empty signature with its picture, then the CMS that fills it.
+
+The decree's rules on place and text (NĐ 30/2020/NĐ-CP Annex I; domain §4.2) are here: a person's
+image where the person signs, the agency's seal over a third of it, a line of text at the top right
+of copies and annexes, the agency after the person. Each signature is an incremental update, so the
+ones before it stay valid. ``prepare.py`` joins the steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hashlib
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import fontpkg_noto_serif
+from asn1crypto import algos, cms
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from PIL import Image
+from pyhanko.pdf_utils import generic, layout
+from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
+from pyhanko.pdf_utils.images import PdfImage
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.text import TextBoxStyle
+from pyhanko.sign import fields, signers
+from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest
+from pyhanko.sign.validation.errors import SignatureValidationError
+from pyhanko.sign.validation.generic_cms import validate_sig_integrity
+from pyhanko.stamp import BaseStampStyle, StaticStampStyle, TextStampStyle
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from gateway.errors import FileNotSignable, PersonSignatureMissing, SigningImageUnusable
+from gateway.model import SignerRole
+from gateway.signing.keys import der_signature, scheme_of
+
+VIETNAM = timezone(timedelta(hours=7))
+
+PDF_BYTES_MAX = 256 * 1024 * 1024
+IMAGE_BYTES_MAX = 2 * 1024 * 1024
+IMAGE_PIXELS_MAX = 4_000_000
+SEAL_MM = 36.0
+"""Across a seal whose image does not say its size."""
+PERSON_MM = 45.0
+"""Width of a person's signature, when nobody says another."""
+_MM = 72 / 25.4
+_TEXT_BOX_MM = (75.0, 10.0)
+_MARGIN_MM = 12.0
+_PAGES_MAX = 2000
+"""Looked through for the person's signature."""
+_TEXT_POINTS = 10
+_TOKEN_ROOM = 16 * 1024
+"""Kept free for a time-stamp token, whose size is not known before the signature exists."""
+
+# What pyHanko lets through besides its own errors when a PDF is not what it seems; each is translated.
+_LEAKS = (
+    PdfError,
+    ValueError,  # SigningError is one
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    RecursionError,
+    OverflowError,
+    AssertionError,
+    zlib.error,
+    struct.error,
+)
+
+
+class PdfForm(enum.StrEnum):
+    """What is signed: it decides what the decree wants to be seen."""
+
+    ISSUED = "issued"
+    """The dispatch itself: images of the person's signature and of the seal."""
+    ANNEX = "annex"
+    """An annex in a file of its own: the agency alone, as a line of text."""
+    COPY = "copy"
+    """A certified copy: the agency alone, as a line of text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a picture goes."""
+
+    page: int = -1
+    """From 1; negative counts from the last."""
+    x_mm: float
+    """Of its lower left corner, from the page's left edge."""
+    y_mm: float
+    """From the page's lower edge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PdfSignOptions:
+    """How a PDF is to be signed, besides by whom and when."""
+
+    role: SignerRole = SignerRole.PERSON
+    form: PdfForm = PdfForm.ISSUED
+    image: bytes | None = None
+    """PNG with transparency: the person's signature (blue) or the seal (red); ``None``: nothing is drawn."""
+    place: Place | None = None
+    """``None``: a seal goes over the person's signature, another image to the lower right of the last page."""
+    width_mm: float | None = None
+    """Of the image; ``None``: a seal has the size that its image names, or 36 mm; a signature 45 mm."""
+    number: str | None = None
+    """Number and notation of the document, for the line on copies and annexes; ``None``: no line."""
+    reason: str | None = None
+    location: str | None = None
+    font: Path | None = None
+    """TrueType or OpenType file for that line; ``None``: Noto Serif."""
+    without_person: bool = False
+    """Let the agency sign a dispatch that nobody has signed before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmptySignature:
+    """A PDF with room for one signature, written already; what is needed to fill it."""
+
+    document_digest: bytes
+    region_start: int
+    region_end: int
+    signed_attributes: bytes
+    """DER of the CMS signed attributes: what the key signs."""
+
+
+def write_empty_signature(
+    source: Path,
+    out: BinaryIO,
+    *,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    options: PdfSignOptions,
+    at: datetime,
+) -> EmptySignature:
+    """
+    Write the PDF with one more signature field, drawn and empty, and say what is to be signed.
+
+    :param source: not trusted: a hostile one may cost much time. Where others than the program's
+        own user choose it, run this in a process that can be ended.
+    :param out: empty; readable and seekable.
+    :param at: the signing time that the PDF claims, aware; written as Vietnam's.
+    :raises FileNotSignable, PersonSignatureMissing, SigningImageUnusable: see there.
+    :raises KeyUnusable: no signature can be made with the certificate's key.
+    """
+    if source.stat().st_size > PDF_BYTES_MAX:
+        raise FileNotSignable(f"The file has more than {PDF_BYTES_MAX} bytes.")
+    scheme = scheme_of(certificate)
+    try:
+        with source.open("rb") as file:
+            writer = IncrementalPdfFileWriter(file, strict=False)
+            reader = writer.prev
+            assert isinstance(reader, PdfFileReader)
+            if reader.encrypted:
+                raise FileNotSignable("The PDF is encrypted.")
+            if options.role is SignerRole.AGENCY and options.form is PdfForm.ISSUED and not options.without_person:
+                _demand_person(reader, certificate)
+            style, spec = _picture(writer, options, at)
+            metadata = signers.PdfSignatureMetadata(
+                field_name=spec.sig_field_name,
+                md_algorithm=scheme.digest,
+                subfilter=fields.SigSeedSubFilter.PADES,
+                reason=options.reason,
+                location=options.location,
+            )
+            signer = _cms_maker(certificate, chain)
+            pdf_signer = signers.PdfSigner(metadata, signer, stamp_style=style, new_field_spec=spec)
+            session = pdf_signer.init_signing_session(writer)
+            session.system_time = at.astimezone(VIETNAM)
+            prepared, _ = session.prepare_tbs_document(
+                validation_info=None, bytes_reserved=2 * _room(certificate, chain)
+            ).digest_tbs_document(output=out)
+            attributes = asyncio.run(signer.signed_attrs(prepared.document_digest, scheme.digest, use_pades=True))
+    except _LEAKS as e:
+        _refuse(e)
+    return EmptySignature(
+        document_digest=prepared.document_digest,
+        region_start=prepared.reserved_region_start,
+        region_end=prepared.reserved_region_end,
+        signed_attributes=attributes.dump(),
+    )
+
+
+def fill_signature(
+    file: BinaryIO,
+    empty: EmptySignature,
+    signature: bytes,
+    *,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    token: bytes | None,
+) -> None:
+    """
+    Put the signature into the PDF that :func:`write_empty_signature` wrote.
+
+    :param file: that PDF, readable and writable, position free.
+    :param signature: over ``signed_attributes``, as :meth:`gateway.signing.keys.Signer.sign` gives it; checked before.
+    :param token: DER of a time-stamp over :func:`stamped_part`; checked before.
+    :raises FileNotSignable: the file is not what was prepared, or the signature does not fit in it.
+    """
+    scheme = scheme_of(certificate)
+    if _digest_around(file, empty, scheme.digest) != empty.document_digest:
+        raise FileNotSignable("The prepared file has been changed since it was prepared.")
+    attributes = cms.CMSAttributes.load(empty.signed_attributes)
+    signer = _cms_maker(certificate, chain, stamped_part(certificate, signature))
+    content = asyncio.run(signer.async_sign_prescribed_attributes(scheme.digest, attributes))
+    if token is not None:
+        stamp = {"type": "signature_time_stamp_token", "values": [cms.ContentInfo.load(token)]}
+        content["content"]["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes([cms.CMSAttribute(stamp)])
+    prepared = PreparedByteRangeDigest(
+        document_digest=empty.document_digest,
+        reserved_region_start=empty.region_start,
+        reserved_region_end=empty.region_end,
+    )
+    try:
+        prepared.fill_with_cms(file, content)
+    except ValueError as e:
+        raise FileNotSignable("The signature with its certificates and time-stamp is larger than its place.") from e
+
+
+def stamped_part(certificate: x509.Certificate, signature: bytes) -> bytes:
+    """What a time-stamp authority is given to hash: the signature value as CMS writes it."""
+    return der_signature(signature, scheme_of(certificate))
+
+
+def _refuse(error: BaseException) -> NoReturn:
+    raise FileNotSignable(f"The PDF cannot be signed as it is ({type(error).__name__}).") from error
+
+
+def _cms_maker(
+    certificate: x509.Certificate, chain: Sequence[x509.Certificate], signature: bytes | None = None
+) -> signers.ExternalSigner:
+    scheme = scheme_of(certificate)
+    kind = "rsa" if scheme.width is None else "ecdsa"
+    known = SimpleCertificateStore.from_certs([_asn1(c) for c in chain])  # type: ignore[no-untyped-call]  # pyHanko's
+    return signers.ExternalSigner(
+        signing_cert=_asn1(certificate),
+        cert_registry=known,
+        signature_value=signature,
+        signature_mechanism=algos.SignedDigestAlgorithm({"algorithm": f"{scheme.digest}_{kind}"}),
+        embed_roots=False,
+    )
+
+
+def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+
+
+def _room(certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> int:
+    """Bytes that the CMS may take: certificates, attributes and signature, and a time-stamp that is not known yet."""
+    return sum(len(c.public_bytes(Encoding.DER)) for c in (certificate, *chain)) + 4096 + _TOKEN_ROOM
+
+
+def _digest_around(file: BinaryIO, empty: EmptySignature, algorithm: str) -> bytes:
+    """The digest of all but the place of the signature."""
+    digest = hashlib.new(algorithm)
+    file.seek(0)
+    left = empty.region_start
+    while left and (chunk := file.read(min(left, 1 << 20))):
+        digest.update(chunk)
+        left -= len(chunk)
+    file.seek(empty.region_end)
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.digest()
+
+
+# The person before the agency
+
+
+def _demand_person(reader: PdfFileReader, agency: x509.Certificate) -> None:
+    """
+    Refuse a dispatch that nobody but the agency has signed (NĐ 30/2020 Art. 32–33).
+
+    Whether that signature is the *competent* person's, and trusted, is judged by whoever receives
+    the file; here it must be intact and made with another certificate.
+    """
+    own = agency.public_bytes(Encoding.DER)
+    for signature in reader.embedded_regular_signatures:
+        certificate = signature.signer_cert
+        if certificate.dump() == own:
+            continue
+        try:
+            intact, valid = validate_sig_integrity(
+                signature.signer_info, certificate, "data", signature.compute_digest()
+            )
+        except SignatureValidationError:
+            continue
+        if intact and valid:
+            return
+    raise PersonSignatureMissing
+
+
+# What is seen
+
+
+def _picture(
+    writer: IncrementalPdfFileWriter, options: PdfSignOptions, at: datetime
+) -> tuple[BaseStampStyle, fields.SigFieldSpec]:
+    """How the signature looks, and the field that it goes into; an empty box is not seen."""
+    name = _free_name(writer, options.role)
+    if options.form is not PdfForm.ISSUED:
+        if options.number is None:
+            return StaticStampStyle(), fields.SigFieldSpec(name)
+        page, width, height = _page(writer, 1)
+        box = (
+            width - (_MARGIN_MM + _TEXT_BOX_MM[0]) * _MM,
+            height - (_MARGIN_MM + _TEXT_BOX_MM[1]) * _MM,
+            width - _MARGIN_MM * _MM,
+            height - _MARGIN_MM * _MM,
+        )
+        return _line(copy_line(options.number, at), options.font), _spec(name, page, box)
+    if options.image is None:
+        return StaticStampStyle(), fields.SigFieldSpec(name)
+    image, named_mm = _read_image(options.image)
+    is_seal = options.role is SignerRole.AGENCY
+    wide = (options.width_mm or (named_mm or SEAL_MM if is_seal else PERSON_MM)) * _MM
+    high = wide * image.height / image.width
+    page, x, y = _corner(writer, options, wide, high)
+    style = StaticStampStyle(
+        border_width=0,
+        background=PdfImage(image),
+        background_layout=layout.SimpleBoxLayoutRule(
+            x_align=layout.AxisAlignment.ALIGN_MID,
+            y_align=layout.AxisAlignment.ALIGN_MID,
+            margins=layout.Margins(),
+            inner_content_scaling=layout.InnerScaling.STRETCH_TO_FIT,
+        ),
+    )
+    return style, _spec(name, page, (x, y, x + wide, y + high))
+
+
+def copy_line(number: str, at: datetime) -> str:
+    """
+    The line on copies and annexes: number and notation; date; time; Vietnam's zone by ISO 8601.
+
+    Source: NĐ 30/2020/NĐ-CP Annex I (domain §4.2).
+    """
+    return f"{number};\n{at.astimezone(VIETNAM):%d/%m/%Y; %H:%M:%S} +07:00"
+
+
+def _spec(name: str, page: int, box: tuple[float, float, float, float]) -> fields.SigFieldSpec:
+    x0, y0, x1, y1 = (round(v) for v in box)
+    return fields.SigFieldSpec(name, on_page=page, box=(x0, y0, x1, y1))
+
+
+def _line(text: str, font: Path | None) -> TextStampStyle:
+    """Black, upright, 10 points; the decree's Times New Roman may not be passed on, so the default is Noto Serif."""
+    file = font or next(p for p in (fontpkg_noto_serif.ROOT / "files").iterdir() if p.name.startswith("NotoSerif["))
+    return TextStampStyle(
+        border_width=0,
+        # The style's text is a template for %-formatting.
+        stamp_text=text.replace("%", "%%"),
+        text_box_style=TextBoxStyle(
+            font=GlyphAccumulatorFactory(str(file), font_size=_TEXT_POINTS), font_size=_TEXT_POINTS, border_width=0
+        ),
+        inner_content_layout=layout.SimpleBoxLayoutRule(
+            x_align=layout.AxisAlignment.ALIGN_MAX,
+            y_align=layout.AxisAlignment.ALIGN_MAX,
+            margins=layout.Margins(),
+            inner_content_scaling=layout.InnerScaling.SHRINK_TO_FIT,
+        ),
+    )
+
+
+def _read_image(raw: bytes) -> tuple[Image.Image, float | None]:
+    """The image, and its width in millimetres when it says its resolution."""
+    if len(raw) > IMAGE_BYTES_MAX:
+        raise SigningImageUnusable(f"The image has more than {IMAGE_BYTES_MAX} bytes.")
+    try:
+        with Image.open(io.BytesIO(raw), formats=("PNG",)) as opened:
+            if opened.width * opened.height > IMAGE_PIXELS_MAX or not opened.width * opened.height:
+                raise SigningImageUnusable(f"The image has more than {IMAGE_PIXELS_MAX} pixels.")
+            resolution = opened.info.get("dpi", (0, 0))[0]
+            image = opened.convert("RGBA")
+    # Pillow's own errors are OSErrors; broken chunks come out as SyntaxError or struct.error.
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as e:
+        raise SigningImageUnusable("The image is not a PNG.") from e
+    if image.getchannel("A").getextrema()[0] == 255:
+        raise SigningImageUnusable("The image has no transparent background.")
+    millimetres = image.width / float(resolution) * 25.4 if resolution > 1 else None
+    return image, millimetres
+
+
+def _corner(
+    writer: IncrementalPdfFileWriter, options: PdfSignOptions, wide: float, high: float
+) -> tuple[int, float, float]:
+    """Page (from 0) and lower left corner of an image."""
+    if options.place is not None:
+        page, _, _ = _page(writer, options.place.page)
+        return page, options.place.x_mm * _MM, options.place.y_mm * _MM
+    person = _last_picture(writer) if options.role is SignerRole.AGENCY else None
+    if person is not None:
+        # Over the left third of the person's signature, at the height of its middle.
+        page, (left, low, right, top) = person
+        return page, max(left + (right - left) / 3 - wide, 0), max((low + top - high) / 2, 0)
+    if options.role is SignerRole.AGENCY:
+        raise FileNotSignable("No person's signature is seen in the file, so the place of the seal must be given.")
+    page, width, height = _page(writer, -1)
+    return page, max(width - 20 * _MM - wide, 0), min(60 * _MM, max(height - high, 0))
+
+
+def _last_picture(writer: IncrementalPdfFileWriter) -> tuple[int, tuple[float, float, float, float]] | None:
+    """Page and rectangle of the newest signature that can be seen."""
+    seen: tuple[generic.Reference, tuple[float, float, float, float]] | None = None
+    for _, value, field in fields.enumerate_sig_fields(writer.prev, filled_status=True):
+        widget = field.get_object()
+        rectangle = [float(v) for v in widget.get("/Rect", (0, 0, 0, 0))]
+        left, right = sorted((rectangle[0], rectangle[2]))
+        low, top = sorted((rectangle[1], rectangle[3]))
+        if value is not None and right > left and top > low and "/P" in widget:
+            seen = widget.raw_get("/P").reference, (left, low, right, top)
+    if seen is None:
+        return None
+    pages = range(min(_page_count(writer), _PAGES_MAX))
+    index = next((n for n in pages if _page_reference(writer, n) == seen[0]), None)
+    return None if index is None else (index, seen[1])
+
+
+def _free_name(writer: IncrementalPdfFileWriter, role: SignerRole) -> str:
+    """A field name that is not taken, such as ``Person-1``."""
+    taken = {name for name, _, _ in fields.enumerate_sig_fields(writer.prev)}
+    return next(n for n in (f"{role.value.capitalize()}-{i}" for i in range(1, len(taken) + 2)) if n not in taken)
+
+
+def _page_count(writer: IncrementalPdfFileWriter) -> int:
+    return int(writer.prev.root["/Pages"]["/Count"])
+
+
+def _page_reference(writer: IncrementalPdfFileWriter, index: int) -> generic.Reference:
+    found: generic.IndirectObject = writer.prev.find_page_for_modification(index)[0]  # type: ignore[no-untyped-call]  # pyHanko's
+    return found.reference
+
+
+def _page(writer: IncrementalPdfFileWriter, number: int) -> tuple[int, float, float]:
+    """Index (from 0), width and height in points of the page of this number (from 1; negative from the last)."""
+    count = _page_count(writer)
+    index = number - 1 if number > 0 else count + number
+    if not 0 <= index < count:
+        raise FileNotSignable(f"The file has no page {number}.")
+    node: Any = _page_reference(writer, index).get_object()
+    while "/MediaBox" not in node and "/Parent" in node:
+        node = node["/Parent"]
+    x0, y0, x1, y1 = (float(v) for v in node["/MediaBox"])
+    return index, abs(x1 - x0), abs(y1 - y0)
