@@ -3,9 +3,10 @@ Seals: what the gateway found in a package, signed apart from it (design D1).
 
 The national axis re-serialises packages, so no signature on the envelope survives the way. A
 seal names the hashes that do: of the package as received here, and of each unwrapped
-attachment. It is a small XML manifest with an enveloped ``ds:Signature``, written directly in
-canonical form, because a seal is made for every document before it is answered.
-``schemas/seal.xsd`` is its schema.
+attachment. It is a small XML manifest with an enveloped XAdES signature, written directly in
+canonical form, because a seal is made for every document before it is answered. A time-stamp can be
+put into it later (XAdES-T), which changes nothing that was signed. ``schemas/seal2.xsd`` is its schema;
+seals of the first form (``seal.xsd``, plain XML-DSig) are read and never written.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -25,13 +26,18 @@ from gateway.model import AgencyCode, Attachment, DocumentId, SignedBy, Standing
 from gateway.signing.engine import read_signed
 from gateway.signing.form import Finding
 from gateway.signing.keys import Signer
-from gateway.signing.template import enveloped_signature
+from gateway.signing.xades import ENVELOPED_XML, Reference, XadesSignature, read, sign
 
-NAMESPACE = "urn:x-edxml-gateway:seal:1"
+NAMESPACE = "urn:x-edxml-gateway:seal:2"
+FIRST_NAMESPACE = "urn:x-edxml-gateway:seal:1"
+"""Of seals with a plain XML-DSig signature, as they were made before there were time-stamps."""
+
+MEDIA_TYPE = "application/xml"
 
 BYTES_MAX = 1024 * 1024
 """Largest seal that is read: 500 attachments and 5,000 recipients need half of it."""
 
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 
@@ -77,21 +83,68 @@ class SealFacts:
     """Aware UTC."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seal:
+    """A seal of the present form, taken apart; whose key signed it is still to be checked."""
+
+    facts: SealFacts
+    signature: XadesSignature
+
+    def check(self, certificate: x509.Certificate) -> None:
+        """
+        Check the signature with one certificate's key.
+
+        :raises EvidenceInvalid: signed by another key.
+        """
+        self.signature.check(certificate)
+
+    def render(self) -> bytes:
+        """The seal as stored: canonical UTF-8 XML."""
+        return _around(_manifest(self.facts), self.signature)
+
+    def stamped(self, token: bytes) -> Seal:
+        """The same with a time-stamp over its signature; the token is not checked here."""
+        return replace(self, signature=self.signature.stamped(token))
+
+    def unstamped(self) -> Seal:
+        """As it was made at acceptance."""
+        return replace(self, signature=replace(self.signature, token=None))
+
+
 def make_seal(facts: SealFacts, key: Signer) -> bytes:
     """
-    The seal of one document: canonical UTF-8 XML with an enveloped signature.
+    The seal of one document: canonical UTF-8 XML with an enveloped XAdES signature of baseline B.
 
     :raises EvidenceInvalid: a text of the facts holds a character that XML cannot carry.
     """
-    manifest = f'<Seal xmlns="{NAMESPACE}">{"".join(_lines(facts))}</Seal>'.encode()
-    end = len(manifest) - len("</Seal>")
-    signature = enveloped_signature(hashlib.sha256(manifest).digest(), key)
-    return manifest[:end] + signature + manifest[end:]
+    manifest = _manifest(facts)
+    return _around(manifest, sign([_reference(manifest)], key, at=facts.sealed_at))
+
+
+def read_seal(raw: bytes) -> Seal:
+    """
+    A seal of the present form, whose digests hold; ``Seal.check`` says whose key signed it.
+
+    :param raw: as stored or received; not trusted, at most ``BYTES_MAX`` bytes.
+    :raises EvidenceInvalid: it is not, byte for byte, a seal as this program writes them, or was changed.
+    """
+    if len(raw) > BYTES_MAX:
+        raise EvidenceInvalid("The seal is larger than any seal is.")
+    # No text holds a "<", so the signature begins where it seems to.
+    head, found, tail = raw.partition(b"<ds:Signature ")
+    manifest = head + b"</Seal>"
+    if not found or not tail.endswith(b"</Seal>"):
+        raise EvidenceInvalid("What is signed is not a seal.")
+    signature = read(found + tail.removesuffix(b"</Seal>"))
+    facts = _facts(manifest)
+    if _manifest(facts) != manifest or signature.references != (_reference(manifest),):
+        raise EvidenceInvalid("The seal was changed after it was signed.")
+    return Seal(facts=facts, signature=signature)
 
 
 def check_seal(raw: bytes, certificate: x509.Certificate) -> SealFacts:
     """
-    The facts of a seal that this certificate's key has signed.
+    The facts of a seal of either form that this certificate's key has signed.
 
     The certificate comes from the caller's configuration. Its validity is not judged: a seal
     outlives the certificate, and the time of sealing is in the facts.
@@ -99,6 +152,10 @@ def check_seal(raw: bytes, certificate: x509.Certificate) -> SealFacts:
     :param raw: as stored or received; not trusted, at most ``BYTES_MAX`` bytes.
     :raises EvidenceInvalid: signed by another key, changed, or not a seal.
     """
+    if not raw.startswith(f'<Seal xmlns="{FIRST_NAMESPACE}"'.encode()):
+        seal = read_seal(raw)
+        seal.check(certificate)
+        return seal.facts
     if len(raw) > BYTES_MAX:
         raise EvidenceInvalid("The seal is larger than any seal is.")
     try:
@@ -107,7 +164,33 @@ def check_seal(raw: bytes, certificate: x509.Certificate) -> SealFacts:
         raise EvidenceInvalid("The seal is not signed with the key of this certificate.") from e
     if not compiled("seal.xsd").validate(signed):
         raise EvidenceInvalid("What is signed is not a seal.")
-    return _read(signed)
+    return _read(signed, FIRST_NAMESPACE)
+
+
+def _reference(manifest: bytes) -> Reference:
+    """What a seal's signature says of the manifest around it."""
+    digest = hashlib.sha256(manifest).digest()
+    return Reference(uri="", digest=digest, media_type=MEDIA_TYPE, transforms=ENVELOPED_XML)
+
+
+def _manifest(facts: SealFacts) -> bytes:
+    return f'<Seal xmlns="{NAMESPACE}">{"".join(_lines(facts))}</Seal>'.encode()
+
+
+def _around(manifest: bytes, signature: XadesSignature) -> bytes:
+    end = len(manifest) - len("</Seal>")
+    return manifest[:end] + signature.render() + manifest[end:]
+
+
+def _facts(manifest: bytes) -> SealFacts:
+    try:
+        # No Guard is needed: what is not written as this program writes it is refused right after.
+        root = etree.fromstring(manifest, _PARSER)
+    except etree.LxmlError as e:
+        raise EvidenceInvalid("What is signed is not a seal.") from e
+    if not compiled("seal2.xsd").validate(root):
+        raise EvidenceInvalid("What is signed is not a seal.")
+    return _read(root, NAMESPACE)
 
 
 def _lines(facts: SealFacts) -> Iterator[str]:
@@ -154,9 +237,9 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _read(seal: etree._Element) -> SealFacts:
+def _read(seal: etree._Element, namespace: str) -> SealFacts:
     def text(path: str, within: etree._Element = seal) -> str | None:
-        return within.findtext("/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/")))
+        return within.findtext("/".join(f"{{{namespace}}}{step}" for step in path.split("/")))
 
     def given(path: str, within: etree._Element = seal) -> str:
         value = text(path, within)
@@ -169,7 +252,7 @@ def _read(seal: etree._Element) -> SealFacts:
         gateway=AgencyCode(given("Gateway")),
         document_id=None if document_id is None else DocumentId(document_id),
         sender=AgencyCode(given("Sender")),
-        recipients=tuple(AgencyCode(r.text or "") for r in seal.iter(f"{{{NAMESPACE}}}Recipient")),
+        recipients=tuple(AgencyCode(r.text or "") for r in seal.iter(f"{{{namespace}}}Recipient")),
         sha256=given("Package/Sha256"),
         size=int(given("Package/Size")),
         attachments=tuple(
@@ -179,7 +262,7 @@ def _read(seal: etree._Element) -> SealFacts:
                 size=int(given("Size", a)),
                 sha256=given("Sha256", a),
             )
-            for a in seal.iter(f"{{{NAMESPACE}}}Attachment")
+            for a in seal.iter(f"{{{namespace}}}Attachment")
         ),
         verdict=Verdict(
             standing=Standing(given("Verdict/Standing")),

@@ -1,18 +1,26 @@
 """Seals hold what was found, verify for independent judges, and refuse every change."""
 
 import dataclasses
+import hashlib
+import random
 import re
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import xmlsec
+from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
-from signxml.verifier import SignatureConfiguration, XMLVerifier
+from signxml.xades import XAdESSignatureConfiguration, XAdESVerifier
 
 from gateway.errors import EvidenceInvalid
-from gateway.evidence.seal import SealedAttachment, SealFacts, check_seal, make_seal
+from gateway.evidence.seal import SealedAttachment, SealFacts, check_seal, make_seal, read_seal
 from gateway.model import AgencyCode, DocumentId, SignedBy, Standing, Verdict
+from gateway.signing.keys import SigningKey
+from gateway.signing.template import enveloped_signature
 from tests.support import judge, pki
+from tests.support.programs import needs
 
 
 def facts(**changes: object) -> SealFacts:
@@ -76,8 +84,73 @@ def test_a_seal_is_written_in_canonical_form() -> None:
 def test_other_judges_verify_a_seal(key) -> None:
     raw = make_seal(facts(), key())
     judge.xmlsec_verifies(raw, key().certificate)
-    config = SignatureConfiguration(location="./", verification_time=pki.NOW)
-    assert XMLVerifier().verify(raw, x509_cert=key().certificate, expect_config=config).signed_xml is not None
+    config = XAdESSignatureConfiguration(location="./", verification_time=pki.NOW, expect_references=2)
+    document, properties = XAdESVerifier().verify(raw, x509_cert=key().certificate, expect_config=config)
+    assert document.signed_xml.findtext("{*}Sender") == "000.00.14.H37"
+    assert properties.signed_properties.findtext("{*}SigningTime") == "2026-03-05T07:30:00Z"
+
+
+@needs("xmlsec1")
+def test_xmlsec1_verifies_a_seal_with_the_gateway_s_certificate(tmp_path: Path) -> None:
+    (tmp_path / "seal.xml").write_bytes(make_seal(facts(), pki.gateway()))
+    (tmp_path / "gateway.crt").write_bytes(pki.gateway().certificate.public_bytes(Encoding.PEM))
+    command = ["xmlsec1", "--verify", "--pubkey-cert-pem", "gateway.crt", "seal.xml"]
+    judged = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stderr
+
+
+def test_a_time_stamp_changes_nothing_that_was_sealed() -> None:
+    raw = make_seal(facts(), pki.gateway())
+    stamped = read_seal(raw).stamped(b"a token")
+    judge.xmlsec_verifies(stamped.render(), pki.gateway().certificate)
+    assert read_seal(stamped.render()) == stamped
+    assert check_seal(stamped.render(), pki.gateway().certificate) == facts()
+    assert stamped.unstamped().render() == raw
+
+
+def test_what_is_stamped_is_the_canonical_signature_value() -> None:
+    raw = make_seal(facts(), pki.gateway())
+    value = etree.fromstring(raw).find(".//{*}SignatureValue")
+    assert read_seal(raw).signature.stamped_bytes() == etree.tostring(
+        value, method="c14n", exclusive=True, with_tail=False
+    )
+
+
+def _of_the_first_form(sealed: SealFacts, key: SigningKey) -> bytes:
+    """As seals were made before there were time-stamps: the same manifest, plain XML-DSig."""
+    new = make_seal(sealed, key)
+    manifest = (new[: new.index(b"<ds:Signature ")] + b"</Seal>").replace(b"gateway:seal:2", b"gateway:seal:1")
+    signature = enveloped_signature(hashlib.sha256(manifest).digest(), key)
+    return manifest.replace(b"</Seal>", signature + b"</Seal>")
+
+
+@pytest.mark.parametrize("changes", [{}, BARE], ids=["full", "bare"])
+def test_seals_of_the_first_form_are_read_for_ever(changes) -> None:
+    raw = _of_the_first_form(facts(**changes), pki.gateway())
+    assert check_seal(raw, pki.gateway().certificate) == facts(**changes)
+    with pytest.raises(EvidenceInvalid):
+        check_seal(raw.replace(b"<Standing>", b"<Standing >"), pki.agency_ec().certificate)
+
+
+def test_a_changed_seal_of_the_first_form_is_refused() -> None:
+    raw = _of_the_first_form(facts(), pki.gateway())
+    with pytest.raises(EvidenceInvalid):
+        check_seal(raw.replace(b"ab" * 32, b"ac" * 32), pki.gateway().certificate)
+
+
+def test_any_other_byte_in_a_seal_is_seen() -> None:
+    raw = make_seal(facts(), pki.gateway())
+    stamped = read_seal(raw).stamped(bytes(300)).render()
+    for at in random.Random(1).sample(range(len(stamped)), 150):
+        changed = stamped[:at] + bytes([stamped[at] ^ 1]) + stamped[at + 1 :]
+        try:
+            same = read_seal(changed)
+            same.check(pki.gateway().certificate)
+        except EvidenceInvalid:
+            continue
+        # The token is not signed by the seal; who judges it sees the change.
+        assert same.signature.token != bytes(300)
+        assert same.unstamped().render() == raw
 
 
 def test_other_judges_refuse_a_changed_seal() -> None:
