@@ -18,10 +18,14 @@ from gateway.model import (
     BusinessType,
     Channel,
     DeliveryState,
+    ExaminationKind,
+    ExaminationState,
+    FileStanding,
     Lane,
     PackageKind,
     RecallState,
     SignedBy,
+    SignerRole,
     Standing,
     StatusCode,
     Verdict,
@@ -50,7 +54,9 @@ STATES: Final = MappingProxyType(
 )
 """As counted and filtered."""
 
-BLOCKED: Final = Mark(Text("Chờ văn bản trước", "Behind an earlier one"), "‖", "calm")
+BLOCKED: Final = Mark(
+    Text("Chờ văn bản trước, hoặc chờ kiểm tra", "Behind an earlier one, or until examined"), "‖", "calm"
+)
 RETRYING: Final = Mark(Text("Gửi lỗi, sẽ thử lại", "Failed, will retry"), "▲", "warn")
 TO_COLLECT: Final = Mark(Text("Chờ nơi nhận lấy", "To be collected"), "○", "calm")
 HANDED_ON: Final = Mark(Text("Trục kế tiếp đã nhận", "The next gateway has it"), "✔", "good")
@@ -315,6 +321,47 @@ _ERRORS: Final[Mapping[str, Text]] = MappingProxyType(
 )
 
 
+EXAMINATIONS: Final = MappingProxyType(
+    {
+        ExaminationKind.FILES: Text("chữ ký trong tệp", "signatures in files"),
+        ExaminationKind.MALWARE: Text("mã độc", "malware"),
+        ExaminationKind.REVOCATION: Text("thu hồi chứng thư", "revocation"),
+    }
+)
+
+EXAMINATION_STATES: Final = MappingProxyType(
+    {
+        ExaminationState.PENDING: Mark(Text("Chờ kiểm tra", "To come"), "○", "busy"),
+        ExaminationState.DONE: Mark(Text("Đã kiểm tra", "Done"), "✔", "good"),
+        ExaminationState.REFUSED: Mark(Text("Không cho chuyển", "Refused"), "✖", "bad"),
+        ExaminationState.FAILED: Mark(Text("Không kiểm tra được", "Not possible"), "▲", "warn"),
+        ExaminationState.RELEASED: Mark(Text("Người vận hành cho chuyển", "Released by an operator"), "➜", "warn"),
+    }
+)
+
+FILE_STANDINGS: Final = MappingProxyType(
+    {
+        FileStanding.VALID: Mark(Text("Hợp lệ", "Valid"), "✔", "good"),
+        FileStanding.VALID_WEAK: Mark(Text("Hợp lệ, thuật toán yếu", "Valid, weak algorithm"), "✔", "warn"),
+        FileStanding.INDETERMINATE: Mark(Text("Chưa rõ đã thu hồi chưa", "Revocation not known"), "◐", "warn"),
+        FileStanding.UNTRUSTED: Mark(Text("Không đáng tin cậy", "Not trusted"), "▲", "warn"),
+        FileStanding.REVOKED: Mark(Text("Chứng thư đã thu hồi", "Certificate revoked"), "✖", "bad"),
+        FileStanding.ALTERED: Mark(Text("Nội dung bị thay đổi", "Altered"), "✖", "bad"),
+        FileStanding.UNSIGNED: Mark(Text("Không ký", "Unsigned"), "–", "calm"),
+        FileStanding.UNREADABLE: Mark(Text("Không đọc được", "Unreadable"), "▲", "warn"),
+        FileStanding.NOT_JUDGED: Mark(Text("Không xét", "Not judged"), "–", "calm"),
+    }
+)
+
+SIGNER_ROLES: Final = MappingProxyType(
+    {
+        SignerRole.PERSON: Text("Người có thẩm quyền", "Competent person"),
+        SignerRole.AGENCY: Text("Cơ quan", "Agency"),
+        SignerRole.UNKNOWN: Text("Chưa rõ vai trò", "Role not known"),
+    }
+)
+
+
 def cause(code: str, language: Language) -> str:
     """The sentence of an error's code; a code from elsewhere stands for itself."""
     known = _ERRORS.get(code)
@@ -382,11 +429,25 @@ EVENTS: Final = MappingProxyType(
             "Một gói tin khác dùng cùng mã văn bản; không tiếp nhận", "Another package under the same id; not accepted"
         ),
         Action.DOCUMENT_REFUSED: Text("Từ chối gói tin", "Package refused"),
+        Action.DOCUMENT_EXAMINED: Text("Đã kiểm tra {examination}: {outcome}", "Examined for {examination}: {outcome}"),
+        Action.DOCUMENT_RELEASED: Text(
+            "Người vận hành cho chuyển văn bản đang bị giữ để kiểm tra {examination}",
+            "An operator lets the document go that was held for {examination}",
+        ),
         Action.DELIVERY_ENQUEUED: Text("Xếp hàng chuyển tới {recipient}", "Queued for {recipient}"),
         Action.DELIVERY_BLOCKED: Text(
             "Chờ văn bản trước đó tới {recipient} xong mới chuyển", "Held behind the earlier document to {recipient}"
         ),
         Action.DELIVERY_UNBLOCKED: Text("Hết phải chờ, chuyển tới {recipient}", "No longer held, goes to {recipient}"),
+        Action.DELIVERY_HELD: Text(
+            "Giữ lại, kiểm tra xong mới chuyển tới {recipient}", "Held for {recipient} until it has been examined"
+        ),
+        Action.DELIVERY_RELEASED: Text(
+            "Đã kiểm tra, chuyển tới {recipient}", "Examined and let go, goes to {recipient}"
+        ),
+        Action.DELIVERY_REJECTED: Text(
+            "Không chuyển tới {recipient}; đã báo cho cơ quan gửi", "Not passed on to {recipient}; the sender was told"
+        ),
         Action.DELIVERY_LEASE_EXPIRED: Text(
             "Tiến trình gửi tới {recipient} bị ngắt; sẽ gửi lại",
             "The worker for {recipient} died; it will be tried again",
@@ -433,6 +494,8 @@ EVENTS: Final = MappingProxyType(
         Action.ENDPOINT_CLOSED: Text("Gửi lại tới điểm nhận", "An endpoint works again"),
         Action.AXIS_FAILED: Text("Không hỏi được trục", "An axis cannot be asked"),
         Action.AXIS_RECOVERED: Text("Hỏi lại được trục", "An axis answers again"),
+        Action.TIMESTAMP_FAILED: Text("Không lấy được dấu thời gian", "No time-stamp to be had"),
+        Action.TIMESTAMP_RECOVERED: Text("Lấy lại được dấu thời gian", "Time-stamps are to be had again"),
         Action.AXIS_SILENT: Text("Trục im lặng lâu bất thường", "An axis is silent for too long"),
         Action.AXIS_HEARD: Text("Trục hết im lặng", "An axis is heard from again"),
         Action.AXIS_FETCHED: Text("Lấy về từ trục", "Fetched from an axis"),
@@ -456,6 +519,22 @@ EVENTS: Final = MappingProxyType(
         Action.OPERATOR_LOGIN_FAILED: Text("Đăng nhập không thành công", "Log-in failed"),
         Action.OPERATOR_LOGGED_OUT: Text("Đăng xuất bảng điều hành", "Logged out of the console"),
         Action.OPERATOR_PACKAGE_DOWNLOADED: Text("Tải gói tin", "Package downloaded"),
+        Action.SIGNING_PREPARED: Text("Chuẩn bị tệp để ký", "File prepared for signing"),
+        Action.SIGNING_COMPLETED: Text("Hoàn tất chữ ký", "Signature completed"),
+        Action.SIGNING_MISMATCH: Text(
+            "Chữ ký gửi về không khớp nội dung đã chuẩn bị", "What came back does not sign what was prepared"
+        ),
+        Action.SIGNING_CANCELLED: Text("Hủy yêu cầu ký", "Signing cancelled"),
+        Action.SIGNING_EXPIRED: Text("Yêu cầu ký hết hạn", "Signing expired"),
+        Action.CERTIFICATE_ADDED: Text("Đăng ký chứng thư", "Certificate registered"),
+        Action.CERTIFICATE_ROTATED: Text("Thay chứng thư", "Certificate replaced"),
+        Action.CERTIFICATE_ENDED: Text("Kết thúc đăng ký chứng thư", "Certificate's registration ended"),
+        Action.CERTIFICATE_EXPIRING: Text("Chứng thư sắp hết hạn", "A certificate ends soon"),
+        Action.CERTIFICATE_REVOKED: Text("Chứng thư bị thu hồi", "Certificate revoked"),
+        Action.CERTIFICATE_UNREVOKED: Text("Chứng thư hết bị thu hồi", "Certificate good again"),
+        Action.REVOCATION_FAILED: Text("Không lấy được tin thu hồi chứng thư", "Revocation cannot be asked for"),
+        Action.REVOCATION_RECOVERED: Text("Lấy lại được tin thu hồi chứng thư", "Revocation can be asked for again"),
+        Action.DOCUMENT_REJUDGED: Text("Kết luận lại về chữ ký", "Signature judged anew"),
     }
 )
 """What happened, as the timeline tells it."""
@@ -469,6 +548,9 @@ EVENT_TONES: Final = MappingProxyType(
         Action.DELIVERY_FORWARDED: "good",
         Action.DELIVERY_DELIVERED: "good",
         Action.DELIVERY_REFUSED: "bad",
+        Action.DELIVERY_HELD: "busy",
+        Action.DELIVERY_REJECTED: "bad",
+        Action.DOCUMENT_RELEASED: "warn",
         Action.DELIVERY_ABANDONED: "bad",
         Action.DELIVERY_REPLAYED: "busy",
         Action.MAILBOX_ACKNOWLEDGED: "good",
@@ -476,6 +558,10 @@ EVENT_TONES: Final = MappingProxyType(
         Action.STATUS_CONTRADICTORY: "warn",
         Action.OPERATION_REQUESTED: "busy",
         Action.OPERATION_ORPHANED: "warn",
+        Action.CERTIFICATE_EXPIRING: "warn",
+        Action.CERTIFICATE_REVOKED: "bad",
+        Action.REVOCATION_FAILED: "warn",
+        Action.DOCUMENT_REJUDGED: "bad",
     }
 )
 """Those that stand out; the others are calm."""

@@ -13,6 +13,8 @@ from gateway.errors import DocumentConflict, GatewayError, OperationOutpaced, Re
 from gateway.ledger import (
     acceptance,
     accounts,
+    examinations,
+    examined,
     fetched,
     mailbox,
     operations,
@@ -21,10 +23,13 @@ from gateway.ledger import (
     reads,
     recalls,
     refused,
+    revocation,
+    signing_requests,
     statements,
     systems,
 )
 from gateway.ledger.actions import Action
+from gateway.ledger.chain import EventLog
 from gateway.ledger.engine import reading, writing, written
 from gateway.ledger.protocol import Window
 from gateway.ledger.records import (
@@ -44,6 +49,10 @@ from gateway.ledger.records import (
     Duplicate,
     EndpointState,
     EventRow,
+    ExaminationClaim,
+    ExaminationCount,
+    ExaminationRow,
+    Examined,
     Fetched,
     FetchState,
     Filter,
@@ -54,6 +63,7 @@ from gateway.ledger.records import (
     NewDelivery,
     NewDocument,
     NewEvent,
+    NewExamination,
     NewOperation,
     NewRefusal,
     NewStatus,
@@ -67,12 +77,23 @@ from gateway.ledger.records import (
     Reply,
     Report,
     Settled,
+    SigningBounds,
+    SigningRequest,
     StatusRow,
     System,
     SystemSecret,
     Trace,
 )
-from gateway.model import CALLED, AgencyCode, BusinessType, Channel, DeliveryState, PackageKind
+from gateway.model import (
+    CALLED,
+    AgencyCode,
+    BusinessType,
+    Channel,
+    DeliveryState,
+    ExaminationKind,
+    PackageKind,
+    Verdict,
+)
 
 
 class Ledger:
@@ -87,6 +108,8 @@ class Ledger:
     def __init__(self, engine: Engine, *, refusals: RefusalBounds = DEFAULT_BOUNDS) -> None:
         self.engine = engine
         self._refusals = refusals
+        self.log = EventLog(engine)
+        """The event log's chain; a door of its own."""
 
     # Acceptance
 
@@ -97,6 +120,8 @@ class Ledger:
         status: NewStatus | None = None,
         events: Sequence[NewEvent] = (),
         operation: NewOperation | None = None,
+        *,
+        examinations: Sequence[NewExamination] = (),
     ) -> Accepted | Duplicate:
         """
         Make the document, its deliveries, its status and the events durable, or find that they are.
@@ -109,6 +134,9 @@ class Ledger:
 
         :param status: given exactly when ``document.kind`` is a status.
         :param operation: given for business types 1–3 and for status 13; it takes effect in the same transaction.
+        :param examinations: to come or done, at most one of each kind; those that hold keep all deliveries of the
+            document here, also those that a repeat adds. A repeat begins none.
+        :raises DocumentKeptBack: a repeat asks for further recipients of what was refused after an examination.
         :raises DocumentConflict: other bytes under an identity that is taken; recorded as an event.
         :raises OperationOutpaced: what the operation meets now is not what it was prepared for (``meet``); nothing
             was written.
@@ -116,7 +144,13 @@ class Ledger:
         result = written(
             self.engine,
             lambda connection: acceptance.accept(
-                connection, document, deliveries, status, events=events, operation=operation
+                connection,
+                document,
+                deliveries,
+                status,
+                events=events,
+                operation=operation,
+                examinations=examinations,
             ),
         )
         if isinstance(result, acceptance.Outpaced):
@@ -903,3 +937,308 @@ class Ledger:
             raise ReasonRequired
         with writing(self.engine) as connection:
             return fetched.dismiss(connection, via, doc_ids, reason=reason.strip(), actor=actor, now=now)
+
+    # Signing in two steps
+
+    def check_signing_room(self, agency: AgencyCode, size: int, bounds: SigningBounds, *, now: datetime) -> None:
+        """
+        Whether an agency may have one more file of so many bytes prepared; a look before anything is read.
+
+        :raises TooManySignings: it may not.
+        """
+        with reading(self.engine) as connection:
+            signing_requests.check_room(connection, agency, size, bounds, now=now)
+
+    def add_signing(self, new: SigningRequest, bounds: SigningBounds) -> None:
+        """
+        Keep that a file waits for its signature.
+
+        :raises TooManySignings: the agency has as many as it may; nothing was kept.
+        """
+        with writing(self.engine) as connection:
+            signing_requests.add(connection, new, bounds)
+
+    def signing(self, request_id: str, agency: AgencyCode) -> SigningRequest | None:
+        """A file that an agency signs in two steps; ``None`` when there is none, or it is another agency's."""
+        with reading(self.engine) as connection:
+            return signing_requests.find(connection, request_id, agency)
+
+    def complete_signing(
+        self,
+        request_id: str,
+        agency: AgencyCode,
+        *,
+        signature_sha256: str,
+        result_sha256: str,
+        result_size: int,
+        stamped: bool,
+        now: datetime,
+        kept_until: datetime,
+    ) -> SigningRequest:
+        """
+        Keep that the signature is in the file, which is durable already; the same signature again changes nothing.
+
+        :raises NotFound: there is none, or it is another agency's.
+        :raises SigningCompleted: it was completed with another signature.
+        :raises SigningExpired: its time is over.
+        """
+        with writing(self.engine) as connection:
+            return signing_requests.complete(
+                connection,
+                request_id,
+                agency,
+                signature_sha256=signature_sha256,
+                result_sha256=result_sha256,
+                result_size=result_size,
+                stamped=stamped,
+                now=now,
+                kept_until=kept_until,
+            )
+
+    def note_signing_mismatch(self, request: SigningRequest, *, now: datetime) -> None:
+        """Keep that what came back was no signature over what was prepared."""
+        with writing(self.engine) as connection:
+            signing_requests.note_mismatch(connection, request, now=now)
+
+    def cancel_signing(self, request_id: str, agency: AgencyCode, *, now: datetime) -> None:
+        """
+        Forget a request, signed or not.
+
+        :raises NotFound: there is none, or it is another agency's.
+        """
+        with writing(self.engine) as connection:
+            signing_requests.cancel(connection, request_id, agency, now=now)
+
+    def expire_signings(self, *, now: datetime) -> list[str]:
+        """Forget a bounded number of those whose time is over; the ids of these."""
+        with writing(self.engine) as connection:
+            return signing_requests.expire(connection, now=now)
+
+    def known_signings(self, ids: list[str]) -> set[str]:
+        """Those of the ids (at most 500) that are requests still."""
+        with reading(self.engine) as connection:
+            return signing_requests.known(connection, ids)
+
+    # Examinations
+
+    def claim_examinations(
+        self, kinds: Collection[ExaminationKind], *, now: datetime, lease: timedelta, limit: int
+    ) -> list[ExaminationClaim]:
+        """
+        Take up to ``limit`` examinations that are due: those that hold a document first, then the longest due.
+
+        One whose lease ended is due again. Costs one read when there is none.
+        """
+        with reading(self.engine) as connection:
+            due = examinations.due(connection, kinds, now=now, limit=limit)
+        if not due:
+            return []
+        with writing(self.engine) as connection:
+            return examinations.claim(connection, due, now=now, lease=lease)
+
+    def postpone_examination(
+        self, claim: ExaminationClaim, *, reason: str, due_at: datetime, now: datetime
+    ) -> bool:
+        """
+        It could not be done now; whether the claim still held.
+
+        :param reason: stable dotted code, shown while it waits.
+        """
+        with writing(self.engine) as connection:
+            return examinations.postpone(connection, claim, reason=reason, due_at=due_at, now=now)
+
+    def settle_examination(
+        self,
+        document_id: str,
+        kind: ExaminationKind,
+        outcome: Examined,
+        *,
+        now: datetime,
+        token: str | None = None,
+        replies: Mapping[str, Reply | None] = MappingProxyType({}),
+    ) -> bool:
+        """
+        End a pending examination, exactly once: what it holds is let go, or refused and its sender told.
+
+        :param token: of the claim under which it was carried out; ``None``: it needs none.
+        :param replies: for a refusal, for each delivery that waits, what its sender is told (status 02, or 16 for an
+            operation); ``None`` where nobody is to be told.
+        :return: whether it was ended now; ``False`` when it had been before, or there is none.
+        :raises LeaseLost: somebody else carries it out by now; nothing was changed.
+        :raises OperationOutpaced: a delivery waits for which there is no reply; nothing was changed.
+        :raises NotFound: there is no such document.
+        """
+        with writing(self.engine) as connection:
+            return examined.settle(
+                connection, document_id, kind, outcome, now=now, token=token, replies=replies
+            )
+
+    def release_examination(
+        self, document_id: str, kind: ExaminationKind, *, reason: str, actor: str, now: datetime
+    ) -> list[str]:
+        """
+        Let a document go without an examination that keeps it here, or in spite of it.
+
+        What had been refused because of it is sent after all, unless another examination refuses it too.
+
+        :return: ids of the deliveries that were refused and are due again.
+        :raises ReasonRequired: the reason is blank.
+        :raises NotFound: the document has no such examination.
+        :raises TransitionForbidden: it does not keep the document here.
+        """
+        with writing(self.engine) as connection:
+            return operations.release(connection, document_id, kind, reason=reason, actor=actor, now=now)
+
+    def examinations(self, document_id: str) -> tuple[ExaminationRow, ...]:
+        """All examinations of one document, by kind."""
+        with reading(self.engine) as connection:
+            return examinations.of_document(connection, document_id)
+
+    def open_examinations(
+        self, kind: ExaminationKind, *, limit: int = 100, after: str | None = None
+    ) -> list[ExaminationRow]:
+        """
+        Examinations of one kind that are pending or were refused, by document id.
+
+        :param after: a document id; what comes after it.
+        """
+        with reading(self.engine) as connection:
+            return examinations.pending(connection, kind, limit=limit, after=after)
+
+    def examination_counts(self) -> list[ExaminationCount]:
+        """How many examinations are to come or were refused, by kind; what is zero has no entry."""
+        with reading(self.engine) as connection:
+            return examinations.counts(connection)
+
+    # Revocation
+
+    def take_revocation_round(self, *, now: datetime, lease: timedelta, at_once: bool = False) -> bool:
+        """
+        Whether this process is the one that asks now what has been revoked; nobody else does until the lease ends.
+
+        :param at_once: also when the round is not due, or somebody else is at it.
+        """
+        with writing(self.engine) as connection:
+            return revocation.take_round(connection, now=now, lease=lease, at_once=at_once)
+
+    def end_revocation_round(self, *, now: datetime, due_at: datetime, done: bool = True) -> None:
+        """Say when the next round is due; while one is under way (not ``done``), lengthen its lease."""
+        with writing(self.engine) as connection:
+            revocation.end_round(connection, now=now, due_at=due_at, done=done)
+
+    def last_revocation_round(self) -> datetime | None:
+        """When a round was completed last; ``None``: never."""
+        with reading(self.engine) as connection:
+            return revocation.last_round(connection)
+
+    def revocation_version(self) -> int:
+        """Grows with each change of what is known of revocation; 0 at first."""
+        with reading(self.engine) as connection:
+            return revocation.version(connection)
+
+    def revocation_items(self, known: Mapping[str, str]) -> tuple[int, set[str], list[revocation.StoredItem]]:
+        """
+        What is known of revocation now.
+
+        :param known: SHA-256 of the item that the caller has of each source.
+        :return: the version; the sources that have an item; and the items that the caller does not have.
+        """
+        with reading(self.engine) as connection:
+            # The version first: items that are newer than it only cause one more look.
+            number = revocation.version(connection)
+            present = revocation.item_names(connection)
+            new = [name for name, sha256 in present.items() if known.get(name) != sha256]
+            return number, set(present), revocation.items(connection, new)
+
+    def revocation_sources(self) -> list[revocation.Source]:
+        """Where CRLs and OCSP answers come from, and how that goes."""
+        with reading(self.engine) as connection:
+            return revocation.sources(connection)
+
+    def plan_revocation(self, wanted: Mapping[str, str], *, now: datetime) -> None:
+        """Note sources (name → ``crl`` or ``ocsp``) to be asked from now on; known ones stay as they are."""
+        with writing(self.engine) as connection:
+            revocation.plan(connection, wanted, now=now)
+
+    def keep_revocation(self, item: revocation.StoredItem, *, now: datetime, due_at: datetime) -> bool:
+        """Keep what a source answered, unless it is older than what is known; whether it says anything new."""
+        with writing(self.engine) as connection:
+            return revocation.keep(connection, item, now=now, due_at=due_at)
+
+    def revocation_failed(self, name: str, *, code: str, detail: str, now: datetime, due_at: datetime) -> None:
+        """Note that a source gave nothing usable; what it gave before stays."""
+        with writing(self.engine) as connection:
+            revocation.failed(connection, name, code=code, detail=detail, now=now, due_at=due_at)
+
+    def drop_revocation(self, names: Collection[str], *, now: datetime) -> None:
+        """Forget sources with what they gave."""
+        with writing(self.engine) as connection:
+            revocation.drop(connection, names, now=now)
+
+    def watch_certificates(
+        self, new: Sequence[revocation.NewWatched], *, now: datetime, most_of_files: int = 20_000
+    ) -> None:
+        """
+        Look after the revocation of these certificates from now on.
+
+        :param most_of_files: of signers inside files only so many are watched; those met longest ago are forgotten.
+        """
+        with writing(self.engine) as connection:
+            revocation.watch(connection, new, now=now, most_of_files=most_of_files)
+
+    def watched_certificates(self) -> list[revocation.Watched]:
+        """The certificates that are watched, those that end first at the head."""
+        with reading(self.engine) as connection:
+            return revocation.watched(connection)
+
+    def certificates_der(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """The DER of watched certificates, by SHA-256; unknown ones are left out."""
+        with reading(self.engine) as connection:
+            return revocation.certificates(connection, names)
+
+    def note_revocation(self, found: Sequence[revocation.Finding], *, now: datetime) -> None:
+        """Keep what was found of watched certificates; a revocation that was not known is an event."""
+        with writing(self.engine) as connection:
+            revocation.note_findings(connection, found, now=now)
+
+    def announce_expiring(self, ends: Sequence[revocation.Expiring], *, now: datetime) -> None:
+        """An event for each certificate whose end is near, once for each threshold."""
+        with writing(self.engine) as connection:
+            revocation.announce(connection, ends, now=now)
+
+    def documents_verified_by(
+        self,
+        certificate: str,
+        *,
+        since: datetime | None = None,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 200,
+    ) -> list[tuple[str, datetime, Verdict]]:
+        """
+        Documents (id, received, present verdict) whose package this certificate verified, oldest first.
+
+        :param certificate: SHA-256 of its DER.
+        :param since: received at or after.
+        :param after: receipt and id of the last one of the page before.
+        """
+        with reading(self.engine) as connection:
+            return revocation.verified_by(connection, certificate, since=since, after=after, limit=limit)
+
+    def rejudge(self, changes: Sequence[revocation.Rejudged], *, now: datetime) -> list[str]:
+        """
+        Put other verdicts in the place of those that documents have, and keep the former as history.
+
+        :return: the documents changed; one whose verdict is not what the caller had read is passed over.
+        """
+        with writing(self.engine) as connection:
+            return revocation.rejudge(connection, changes, now=now)
+
+    def judgements(self, document_id: str) -> tuple[revocation.Judged, ...]:
+        """All judgements of a document's package, oldest first; empty when the one of its receipt stands."""
+        with reading(self.engine) as connection:
+            return revocation.history(connection, document_id)
+
+    def changed_verdicts(self, *, limit: int, before: int | None = None) -> list[tuple[int, revocation.Judged]]:
+        """Verdicts that changed after the acceptance, the latest first, each with its number for paging."""
+        with reading(self.engine) as connection:
+            return revocation.changed_verdicts(connection, limit=limit, before=before)

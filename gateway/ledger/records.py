@@ -24,6 +24,9 @@ from gateway.model import (
     Channel,
     DeliveryState,
     DocumentNumber,
+    ExaminationKind,
+    ExaminationState,
+    FileVerdict,
     Lane,
     PackageKind,
     RecallState,
@@ -916,3 +919,148 @@ class RefusalBounds:
 
 
 DEFAULT_BOUNDS = RefusalBounds()
+
+
+# Signing in two steps
+
+
+class SigningState(enum.StrEnum):
+    """How far a file is on its way to a signature that is made elsewhere."""
+
+    PREPARED = "prepared"
+    """What is to be signed has been handed out."""
+    COMPLETED = "completed"
+    """The signature is in the file, which is kept until ``expires_at``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningRequest:
+    """One file that is signed in two steps; gone when its time is over."""
+
+    id: str
+    agency: AgencyCode
+    state: SigningState
+    certificate: str
+    """SHA-256 of the DER in lower-case hex."""
+    kind: str
+    """``pdf`` or ``package``."""
+    source_sha256: str
+    size: int
+    """Bytes of the file as it came."""
+    prepared: bytes
+    """``Prepared`` of ``gateway.signing.prepare`` as it is kept; no secret in it."""
+    created_at: datetime
+    expires_at: datetime
+    """Until when it may be completed; afterwards, until when the file is kept."""
+    completed_at: datetime | None = None
+    signature_sha256: str | None = None
+    """Of the signature that it was completed with, so that a repeat is known."""
+    result_sha256: str | None = None
+    """Of the signed file."""
+    result_size: int | None = None
+    stamped: bool = False
+    """Whether the signed file carries a time-stamp."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningBounds:
+    """How much one agency may have prepared and not yet signed."""
+
+    number: int
+    bytes: int
+
+
+# Examinations
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExaminationResult:
+    """What an examination found; which members say something depends on its kind."""
+
+    files: tuple[FileVerdict, ...] = ()
+    """On the signatures inside each attached file, in the order of the package."""
+    scanned: int | None = None
+    """How many files were searched for malware; ``None``: none were."""
+    scanner: str | None = None
+    """The scanner and its signatures, in its own words."""
+    verdict: Verdict | None = None
+    """On the package's own signature, judged anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewExamination:
+    """An examination of a document that is being accepted: to come, or done already."""
+
+    kind: ExaminationKind
+    holds: bool = False
+    """Nothing is handed over, and no receiver sees the document, before it is done."""
+    state: ExaminationState = ExaminationState.PENDING
+    """``PENDING``, or ``DONE`` when the acceptance has done it."""
+    reason: str | None = None
+    """Stable dotted code: why it waits, or what was found."""
+    due_at: datetime
+    result: ExaminationResult | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """How an examination ended."""
+
+    state: ExaminationState
+    """``DONE``, ``REFUSED`` or ``FAILED``."""
+    reason: str
+    """Stable dotted code."""
+    detail: str | None = None
+    """For people: which file, which name. Free of secrets; it goes to the sender, and into no event."""
+    result: ExaminationResult | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExaminationClaim:
+    """A worker's right to carry out one examination, until the lease ends."""
+
+    document: str
+    """The gateway's id."""
+    kind: ExaminationKind
+    holds: bool
+    token: str
+    """Fences what is written in its end: a later claim has another one."""
+    attempt: int
+    """1 for the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExaminationRow:
+    """One examination of one document."""
+
+    document: str
+    """The gateway's id."""
+    kind: ExaminationKind
+    holds: bool
+    state: ExaminationState
+    reason: str | None
+    """Stable dotted code: of what was found, or of why it is not done yet; ``None``: not begun."""
+    detail: str | None
+    attempts: int
+    due_at: datetime
+    """Of the next try while it is pending, or the end of a lease; past and meaningless afterwards."""
+    created_at: datetime
+    changed_at: datetime
+    result: ExaminationResult | None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps the document here."""
+        return self.holds and self.state.keeps
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExaminationCount:
+    """How many examinations of one kind stand so."""
+
+    kind: ExaminationKind
+    state: ExaminationState
+    holds: bool
+    count: int
+    oldest: datetime
+    """Acceptance of the longest waiting document."""

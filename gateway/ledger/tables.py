@@ -26,7 +26,16 @@ from sqlalchemy import (
 )
 
 from gateway.ledger.actions import Action
-from gateway.ledger.records import Decision, FetchState, OperationState, OperatorRole, RequestKind, StatusEffect
+from gateway.ledger.records import (
+    Decision,
+    ExaminationResult,
+    FetchState,
+    OperationState,
+    OperatorRole,
+    RequestKind,
+    SigningState,
+    StatusEffect,
+)
 from gateway.ledger.types import Coded, Json, Named, Numbered, UtcDateTime
 from gateway.model import (
     AgencyCode,
@@ -34,6 +43,8 @@ from gateway.model import (
     BusinessType,
     Channel,
     DeliveryState,
+    ExaminationKind,
+    ExaminationState,
     Lane,
     PackageKind,
     RecallState,
@@ -108,6 +119,7 @@ documents = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Column("folded", Text, nullable=False),
     Column("alias", Text),
+    Column("certificate", Text),  # that verified it: of the verdict, by which documents are found when it is revoked
     Column("sha256", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("forward_sha256", Text),
@@ -133,6 +145,7 @@ documents = Table(
     Index(None, "received_at"),
     Index(None, "sender", "received_at"),
     Index(None, "received_from", "received_at", **_partial(_HANDED_OVER)),
+    Index(None, "certificate", "received_at", **_partial("certificate IS NOT NULL")),
 )
 
 payloads = Table(
@@ -443,4 +456,147 @@ operators = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("disabled_at", UtcDateTime),
     Column("last_login_at", UtcDateTime),
+)
+
+# Signing in two steps
+
+signing_requests = Table(
+    "signing_requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _code("agency"),
+    Column("state", Coded(SigningState), nullable=False),
+    Column("certificate", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("prepared", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("completed_at", UtcDateTime),
+    Column("signature_sha256", Text),
+    Column("result_sha256", Text),
+    Column("result_size", BigInteger),
+    Column("stamped", Boolean, nullable=False),
+    Index(None, "agency", "state"),
+    Index(None, "expires_at"),
+)
+
+# Examinations
+
+UNEXAMINED = "state = 'pending'"
+"""Examinations to come: what workers choose from, and what is counted."""
+
+KEPT_BACK = "state = 'refused'"
+"""Documents that were refused after an examination."""
+
+examinations = Table(
+    "examinations",
+    metadata,
+    Column("document", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("kind", Coded(ExaminationKind), primary_key=True),
+    Column("holds", Boolean, nullable=False),
+    Column("state", Coded(ExaminationState), nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("token", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("result", Json(ExaminationResult)),
+    Index("ix_examinations_due", "kind", "holds", "due_at", "document", **_partial(UNEXAMINED)),
+    Index("ix_examinations_refused", "document", **_partial(KEPT_BACK)),
+)
+
+# Revocation, and certificates that are watched
+
+revocation_rounds = Table(
+    # One row: who asks for what is known of revocation, and how often that has changed.
+    "revocation_rounds",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("due_at", UtcDateTime, nullable=False),  # of the next round; while somebody is at it, the end of the lease
+    Column("version", BigInteger, nullable=False),
+    Column("last_round_at", UtcDateTime),
+)
+
+revocation_sources = Table(
+    # Where CRLs and OCSP answers come from, each with the last one that was good.
+    "revocation_sources",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("last_success_at", UtcDateTime),
+    Column("last_failure_at", UtcDateTime),
+    Column("last_error_code", Text),
+    Column("last_error_detail", Text),
+    Column("this_update", UtcDateTime),
+    Column("next_update", UtcDateTime),
+    Column("sha256", Text),  # of the item; NULL: there has been none
+    Column("der", LargeBinary),
+)
+
+watched_certificates = Table(
+    # Whose revocation and whose end are looked after: registered ones, our own, and those of signers inside files.
+    "watched_certificates",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("origin", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Column("reason", Text),
+    Column("checked_at", UtcDateTime),
+    Column("not_after", UtcDateTime, nullable=False),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("announced_days", Integer),  # the smallest threshold that its end was announced for
+    Column("announced_end", UtcDateTime),  # and which end that was
+    Column("subject", Text, nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Index(None, "origin", "last_seen"),
+)
+
+judgements = Table(
+    # Verdicts on a package that were not its last; written when the first one changes.
+    "judgements",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("document", Text, ForeignKey("documents.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("verdict", Json(Verdict), nullable=False),
+    Index(None, "document"),
+)
+
+# The event log's chain
+
+log_batches = Table(
+    # Events sealed together; written once and never changed.
+    "log_batches",
+    metadata,
+    Column("number", SERIAL, primary_key=True, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("header", Text, nullable=False),
+    Column("ids", LargeBinary, nullable=False),
+    Column("links", LargeBinary, nullable=False),
+    Index(None, "last_id"),
+)
+
+log_stamps = Table(
+    # Statements about batches; a row waits here until an authority has stamped it.
+    "log_stamps",
+    metadata,
+    Column("number", SERIAL, primary_key=True, autoincrement=False),
+    Column("last_batch", BigInteger, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("stamped_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False),
+    Column("tried_at", UtcDateTime),
+    Column("error_code", Text),
+    Column("statement", Text, nullable=False),
+    Column("token", LargeBinary),
+    Index(None, "last_batch"),
 )

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("folded", sa.Text(), nullable=False),
         sa.Column("alias", sa.Text(), nullable=True),
+        sa.Column("certificate", sa.Text(), nullable=True),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("forward_sha256", sa.Text(), nullable=True),
@@ -80,6 +81,12 @@ def upgrade() -> None:
         "documents",
         ["received_from", "received_at"],
         **where("received_from <> sender"),
+    )
+    op.create_index(
+        op.f("ix_documents_certificate_received_at"),
+        "documents",
+        ["certificate", "received_at"],
+        **where("certificate IS NOT NULL"),
     )
     op.create_table(
         "endpoints",
@@ -453,6 +460,139 @@ def _catalogue() -> None:
         sa.PrimaryKeyConstraint("run", name=op.f("pk_catalogue_runs")),
         sqlite_autoincrement=True,
     )
+    # Signing in two steps
+    op.create_table(
+        "signing_requests",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("agency", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("source_sha256", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("prepared", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("signature_sha256", sa.Text(), nullable=True),
+        sa.Column("result_sha256", sa.Text(), nullable=True),
+        sa.Column("result_size", sa.BigInteger(), nullable=True),
+        sa.Column("stamped", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_signing_requests")),
+    )
+    op.create_index("ix_signing_requests_agency_state", "signing_requests", ["agency", "state"])
+    op.create_index("ix_signing_requests_expires_at", "signing_requests", ["expires_at"])
+    # Examinations
+    op.create_table(
+        "examinations",
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("holds", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("token", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_examinations_document")),
+        sa.PrimaryKeyConstraint("document", "kind", name=op.f("pk_examinations")),
+    )
+    op.create_index(
+        "ix_examinations_due",
+        "examinations",
+        ["kind", "holds", "due_at", "document"],
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_examinations_refused",
+        "examinations",
+        ["document"],
+        sqlite_where=sa.text("state = 'refused'"),
+        postgresql_where=sa.text("state = 'refused'"),
+    )
+    # Revocation, and certificates that are watched
+    op.create_table(
+        "revocation_rounds",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("last_round_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revocation_rounds")),
+    )
+    op.create_table(
+        "revocation_sources",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_failure_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error_code", sa.Text(), nullable=True),
+        sa.Column("last_error_detail", sa.Text(), nullable=True),
+        sa.Column("this_update", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_update", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sha256", sa.Text(), nullable=True),
+        sa.Column("der", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_revocation_sources")),
+    )
+    op.create_table(
+        "watched_certificates",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("announced_days", sa.Integer(), nullable=True),
+        sa.Column("announced_end", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_watched_certificates")),
+    )
+    op.create_index(op.f("ix_watched_certificates_origin_last_seen"), "watched_certificates", ["origin", "last_seen"])
+    op.create_table(
+        "judgements",
+        sa.Column("id", SERIAL, nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_judgements_document")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_judgements")),
+    )
+    op.create_index(op.f("ix_judgements_document"), "judgements", ["document"])
+    # The event log's chain
+    op.create_table(
+        "log_batches",
+        sa.Column("number", SERIAL, autoincrement=False, nullable=False),
+        sa.Column("last_id", sa.BigInteger(), nullable=False),
+        sa.Column("header", sa.Text(), nullable=False),
+        sa.Column("ids", sa.LargeBinary(), nullable=False),
+        sa.Column("links", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_log_batches")),
+    )
+    op.create_index("ix_log_batches_last_id", "log_batches", ["last_id"])
+    op.create_table(
+        "log_stamps",
+        sa.Column("number", SERIAL, autoincrement=False, nullable=False),
+        sa.Column("last_batch", sa.BigInteger(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stamped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("statement", sa.Text(), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_log_stamps")),
+    )
+    op.create_index("ix_log_stamps_last_batch", "log_stamps", ["last_batch"])
 
 
 def downgrade() -> None:
