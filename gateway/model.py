@@ -536,6 +536,10 @@ class Verdict:
     """Algorithm URI."""
     digest_method: str | None = None
     canonicalization: str | None = None
+    revocation: str | None = None
+    """``good``, ``revoked``, ``unknown`` or ``not_asked`` at ``judged_at``; ``None``: judged without looking."""
+    revoked_at: datetime | None = None
+    """Since when the certificate, or one above it, counts as revoked; aware UTC."""
 
 
 # Signatures inside files
@@ -630,6 +634,38 @@ class FileVerdict:
     def _has(self, role: SignerRole) -> bool:
         good = (FileStanding.VALID, FileStanding.VALID_WEAK)
         return any(s.role is role and s.standing in good for s in self.signatures)
+
+
+# Examinations
+
+
+class ExaminationKind(enum.StrEnum):
+    """What a document is examined for, at its acceptance or after it."""
+
+    FILES = "files"
+    """The signatures inside its files."""
+    MALWARE = "malware"
+    REVOCATION = "revocation"
+    """Whether the certificate that verified the package had been revoked, which was not known when it came."""
+
+
+class ExaminationState(enum.StrEnum):
+    """Where an examination stands. One that holds keeps the document here until it is done."""
+
+    PENDING = "pending"
+    DONE = "done"
+    """Nothing stands against handing the document over."""
+    REFUSED = "refused"
+    """The document is not handed over; its sender is told so."""
+    FAILED = "failed"
+    """It could not be done and is not tried again; only one that does not hold ends so."""
+    RELEASED = "released"
+    """An operator lets the document go without it, or in spite of it."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a document stays here while an examination that holds stands so."""
+        return self in (ExaminationState.PENDING, ExaminationState.REFUSED)
 
 
 # Deliveries
@@ -768,3 +804,60 @@ class Agency:
     def codes(self) -> tuple[AgencyCode, ...]:
         """Every code that it answers to, the primary one first."""
         return (self.code, *self.aliases)
+
+
+# The event log's chain
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogEvent:
+    """One event as it is stored, text for text: what the log's chain is made over."""
+
+    id: int
+    at: str
+    """As stored, in the form ``2026-11-22T05:00:00.000000Z``; a row that was tampered with may hold anything."""
+    action: str
+    document: str | None
+    """The gateway's id of the document, or ``None``."""
+    delivery: str | None
+    actor: str | None
+    data: str
+    """JSON, exactly as stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogBatch:
+    """Some events in a row, sealed together; everything in it is checked by whoever reads it."""
+
+    number: int
+    """1 for the first batch, without gaps."""
+    last_id: int
+    """Id of its last event."""
+    header: str
+    """JSON, the text that is hashed and stamped; see ``gateway.evidence.chain``."""
+    ids: bytes
+    """Ids of its events, 8 bytes each, big-endian."""
+    links: bytes
+    """One SHA-256 for each event, 32 bytes each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogStamp:
+    """A statement about batches in a row, and a time-stamp authority's token over it."""
+
+    number: int
+    """1 for the first, without gaps."""
+    last_batch: int
+    statement: str
+    """JSON, the text that is hashed and stamped."""
+    token: bytes | None
+    """RFC 3161 ``TimeStampToken``, DER; ``None`` while no authority has answered."""
+    made_at: datetime
+    stamped_at: datetime | None = None
+    """As the token says."""
+    attempts: int = 0
+    """Tries without success so far, or before the one that succeeded."""
+    error_code: str | None = None
+    """Of the last try without success; ``None`` once it has succeeded."""
+    tried_at: datetime | None = None
+    """Of that try."""

@@ -25,6 +25,7 @@ _STATUS: dict[type[errors.GatewayError], int] = {
     errors.DigestMismatch: 400,
     errors.PackageLimitExceeded: 413,
     errors.DocumentConflict: 409,
+    errors.DocumentKeptBack: 409,
     errors.SignatureRejected: 403,
     errors.SenderNotAllowed: 403,
     errors.DocumentError: 422,

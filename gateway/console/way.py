@@ -11,7 +11,7 @@ from gateway.console import words
 from gateway.console.texts import Language, say
 from gateway.ledger.actions import Action
 from gateway.ledger.records import EventRow, OperationState, Trace
-from gateway.model import BusinessType, StatusCode
+from gateway.model import BusinessType, ExaminationKind, ExaminationState, StatusCode
 
 NameOf = Callable[[str | None], str]
 """From an agency's code to its name."""
@@ -83,6 +83,8 @@ def _step(event: EventRow, recipients: Mapping[str, str], language: Language, na
             status=_status(event, language),
             operation=_operation(event, language),
             answer=_answer(event, language),
+            examination=_examination(event, language),
+            outcome=_outcome(event, language),
         ),
         tone=words.EVENT_TONES.get(event.action, "calm"),
         actor=_actor(event, about, language, name_of),
@@ -123,6 +125,18 @@ def _answer(event: EventRow, language: Language) -> str:
     state = _text(event, "state")
     known = next((s for s in OperationState if s.value == state), None)
     return words.OPERATION_STATES[known].words.say(language) if known else state or ""
+
+
+def _examination(event: EventRow, language: Language) -> str:
+    value = _text(event, "kind")
+    known = next((k for k in ExaminationKind if k.value == value), None)
+    return words.EXAMINATIONS[known].say(language) if known else value or ""
+
+
+def _outcome(event: EventRow, language: Language) -> str:
+    value = _text(event, "state")
+    known = next((s for s in ExaminationState if s.value == value), None)
+    return words.EXAMINATION_STATES[known].words.say(language) if known else value or ""
 
 
 def _text(event: EventRow, name: str) -> str | None:

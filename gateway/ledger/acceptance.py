@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Row, bindparam, select, union
 
+from gateway.ledger import examinations as examining
 from gateway.ledger import recalls, statuses
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import (
@@ -26,6 +28,7 @@ from gateway.ledger.records import (
     NewDelivery,
     NewDocument,
     NewEvent,
+    NewExamination,
     NewOperation,
     NewStatus,
     Reply,
@@ -57,6 +60,7 @@ def accept(
     *,
     events: Sequence[NewEvent] = (),
     operation: NewOperation | None = None,
+    examinations: Sequence[NewExamination] = (),
     by_gateway: bool = False,
 ) -> Accepted | Duplicate | Conflict | Outpaced:
     """
@@ -78,7 +82,11 @@ def accept(
     _insert_payloads(connection, document)
     _insert_targets(connection, document)
     rows = [event(document.received_at, Action.DOCUMENT_ACCEPTED, document=document.id, **_facts(document))]
-    rows += _insert_deliveries(connection, document.id, document.received_at, document, new_deliveries, work=work)
+    held = examining.begin(connection, document.id, examinations, now=document.received_at)
+    rows += _insert_deliveries(
+        connection, document.id, document.received_at, document, new_deliveries, work=work, held=held
+    )
+    rows += examining.told(document.id, examinations, now=document.received_at)
     rows += [event(document.received_at, e.action, document=document.id, actor=e.actor, **e.data) for e in events]
     record(connection, rows)
     effect = None
@@ -244,7 +252,8 @@ def _repeated(
             added=len(missing) or None,
         )
     ]
-    rows += _insert_deliveries(connection, existing.id, existing.received_at, document, missing, work=work)
+    held = examining.keeping(connection, existing.id) if missing else 0
+    rows += _insert_deliveries(connection, existing.id, existing.received_at, document, missing, work=work, held=held)
     record(connection, rows)
     if missing:
         statuses.apply_parked(connection, document)
@@ -269,6 +278,7 @@ def _document_values(document: NewDocument) -> dict[str, Any]:
             document.sender_name,
         ),
         "alias": stored(document.alias) if document.alias else None,
+        "certificate": document.verdict.certificate_sha256,
         "sha256": document.sha256,
         "size": document.size,
         "forward_sha256": document.forward_sha256,
@@ -311,6 +321,9 @@ def _facts(document: NewDocument) -> dict[str, Any]:
         "standing": document.verdict.standing.value,
         "warnings": len(document.warnings) or None,
         "forward_sha256": document.forward_sha256,
+        # The chain of the log, once stamped, proves with these that both were there by then.
+        "seal_sha256": hashlib.sha256(document.seal).hexdigest(),
+        "receipt_sha256": hashlib.sha256(document.receipt.encode()).hexdigest(),
     }
 
 
@@ -335,22 +348,28 @@ def _insert_deliveries(
     new_deliveries: Sequence[NewDelivery],
     *,
     work: _Work | None,
+    held: int,
 ) -> list[dict[str, Any]]:
-    """Enqueue, and say so in events (returned, not recorded)."""
+    """
+    Enqueue, and say so in events (returned, not recorded).
+
+    :param held: how many examinations keep the document here.
+    """
     if not new_deliveries:
         return []
     ahead = _ahead(connection, document_id, document, new_deliveries, work)
     shared = {"document": document_id, "accepted_at": accepted_at, **_of_document(document)}
-    rows = [shared | _delivery_values(d, len(ahead.get(d.recipient, ()))) for d in new_deliveries]
+    rows = [shared | _delivery_values(d, len(ahead.get(d.recipient, ())) + held) for d in new_deliveries]
     _INSERT_DELIVERY.all(connection, rows)
     _INSERT_BLOCK.all(
         connection,
         [{"delivery": d.id, "blocked_by": blocker} for d in new_deliveries for blocker in ahead.get(d.recipient, ())],
     )
+    enqueued = Action.DELIVERY_HELD if held else Action.DELIVERY_ENQUEUED
     return [
         event(
             document.received_at,
-            Action.DELIVERY_BLOCKED if d.recipient in ahead else Action.DELIVERY_ENQUEUED,
+            Action.DELIVERY_BLOCKED if d.recipient in ahead else enqueued,
             document=document_id,
             delivery=d.id,
             recipient=d.recipient,

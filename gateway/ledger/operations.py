@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, literal, or_, select, union, update
 
 from gateway.errors import NotFound, OperationOutpaced, ReasonRequired, TransitionForbidden
-from gateway.ledger import acceptance, recalls
+from gateway.ledger import acceptance, examinations, examined, recalls
 from gateway.ledger.actions import Action
 from gateway.ledger.filters import delivery_conditions, ways, within_times
 from gateway.ledger.records import Filter, Reply
 from gateway.ledger.statements import chunks, event, lock_names, record
 from gateway.ledger.states import DeliveryEvent, next_state, states_that
 from gateway.ledger.tables import deliveries, documents, operation_requests
-from gateway.model import StatusCode
+from gateway.model import DeliveryState, ExaminationKind, StatusCode
 
 
 def replay(
@@ -29,6 +29,27 @@ def replay(
         if isinstance(which, Filter)
         else _named(connection, which, DeliveryEvent.REPLAY)
     )
+    kept = examinations.kept_back(connection, {row.document for row in rows if row.state is DeliveryState.REFUSED})
+    if kept:
+        raise TransitionForbidden(
+            f"Refused after an examination, to be released first: {', '.join(sorted(kept)[:10])}."
+        )
+    _make_due(connection, rows, reason=reason, actor=actor, now=now)
+    return [row.id for row in rows]
+
+
+def release(
+    connection: Connection, document_id: str, kind: ExaminationKind, *, reason: str, actor: str, now: datetime
+) -> list[str]:
+    """As ``Ledger.release_examination``, inside a transaction."""
+    _demand(reason)
+    refused = examined.release(connection, document_id, kind, reason=reason, actor=actor, now=now)
+    if refused:
+        _make_due(connection, _named(connection, refused, DeliveryEvent.REPLAY), reason=reason, actor=actor, now=now)
+    return refused
+
+
+def _make_due(connection: Connection, rows: Sequence[Row[Any]], *, reason: str, actor: str, now: datetime) -> None:
     refused = deliveries.c.status == StatusCode.REFUSED
     for part in chunks(rows):
         connection.execute(
@@ -63,7 +84,6 @@ def replay(
                 for row in part
             ],
         )
-    return [row.id for row in rows]
 
 
 def withdraw(
@@ -136,6 +156,7 @@ def _replayable(connection: Connection, filters: Filter, limit: int) -> list[Row
                 *delivery_conditions(filters),
                 *within_times(filters, deliveries.c.accepted_at),
                 or_(*(way.condition for way in ways(filters, on_delivery=True))),
+                or_(deliveries.c.state != DeliveryState.REFUSED, examinations.NOT_KEPT_BACK),
             )
             .order_by(deliveries.c.id)
             .limit(limit)

@@ -29,6 +29,8 @@ class DeliveryEvent(enum.StrEnum):
     DELIVER = "deliver"
     REFUSE = "refuse"
     """The try ended with a refusal."""
+    REJECT = "reject"
+    """The gateway does not hand it over, after an examination that held it."""
     ABANDON = "abandon"
     REPORT_ARRIVAL = "report_arrival"
     """A status 01, 03, 04, 05 or 06 says that the receiver has it."""
@@ -54,6 +56,7 @@ TRANSITIONS = MappingProxyType(
         (_S.LEASED, _E.DELIVER): _S.DELIVERED,
         (_S.LEASED, _E.REFUSE): _S.REFUSED,
         (_S.LEASED, _E.ABANDON): _S.ABANDONED,
+        (_S.WAITING, _E.REJECT): _S.REFUSED,
         (_S.FORWARDED, _E.REPORT_ARRIVAL): _S.DELIVERED,
         # The answer to the last try was lost, but the document was not.
         (_S.ABANDONED, _E.REPORT_ARRIVAL): _S.DELIVERED,

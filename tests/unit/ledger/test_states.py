@@ -31,6 +31,7 @@ MOVES = {
     (L, E.DELIVER): D,
     (L, E.REFUSE): R,
     (L, E.ABANDON): A,
+    (W, E.REJECT): R,
     (F, E.REPORT_ARRIVAL): D,
     (A, E.REPORT_ARRIVAL): D,
     (W, E.REPORT_REFUSAL): R,
