@@ -11,10 +11,13 @@ does these steps otherwise.
 from __future__ import annotations
 
 import binascii
+import hashlib
+import hmac
 from collections.abc import Callable
 
 import cryptography.exceptions
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.exceptions import InvalidDigest, InvalidSignature, SignXMLException
@@ -23,8 +26,8 @@ from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import C14N
 from gateway.edxml.parser import Guard, parse, pieces, read_prolog
-from gateway.signing.form import EnvelopedSignature, Finding, Reference, read_signature
-from gateway.signing.policy import DS, Reason, SignaturePolicy
+from gateway.signing.form import EnvelopedSignature, Finding, Reference, SignedProperties, read_signature, unique_ids
+from gateway.signing.policy import DS, XADES, Reason, SignaturePolicy
 
 # What signxml 5.2 lets through besides its own exceptions, each seen with a hostile input
 # (spec/security.md trap 6): parser and schema errors, bad base64, bad key values.
@@ -43,8 +46,9 @@ def check(
     """
     Check SignedInfo's signature with one registered certificate's key.
 
-    The document's digest must have been compared with ``signature.reference`` before; here
-    the same reference is read again out of the bytes whose signature has just verified.
+    The document's digest must have been compared with ``signature.reference`` before; here the same
+    references are read again out of the bytes whose signature has just verified, and the digest of
+    XAdES' own properties is compared.
 
     :param certificate: judged to be good at the moment of receipt; only its key matters here.
     :param read: how a ``ds:Reference`` is read.
@@ -66,8 +70,35 @@ def check(
         raise Finding(Reason.VALUE_MISMATCH) from e
     except (SignXMLException, *_LEAKS) as e:
         raise Finding(Reason.STRUCTURE) from e
-    if [read(r) for r in verified.iterchildren(f"{{{DS}}}Reference")] != [signature.reference]:
+    references = [read(r) for r in verified.iterchildren(f"{{{DS}}}Reference")]
+    if len(references) != len(signature.references) or set(references) != signature.references:
         raise Finding(Reason.DIGEST_MISMATCH)
+    if signature.properties is not None:
+        _check_properties(signature.properties, certificate)
+
+
+def _check_properties(properties: SignedProperties, certificate: x509.Certificate) -> None:
+    """
+    See that XAdES' properties are what was signed, and mean the certificate whose key verified.
+
+    Another certificate for the same key may name another holder (ETSI EN 319 132-1 §5.2.2).
+    """
+    wanted = properties.reference
+    try:
+        canonical = _c14n(_alone(properties.element), wanted.c14n.value, wanted.prefixes)
+    except (SignXMLException, *_LEAKS) as e:
+        raise Finding(Reason.STRUCTURE) from e
+    if not hmac.compare_digest(hashlib.new(wanted.hash_name, canonical).digest(), wanted.digest):
+        raise Finding(Reason.DIGEST_MISMATCH)
+    _match_certificate(properties, certificate)
+
+
+def _match_certificate(properties: SignedProperties, certificate: x509.Certificate) -> None:
+    if not properties.certificate_digests:
+        return
+    name, digest = properties.certificate_digests[0]
+    if hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest() != digest:
+        raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
 
 
 def _canonical(signature: EnvelopedSignature) -> bytes:
@@ -82,11 +113,20 @@ def _canonical(signature: EnvelopedSignature) -> bytes:
     signed_info = signature.element[0]
     needs_ancestors = signature.canonicalization != C14N.EXCLUSIVE or signature.canonicalization_prefixes
     if needs_ancestors or signed_info.prefix is None:
-        signed_info = etree.fromstring(etree.tostring(signed_info, with_tail=False), _PARSER)
+        signed_info = _alone(signed_info)
+    return _c14n(signed_info, signature.canonicalization, signature.canonicalization_prefixes)
+
+
+def _alone(element: etree._Element) -> etree._Element:
+    """The element as a root of its own, with the namespaces of its ancestors."""
+    return etree.fromstring(etree.tostring(element, with_tail=False), _PARSER)
+
+
+def _c14n(element: etree._Element, algorithm: str, prefixes: tuple[str, ...]) -> bytes:
     canonical: bytes = _STEPS._c14n(
-        signed_info,
-        algorithm=CanonicalizationMethod(signature.canonicalization),
-        inclusive_ns_prefixes=list(signature.canonicalization_prefixes) or None,
+        element,
+        algorithm=CanonicalizationMethod(algorithm),
+        inclusive_ns_prefixes=list(prefixes) or None,
     )
     return canonical
 
@@ -117,12 +157,15 @@ def read_signed(raw: bytes, certificate: x509.Certificate) -> etree._Element:
     signatures = list(root.iter(f"{{{DS}}}Signature"))
     if len(signatures) != 1 or signatures[0].getparent() is not root:
         raise Finding(Reason.STRUCTURE)
+    unique_ids(root)
     policy = SignaturePolicy(accepted=frozenset())
     signature = read_signature(signatures[0], policy)
+    references = sorted(signature.references, key=lambda r: r.target)
     config = SignatureConfiguration(
         location="./",
+        expect_references=len(references),
         signature_methods=frozenset({SignatureMethod[signature.method_name]}),
-        digest_algorithms=frozenset({DigestAlgorithm(signature.reference.digest_method)}),
+        digest_algorithms=frozenset(DigestAlgorithm(r.digest_method) for r in references),
         verification_time=certificate.not_valid_before_utc,
     )
     try:
@@ -133,7 +176,15 @@ def read_signed(raw: bytes, certificate: x509.Certificate) -> etree._Element:
         raise Finding(Reason.VALUE_MISMATCH) from e
     except (SignXMLException, *_LEAKS) as e:
         raise Finding(Reason.STRUCTURE) from e
-    assert isinstance(result, VerifyResult), "one Reference gives one result"
-    if result.signed_xml is None:
+    if signature.properties is not None:
+        _match_certificate(signature.properties, certificate)
+    return _document_of(result)
+
+
+def _document_of(result: VerifyResult | list[VerifyResult]) -> etree._Element:
+    """Of what was verified, the document itself: the other reference is to the signature's own properties."""
+    verified = [r.signed_xml for r in (result if isinstance(result, list) else [result])]
+    documents = [x for x in verified if x is not None and x.tag != f"{{{XADES}}}SignedProperties"]
+    if len(documents) != 1:
         raise Finding(Reason.STRUCTURE)
-    return result.signed_xml
+    return documents[0]

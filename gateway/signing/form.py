@@ -2,9 +2,10 @@
 The one form of signature that is accepted, taken apart before any cryptography.
 
 An enveloped ``ds:Signature``, the only one, directly in the package's one header, with one
-Reference to the whole document. signxml would ignore transforms that it does not know, take
-the first signature anywhere, and digest thousands of references; so nothing reaches it that
-this module has not read as exactly that form.
+Reference to the whole document; XAdES adds a second one, to its own signed properties, and nothing
+else. signxml would ignore transforms that it does not know, take the first signature anywhere, and
+digest thousands of references; so nothing reaches it that this module has not read as exactly
+that form.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from lxml import etree
 
@@ -19,7 +21,7 @@ from gateway.edxml import names
 from gateway.edxml.package import C14N
 from gateway.model import Standing
 from gateway.signing import policy as table
-from gateway.signing.policy import DS, EXCLUSIVE, Reason, SignaturePolicy
+from gateway.signing.policy import DS, EXCLUSIVE, SIGNED_PROPERTIES, XADES, Reason, SignaturePolicy
 
 _IDS = etree.XPath("//*/@*[local-name()='Id' or local-name()='ID' or local-name()='id']", smart_strings=False)
 
@@ -34,8 +36,12 @@ _KEY_VALUE = f"{{{DS}}}KeyValue"
 _INCLUSIVE_NAMESPACES = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 _SIGNATURE_CHILDREN = [f"{{{DS}}}SignedInfo", f"{{{DS}}}SignatureValue"]
 _SIGNATURE_CHILDREN_AND_KEY = [*_SIGNATURE_CHILDREN, f"{{{DS}}}KeyInfo"]
-_SIGNED_INFO_CHILDREN = [f"{{{DS}}}CanonicalizationMethod", f"{{{DS}}}SignatureMethod", _REFERENCE]
+_OBJECT = f"{{{DS}}}Object"
+_SIGNED_INFO_METHODS = [f"{{{DS}}}CanonicalizationMethod", f"{{{DS}}}SignatureMethod"]
 _REFERENCE_CHILDREN = [_TRANSFORMS, f"{{{DS}}}DigestMethod", f"{{{DS}}}DigestValue"]
+_QUALIFYING_PROPERTIES = f"{{{XADES}}}QualifyingProperties"
+_SIGNED_PROPERTIES = f"{{{XADES}}}SignedProperties"
+_UNSIGNED_PROPERTIES = f"{{{XADES}}}UnsignedProperties"
 _KEY_INFO_CHILDREN = {_X509_DATA, f"{{{DS}}}KeyName", _KEY_VALUE}
 _SIGNATURE_ATTRIBUTES = frozenset({"Id"})
 _REFERENCE_ATTRIBUTES = frozenset({"URI", "Id"})
@@ -62,6 +68,22 @@ class Reference:
     hash_name: str
     """The same by hashlib's name."""
     digest: bytes
+    target: str = ""
+    """URI: empty for the whole document, ``#…`` for the signed properties."""
+
+
+@dataclass(frozen=True)
+class SignedProperties:
+    """What an XAdES signature says of itself; believed only once :func:`engine.check` has passed."""
+
+    element: etree._Element
+    reference: Reference
+    signing_time: datetime | None
+    """The signer's word; aware UTC. ``None``: it says none that can be read."""
+    certificate_digests: tuple[tuple[str, bytes], ...]
+    """Digest (hashlib's name, value) of the certificate that the signer means, and of any others after it."""
+    tokens: tuple[bytes, ...]
+    """DER of time-stamp tokens over SignatureValue; not covered by the signature, not judged."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,13 @@ class EnvelopedSignature:
     key_value: etree._Element | None
     value: bytes
     """SignatureValue."""
+    properties: SignedProperties | None = None
+    """``None``: plain XML-DSig."""
+
+    @property
+    def references(self) -> frozenset[Reference]:
+        """All that SignedInfo demands."""
+        return frozenset({self.reference} if self.properties is None else {self.reference, self.properties.reference})
 
 
 def take_apart(root: etree._Element, policy: SignaturePolicy) -> EnvelopedSignature:
@@ -114,19 +143,20 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
 
     :raises Finding: it is of another form, or uses what policy does not accept.
     """
-    signed_info, value, key_info = _parts(element)
-    if len(list(signed_info.iterchildren(_REFERENCE))) != 1:
-        raise Finding(Reason.REFERENCE)
+    signed_info, value, key_info, qualifying = _parts(element)
+    document, own = _references(signed_info)
     children = _children(signed_info)
-    if _tags(children) != _SIGNED_INFO_CHILDREN:
+    if _tags(children) != _SIGNED_INFO_METHODS + [_REFERENCE] * (len(children) - 2):
         raise Finding(Reason.STRUCTURE)
-    canonicalization_method, signature_method, reference = children
+    canonicalization_method, signature_method = children[:2]
     method = signature_method.get("Algorithm", "")
     method_name = policy.method(method)
     if method_name is None:
         raise Finding(Reason.ALGORITHM)
     if len(signature_method):
         raise Finding(Reason.STRUCTURE)
+    if (own is None) != (qualifying is None):
+        raise Finding(Reason.STRUCTURE)  # An Object that nothing covers would look signed.
     canonicalization, prefixes = read_canonicalization(canonicalization_method)
     return EnvelopedSignature(
         element=element,
@@ -134,11 +164,68 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
         method_name=method_name,
         canonicalization=canonicalization.value,
         canonicalization_prefixes=prefixes,
-        reference=read_reference(reference, policy),
+        reference=read_reference(document, policy),
         named_certificates=tuple(_certificates(key_info)),
         key_value=None if key_info is None else key_info.find(_KEY_VALUE),
         value=_decode(value),
+        properties=None if own is None or qualifying is None else _read_properties(element, qualifying, own, policy),
     )
+
+
+def _references(signed_info: etree._Element) -> tuple[etree._Element, etree._Element | None]:
+    """The reference to the document and, of XAdES, the one to the signed properties; no other is accepted."""
+    every = list(signed_info.iterchildren(_REFERENCE))
+    own = [r for r in every if r.get("Type") == SIGNED_PROPERTIES]
+    if len(every) != 1 + len(own) or len(own) > 1:
+        raise Finding(Reason.REFERENCE)
+    return next(r for r in every if r not in own), own[0] if own else None
+
+
+def _read_properties(
+    signature: etree._Element, qualifying: etree._Element, own: etree._Element, policy: SignaturePolicy
+) -> SignedProperties:
+    """
+    The properties inside the signature's own Object.
+
+    What is unsigned there is looked at for time-stamps alone.
+
+    Source: ETSI EN 319 132-1 §4.3, §4.4, §5.2, §5.3.
+    """
+    tags = _tags(_children(qualifying))
+    if tags not in ([_SIGNED_PROPERTIES], [_SIGNED_PROPERTIES, _UNSIGNED_PROPERTIES]):
+        raise Finding(Reason.STRUCTURE)
+    element = qualifying[0]
+    identity = element.get("Id")
+    if not identity or own.get("URI") != f"#{identity}" or qualifying.get("Target") != f"#{signature.get('Id')}":
+        raise Finding(Reason.REFERENCE)
+    steps = {"x": XADES, "ds": DS}
+    digests = []
+    for version in ("SigningCertificateV2", "SigningCertificate"):
+        for named in element.iterfind(f"x:SignedSignatureProperties/x:{version}/x:Cert/x:CertDigest", steps):
+            algorithm, value = named.find("ds:DigestMethod", steps), named.find("ds:DigestValue", steps)
+            known = None if algorithm is None else policy.digest(algorithm.get("Algorithm"))
+            if known is None or value is None:
+                raise Finding(Reason.ALGORITHM)
+            digests.append((known[0], _decode(value)))
+    stamps = "x:UnsignedProperties/x:UnsignedSignatureProperties/x:SignatureTimeStamp/x:EncapsulatedTimeStamp"
+    tokens = list(qualifying.iterfind(stamps, steps))
+    if len(tokens) > table.TOKENS_MAX or len(digests) > table.KEY_INFO_CERTIFICATES_MAX:
+        raise Finding(Reason.STRUCTURE)
+    return SignedProperties(
+        element=element,
+        reference=read_reference(own, policy),
+        signing_time=_moment(element.findtext("x:SignedSignatureProperties/x:SigningTime", None, steps)),
+        certificate_digests=tuple(digests),
+        tokens=tuple(_decode(token, table.TOKEN_CHARACTERS_MAX) for token in tokens),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        at = datetime.fromisoformat((text or "").strip())
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def read_reference(reference: etree._Element, policy: SignaturePolicy) -> Reference:
@@ -148,22 +235,29 @@ def read_reference(reference: etree._Element, policy: SignaturePolicy) -> Refere
     Read twice: here from what was received, and by the engine from the canonical bytes
     whose signature has just verified; the two must say the same.
 
-    :raises Finding: not the whole document, other transforms, or a digest that policy does not accept.
+    :raises Finding: neither the whole document nor an XAdES signature's own properties, other transforms,
+        or a digest that policy does not accept.
     """
-    if reference.get("URI") != "" or not _REFERENCE_ATTRIBUTES.issuperset(reference.attrib):
+    own = reference.get("Type") == SIGNED_PROPERTIES
+    target = reference.get("URI", "?")
+    if not _REFERENCE_ATTRIBUTES.issuperset(set(reference.attrib) - ({"Type"} if own else set())):
+        raise Finding(Reason.REFERENCE)
+    if target[:1] != "#" if own else target != "":
         raise Finding(Reason.REFERENCE)
     children = _children(reference)
+    if own and _tags(children) == _REFERENCE_CHILDREN[1:]:
+        children = [etree.Element(_TRANSFORMS), *children]  # No Transforms says the same as none in it.
     if _tags(children) != _REFERENCE_CHILDREN:
         raise Finding(Reason.STRUCTURE if _TRANSFORMS in _tags(children) else Reason.TRANSFORM)
     transforms, digest_method, value = children
-    c14n, prefixes = _read_transforms(transforms)
+    c14n, prefixes = _read_transforms(transforms, enveloped=not own)
     uri = digest_method.get("Algorithm", "")
     known = policy.digest(uri)
     if known is None:
         raise Finding(Reason.ALGORITHM)
     if len(digest_method):
         raise Finding(Reason.STRUCTURE)
-    return Reference(c14n, prefixes, uri, known[0], _decode(value))
+    return Reference(c14n, prefixes, uri, known[0], _decode(value), target)
 
 
 def read_canonicalization(method: etree._Element) -> tuple[C14N, tuple[str, ...]]:
@@ -215,36 +309,55 @@ def _the_one_signature(root: etree._Element) -> etree._Element:
     # Nothing of XML-DSig outside the signature: a Manifest or Object beside it would look signed.
     if len(list(root.iter(_ANYTHING))) != len(list(element.iter(_ANYTHING))):
         raise Finding(Reason.STRUCTURE)
+    unique_ids(root)
+    return element
+
+
+def unique_ids(root: etree._Element) -> None:
+    """
+    Refuse a document in which a name could mean two elements, for some reader would take the other.
+
+    :raises Finding: two attributes named Id, ID or id, in whatever namespace, have the same value.
+    """
     ids = _IDS(root)
     assert isinstance(ids, list), "an XPath for attributes gives a list"
     if len(ids) != len(set(ids)):
         raise Finding(Reason.STRUCTURE)
-    return element
 
 
-def _parts(element: etree._Element) -> tuple[etree._Element, etree._Element, etree._Element | None]:
-    """SignedInfo, SignatureValue and, when there is one, KeyInfo; anything else (Object) is refused."""
+def _parts(
+    element: etree._Element,
+) -> tuple[etree._Element, etree._Element, etree._Element | None, etree._Element | None]:
+    """SignedInfo, SignatureValue, KeyInfo and QualifyingProperties, where there are these; all else is refused."""
     children = _children(element)
     if not _SIGNATURE_ATTRIBUTES.issuperset(element.attrib):
         raise Finding(Reason.STRUCTURE)
+    qualifying = None
+    if len(children) > 2 and children[-1].tag == _OBJECT:
+        holder = children.pop()
+        inside = _children(holder)
+        if _tags(inside) != [_QUALIFYING_PROPERTIES]:
+            raise Finding(Reason.STRUCTURE)
+        qualifying = inside[0]
     if _tags(children) not in (_SIGNATURE_CHILDREN_AND_KEY, _SIGNATURE_CHILDREN):
         raise Finding(Reason.STRUCTURE)
     signed_info, value, *key_info = children
-    return signed_info, value, key_info[0] if key_info else None
+    return signed_info, value, key_info[0] if key_info else None, qualifying
 
 
-def _read_transforms(transforms: etree._Element) -> tuple[C14N, tuple[str, ...]]:
+def _read_transforms(transforms: etree._Element, *, enveloped: bool) -> tuple[C14N, tuple[str, ...]]:
     children = _children(transforms)
-    if _tags(children) not in ([_TRANSFORM, _TRANSFORM], [_TRANSFORM]):
+    if any(tag != _TRANSFORM for tag in _tags(children)) or len(children) > 1 + enveloped:
         raise Finding(Reason.TRANSFORM)
-    enveloped, *canonical = children
-    if enveloped.get("Algorithm") != table.ENVELOPED or len(enveloped):
-        raise Finding(Reason.TRANSFORM)
-    if not canonical:
+    if enveloped:
+        if not children or children[0].get("Algorithm") != table.ENVELOPED or len(children[0]):
+            raise Finding(Reason.TRANSFORM)
+        children = children[1:]
+    if not children:
         return C14N.INCLUSIVE_10, ()  # What XML-DSig 1.1 §4.4.3.2 prescribes when none is named.
-    if canonical[0].get("Algorithm") not in table.CANONICALIZATIONS:
+    if children[0].get("Algorithm") not in table.CANONICALIZATIONS:
         raise Finding(Reason.TRANSFORM)
-    return read_canonicalization(canonical[0])
+    return read_canonicalization(children[0])
 
 
 def _certificates(key_info: etree._Element | None) -> Iterator[bytes]:

@@ -60,6 +60,10 @@ class Reason(enum.StrEnum):
     """Registered, but it does not chain to a configured anchor."""
     CERTIFICATE_USAGE = "signature.certificate_usage"
     """Not a certificate to sign documents with: a CA's, or its key usage says otherwise."""
+    CERTIFICATE_REVOKED = "signature.certificate_revoked"
+    """Revoked, or one of its issuers, at or before the moment of receipt."""
+    REVOCATION_UNKNOWN = "signature.revocation_unknown"
+    """Verified; whether the certificate was revoked is not known, and has to be here."""
     KEY_TOO_SMALL = "signature.key_too_small"
     """Fewer RSA bits than policy asks for, or a curve other than P-256, P-384, P-521."""
 
@@ -99,6 +103,8 @@ VALUE_CHARACTERS_MAX = 4096
 """Characters of a DigestValue or SignatureValue: RSA-16384 needs 2,732."""
 KEY_INFO_CERTIFICATES_MAX = 10
 CERTIFICATE_CHARACTERS_MAX = 64 * 1024
+TOKENS_MAX = 4
+TOKEN_CHARACTERS_MAX = 128 * 1024
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 
 
