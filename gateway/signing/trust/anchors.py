@@ -1,85 +1,271 @@
 """
-Whether a registered certificate chains to an anchor, at a given moment.
+Whether a certificate may be believed at a given moment: dates, usage, key, path, revocation.
 
-Revocation is not looked at yet. The path rules are permissive where Vietnamese clerks'
-certificates need it (no subjectAltName, no web purposes) and those of cryptography's verifier
-otherwise: SHA-1 in the chain and weak CA keys are refused and cannot be allowed.
+What was found is remembered with the time in which it cannot change, so that the same certificate costs
+a look-up in a dictionary for the next package.
 """
 
 from __future__ import annotations
 
+import enum
+import itertools
+import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
-
-from gateway.signing.keys import KnownCertificate
-
-# A clerk's certificate has any extensions; critical CertificatePolicies need naming to pass.
-_LEAF = ExtensionPolicy.permit_all().may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
-# Of an authority, only that it says it is one.
-_AUTHORITY = (
-    ExtensionPolicy.permit_all()
-    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
-    .may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
+from pyhanko_certvalidator.context import ValidationContext
+from pyhanko_certvalidator.policy_decl import (
+    NO_REVOCATION,
+    REQUIRE_REVINFO,
+    CertRevTrustPolicy,
+    RevocationCheckingPolicy,
 )
+
+from gateway.signing.keys import KnownCertificate, fingerprint
+from gateway.signing.policy import CURVES, Reason
+from gateway.signing.trust.facts import RevocationFacts, RevocationItem
+from gateway.signing.trust.paths import OLDEST_RSA_BITS, Algorithms, Chain, Store, Tolerance
+from gateway.signing.trust.revocation import Revocation, Statement, Status, of_path, statement, status_at
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far the clocks of authorities and of the gateway may differ before a CRL or an OCSP answer counts as stale."""
+
+REMEMBERED = 20_000
+"""Findings; a certificate and its policy make one. Beyond, all are forgotten and found again."""
+
+_OPINION = {Revocation.GOOD: 0, Revocation.UNKNOWN: 1, Revocation.REVOKED: 2}
+
+
+class RevocationMode(enum.StrEnum):
+    """What the deployment makes of revocation; setting ``revocation.mode``."""
+
+    OFF = "off"
+    """Not judged."""
+    IF_KNOWN = "if_known"
+    """What is known to be revoked is refused; what is not known counts as valid, and the verdict shows it."""
+    REQUIRED = "required"
+    """What is not known is ``indeterminate``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustFinding:
+    """What is known of one certificate at one moment."""
+
+    reason: Reason | None
+    """``None``: good at that moment, as far as revocation is known."""
+    weak: bool = False
+    """SHA-1 in the path or an RSA-1024 key, which policy tolerates."""
+    revocation: Revocation = Revocation.NOT_ASKED
+    undecided: bool = False
+    """Revocation is unknown and the deployment requires it: the verdict is at best ``indeterminate``."""
+    revoked_at: datetime | None = None
+    """Aware UTC, by the authority's word; also when that is after the moment, and the certificate was good then."""
+    revocation_reason: str | None = None
+    """asn1crypto's name of the CRLReason, e.g. ``key_compromise``."""
+    chain: tuple[x509.Certificate, ...] = ()
+    """Leaf first, anchor last; empty when there is none."""
+    items: tuple[RevocationItem, ...] = ()
+    """CRLs and OCSP answers that decided."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Remembered:
+    version: int
+    start: datetime
+    end: datetime
+    finding: TrustFinding
 
 
 class TrustAnchors:
     """
-    The configured anchors and known intermediates, and what was found of chains before.
+    The configured anchors, what is known of revocation, and what was found before.
 
-    Found chains are remembered by the certificate's hash together with the span in which
-    every certificate of the chain is valid: a check costs 0.2 ms, remembering 0.004 ms.
-    Failures are not remembered; only registered certificates are ever asked about.
+    Safe to use from many threads: findings are looked up without a lock and made under one.
     """
 
     def __init__(
-        self, anchors: Sequence[x509.Certificate] = (), intermediates: Sequence[x509.Certificate] = ()
+        self,
+        anchors: Sequence[x509.Certificate] = (),
+        intermediates: Sequence[x509.Certificate] = (),
+        *,
+        mode: RevocationMode = RevocationMode.OFF,
+        facts: RevocationFacts | None = None,
+        clock_skew: timedelta = CLOCK_SKEW,
     ) -> None:
-        self._anchors = tuple(anchors)
-        self._intermediates = list(intermediates)
-        # Made once: the store indexes the anchors, and is immutable.
-        self._store = Store(list(anchors)) if anchors else None
-        self._spans: dict[str, tuple[datetime, datetime]] = {}
+        """
+        :param anchors: trusted without further question; none: registration is the ground of trust.
+        :param intermediates: known, and trusted only when they chain to an anchor.
+        :param facts: shared with whoever keeps them fresh.
+        """
+        self.anchors = tuple(anchors)
+        self.intermediates = tuple(intermediates)
+        self.mode = mode
+        self.facts = facts if facts is not None else RevocationFacts()
+        self.clock_skew = clock_skew
+        self._store = Store(self.anchors, self.intermediates)
+        self._lock = threading.Lock()
+        self._findings: dict[tuple[object, ...], _Remembered] = {}
+        self._statements: dict[tuple[object, ...], Statement | None] = {}
 
     def __bool__(self) -> bool:
         """False when no anchor is configured: registration alone is then the ground of trust."""
-        return bool(self._anchors)
+        return bool(self.anchors)
+
+    def judge(
+        self,
+        certificate: KnownCertificate,
+        *,
+        at: datetime,
+        tolerate_sha1: bool = False,
+        minimum_rsa_bits: int = 2048,
+        tolerate_rsa_1024: bool = False,
+        extra: Sequence[x509.Certificate] = (),
+    ) -> TrustFinding:
+        """
+        Say whether a certificate was good to sign documents at a moment, and why not.
+
+        :param at: aware: every certificate of the path, the anchor included, must be valid then.
+        :param tolerate_sha1: issuers may have signed with SHA-1; the finding is then ``weak``.
+        :param minimum_rsa_bits: of the certificate's own key.
+        :param tolerate_rsa_1024: RSA keys from 1024 bits, its own and its issuers'; ``weak``.
+        :param extra: certificates that came with the signature; they may help to build the path.
+
+        Source: docs/trust.md; decision 0029.
+        """
+        weak_key = not _strong(certificate, minimum_rsa_bits)
+        reason = _own_fault(certificate, at)
+        if reason is None and weak_key and not (tolerate_rsa_1024 and (certificate.rsa_bits or 0) >= OLDEST_RSA_BITS):
+            reason = Reason.KEY_TOO_SMALL
+        if reason is not None:
+            return TrustFinding(reason=reason)
+        tolerance = Tolerance(sha1=tolerate_sha1, rsa_1024=tolerate_rsa_1024)
+        finding = self._found(certificate, at, tolerance)
+        if finding.reason is Reason.CERTIFICATE_UNTRUSTED and extra:
+            finding = self._found(certificate, at, tolerance, tuple(extra))
+        return replace(finding, weak=True) if weak_key and not finding.weak else finding
 
     def trusts(self, certificate: KnownCertificate, *, at: datetime) -> bool:
         """
-        Say whether ``certificate`` chains to an anchor at ``at``.
+        Say whether ``certificate`` chains to an anchor at ``at``; nothing else is asked.
 
-        :param at: aware; every certificate of the chain, the anchor included, must be valid then.
         :return: True also when no anchor is configured.
         """
-        if self._store is None:
-            return True
-        name = certificate.sha256
-        span = self._spans.get(name)
-        if span is None or not span[0] <= at <= span[1]:
-            span = self._chain_span(self._store, certificate.certificate, at)
-            if span is None:
-                return False
-            self._spans[name] = span
-        return True
+        return self._found(certificate, at, Tolerance()).reason is not Reason.CERTIFICATE_UNTRUSTED
 
-    def _chain_span(
-        self, store: Store, certificate: x509.Certificate, at: datetime
-    ) -> tuple[datetime, datetime] | None:
-        """The time in which the whole chain is valid; ``None`` when there is no chain at ``at``."""
-        verifier = (
-            PolicyBuilder()
-            .store(store)
-            .time(at.astimezone(UTC))
-            .extension_policies(ee_policy=_LEAF, ca_policy=_AUTHORITY)
-            .build_client_verifier()
+    def validation_context(self, *, at: datetime) -> ValidationContext:
+        """
+        The same trust for pyHanko: anchors, intermediates, mode and items. It never fetches.
+
+        certvalidator's own freshness rules apply in it; where they and :meth:`judge` differ, ``judge`` counts.
+        """
+        items = self.facts.items if self.mode is not RevocationMode.OFF else ()
+        return self._store.context(
+            at=at,
+            algorithms=Algorithms(Tolerance()),
+            revinfo_policy=CertRevTrustPolicy(_CHECKS[self.mode], retroactive_revinfo=True),
+            crls=[i.der for i in items if i.kind == "crl"],
+            ocsps=[i.der for i in items if i.kind == "ocsp"],
+            time_tolerance=self.clock_skew,
         )
-        try:
-            chain = verifier.verify(certificate, self._intermediates).chain
-        # ValueError: an extension of the certificate that cannot be decoded.
-        except (VerificationError, ValueError):
-            return None
-        return max(c.not_valid_before_utc for c in chain), min(c.not_valid_after_utc for c in chain)
+
+    def _found(
+        self,
+        certificate: KnownCertificate,
+        at: datetime,
+        tolerance: Tolerance,
+        extra: tuple[x509.Certificate, ...] = (),
+    ) -> TrustFinding:
+        """Path and revocation, remembered."""
+        if not self.anchors:
+            return _UNANCHORED[self.mode]
+        key = (certificate.sha256, tolerance, *(fingerprint(c) for c in extra))
+        seen = self._findings.get(key)
+        if seen is None or seen.version != self.facts.version or not seen.start <= at <= seen.end:
+            with self._lock:
+                seen = self._find(certificate, at, tolerance, extra)
+                if len(self._findings) >= REMEMBERED:
+                    self._findings.clear()
+                self._findings[key] = seen
+        return seen.finding
+
+    def _find(
+        self, certificate: KnownCertificate, at: datetime, tolerance: Tolerance, extra: tuple[x509.Certificate, ...]
+    ) -> _Remembered:
+        # Read first: items that come while this is being found make it out of date, not wrong for ever.
+        version = self.facts.version
+        chains, (start, end) = self._store.chains(certificate.der, at=at, tolerance=tolerance, extra=extra)
+        if not chains:
+            untrusted = TrustFinding(reason=Reason.CERTIFICATE_UNTRUSTED)
+            return _Remembered(version=version, start=start, end=end, finding=untrusted)
+        if self.mode is RevocationMode.OFF:
+            finding = TrustFinding(reason=None, weak=chains[0].weak, chain=chains[0].certificates)
+            return _Remembered(version=version, start=start, end=end, finding=finding)
+        statuses = [(chain, self._status(chain, at, tolerance)) for chain in chains]
+        # Cross-signed authorities: one revoked path does not spoil another.
+        chain, status = min(statuses, key=lambda found: _OPINION[found[1].revocation])
+        revoked = status.revocation is Revocation.REVOKED
+        finding = TrustFinding(
+            reason=Reason.CERTIFICATE_REVOKED if revoked else None,
+            weak=chain.weak,
+            revocation=status.revocation,
+            undecided=status.revocation is Revocation.UNKNOWN and self.mode is RevocationMode.REQUIRED,
+            revoked_at=status.revoked_at,
+            revocation_reason=status.reason,
+            chain=chain.certificates,
+            items=status.items,
+        )
+        start = max([start, *(s.start for _, s in statuses)])
+        end = min([end, *(s.end for _, s in statuses)])
+        return _Remembered(version=version, start=start, end=end, finding=finding)
+
+    def _status(self, chain: Chain, at: datetime, tolerance: Tolerance) -> Status:
+        """Revocation of a path's certificates below the anchor."""
+        statuses = []
+        for issuer, certificate in itertools.pairwise(chain.path):
+            said = []
+            for item in self.facts.about(certificate.serial_number, certificate.issuer.hashable):
+                key = (item.sha256, certificate.sha256, issuer.sha256, tolerance)
+                if key not in self._statements:
+                    if len(self._statements) >= REMEMBERED:
+                        self._statements.clear()
+                    self._statements[key] = statement(
+                        item, certificate, chain.path, store=self._store, tolerance=tolerance
+                    )
+                found = self._statements[key]
+                if found is not None:
+                    said.append(found)
+            statuses.append(status_at(said, at=at, not_after=certificate.not_valid_after, skew=self.clock_skew))
+        return of_path(statuses)
+
+
+def _own_fault(certificate: KnownCertificate, at: datetime) -> Reason | None:
+    """What is wrong with the certificate whoever issued it."""
+    if at < certificate.not_before:
+        return Reason.CERTIFICATE_NOT_YET_VALID
+    if at > certificate.not_after:
+        return Reason.CERTIFICATE_EXPIRED
+    if not certificate.may_sign:
+        return Reason.CERTIFICATE_USAGE
+    return None
+
+
+def _strong(certificate: KnownCertificate, minimum_rsa_bits: int) -> bool:
+    if certificate.rsa_bits is not None:
+        return certificate.rsa_bits >= minimum_rsa_bits
+    return certificate.curve in CURVES
+
+
+_CHECKS = {
+    RevocationMode.OFF: NO_REVOCATION,
+    RevocationMode.IF_KNOWN: RevocationCheckingPolicy.from_legacy("soft-fail"),
+    RevocationMode.REQUIRED: REQUIRE_REVINFO,
+}
+
+# Without an anchor no CRL can be believed either; where revocation is required, that is not known, and not good.
+_UNANCHORED = {
+    RevocationMode.OFF: TrustFinding(reason=None),
+    RevocationMode.IF_KNOWN: TrustFinding(reason=None, revocation=Revocation.UNKNOWN),
+    RevocationMode.REQUIRED: TrustFinding(reason=None, revocation=Revocation.UNKNOWN, undecided=True),
+}

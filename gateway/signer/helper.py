@@ -1,0 +1,175 @@
+"""What the helper does for a paired page: say what there is, and sign what the person agrees to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gateway.errors import GatewayError, HelperBusy, KeyUnusable, NothingToSign
+from gateway.signer.desk import Desk, Question, printable
+from gateway.signer.keyring import Keyring, find
+from gateway.signer.preflight import CertificateState, Finding, examine, examine_clock
+from gateway.signing.to_be_signed import ToBeSigned, recognise
+
+
+class GatewayFacts(Protocol):
+    """What a helper that was told of its gateway asks there; the page may ask instead."""
+
+    def ahead(self) -> timedelta | None:
+        """How far this machine's clock is ahead of the gateway's; ``None`` when it cannot be asked."""
+
+    def is_registered(self, sha256: str) -> bool | None:
+        """Whether a certificate is registered for the agency; ``None`` when it cannot be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """The preflight: what a page shows before anybody types a PIN."""
+
+    now: datetime
+    """This machine's time, aware UTC."""
+    key: str
+    """What the person calls the token or file."""
+    trouble: GatewayError | None
+    """Why no certificate can be read; ``None`` when it can."""
+    certificates: tuple[CertificateState, ...]
+    findings: tuple[Finding, ...]
+    """On the machine itself."""
+    asked_gateway: bool
+    """Whether registration and clock were compared with the gateway's."""
+
+    @property
+    def is_ready(self) -> bool:
+        """There is a certificate in whose way nothing stands."""
+        return self.trouble is None and any(c.can_sign for c in self.certificates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signed:
+    """One signature."""
+
+    signature: bytes
+    """As XML-DSig and JWS write it: PKCS#1 v1.5, or ``r`` and ``s`` as numbers of the curve's width."""
+    algorithm: str
+    """XML-DSig URI of how it was made."""
+    certificate_sha256: str
+
+
+class Helper:
+    """Signs with one person's keys, one signature at a time."""
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        desk: Desk,
+        clock: Callable[[], datetime],
+        gateway: GatewayFacts | None = None,
+    ) -> None:
+        """
+        Join a person with the keys.
+
+        :param clock: aware UTC.
+        """
+        self._keyring = keyring
+        self._desk = desk
+        self._clock = clock
+        self._gateway = gateway
+        # The token takes one at a time, and so does the person.
+        self._turn = threading.Lock()
+
+    def show_code(self, origin: str, code: str) -> None:
+        """Show the person the code with which a page is paired."""
+        self._desk.show_code(origin, code)
+
+    def state(self) -> State:
+        """
+        What is there now; asked anew each time, for tokens come and go.
+
+        :raises HelperBusy: a signature is being made.
+        """
+        now, trouble, certificates = self._clock(), None, []
+        with self._alone():
+            try:
+                certificates = self._keyring.certificates()
+            except KeyUnusable as e:
+                trouble = e
+        ahead = self._gateway.ahead() if self._gateway else None
+        registered = self._gateway.is_registered if self._gateway else _nobody_knows
+        states = []
+        for certificate in certificates:
+            known = examine(certificate, registered=None, at=now)
+            states.append(examine(certificate, registered=registered(known.sha256), at=now))
+        return State(
+            now=now,
+            key=self._keyring.name,
+            trouble=trouble,
+            certificates=tuple(states),
+            findings=examine_clock(ahead),
+            asked_gateway=ahead is not None,
+        )
+
+    def sign(self, *, origin: str, certificate_sha256: str, to_be_signed: bytes, description: str) -> Signed:
+        """
+        Sign what a page asks for, if the person agrees.
+
+        :param to_be_signed: untrusted; only what ``recognise`` knows is signed.
+        :param description: the page's words, untrusted.
+        :raises NothingToSign: it is something else, or names another certificate.
+        :raises KeyUnusable, HelperKeyUnknown: the token or the certificate is not there, cannot sign, or the PIN is
+            wrong.
+        :raises SigningDeclined, NobodyAnswered, NoWayToAsk: the person did not agree.
+        :raises HelperBusy: another signature is being made.
+        """
+        asked = recognise(to_be_signed)
+        if asked.certificate_sha256 not in (None, certificate_sha256):
+            raise NothingToSign("What is to be signed names another certificate.")
+        with self._alone():
+            certificate = find(self._keyring.certificates(), certificate_sha256)
+            known = examine(certificate, registered=None, at=self._clock())
+            faults = [f.words.en for f in known.findings if f.level == "error"]
+            if faults:
+                raise KeyUnusable(f"The certificate cannot sign: {' '.join(faults)}")
+            consent = self._desk.ask(_question(origin, description, asked, known))
+            with self._keyring.unlocked(certificate_sha256, consent.pin or "") as signer:
+                return Signed(
+                    signature=signer.sign(to_be_signed),
+                    algorithm=signer.algorithm,
+                    certificate_sha256=signer.certificate_sha256,
+                )
+
+    def _alone(self) -> _Turn:
+        return _Turn(self._turn)
+
+
+class _Turn:
+    """The lock, refused at once when another has it: a page asks again, and nobody's question waits behind another."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise HelperBusy
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _question(origin: str, description: str, asked: ToBeSigned, known: CertificateState) -> Question:
+    return Question(
+        origin=origin,
+        description=printable(description),
+        kind=asked.kind,
+        digest=asked.digest,
+        holder=printable(known.holder),
+        not_after=known.not_after,
+        needs_pin=True,
+    )
+
+
+def _nobody_knows(_sha256: str) -> bool | None:
+    return None

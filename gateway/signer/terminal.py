@@ -1,0 +1,119 @@
+"""The person at a terminal: words on the screen, a PIN typed unseen."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from typing import TextIO
+
+from gateway.errors import NobodyAnswered, NoWayToAsk, SigningDeclined
+from gateway.model import VIETNAM_TIME
+from gateway.signer.desk import ANSWER_WITHIN, Consent, Question
+from gateway.signer.texts import KINDS, Language, say
+
+_LONGEST_PIN = 128
+
+
+class Terminal:
+    """Asks on the terminal that the helper was started from."""
+
+    def __init__(self, tty: TextIO, language: Language, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """
+        Use a terminal.
+
+        :param tty: open for reading and writing, such as ``/dev/tty``.
+        """
+        self._tty = tty
+        self._language = language
+        self._monotonic = monotonic
+
+    def show_code(self, origin: str, code: str) -> None:
+        """As ``Desk``."""
+        self._write("\n" + say("pair", self._language, origin=origin, code=f"{code[:4]} {code[4:]}") + "\n")
+
+    def ask(self, question: Question, *, wait: timedelta = ANSWER_WITHIN) -> Consent:
+        """As ``Desk``: the PIN itself is the consent; an empty line is a no."""
+        end = say("date", self._language, date=f"{question.not_after.astimezone(VIETNAM_TIME):%d/%m/%Y}")
+        lines = [
+            "",
+            say("asks", self._language, origin=question.origin),
+            say("says", self._language, description=question.description or "–"),
+            say("kind", self._language, kind=KINDS[question.kind].say(self._language)),
+            say("digest", self._language, digest=question.digest),
+            say("holder", self._language, holder=question.holder, end=end),
+            say("pin" if question.needs_pin else "yes", self._language, seconds=int(wait.total_seconds())),
+        ]
+        self._write("\n".join(lines) + " ")
+        answer = self._read_unseen(wait).strip()
+        self._write("\n")
+        if question.needs_pin:
+            if not answer:
+                raise SigningDeclined
+            return Consent(pin=answer)
+        if answer.casefold() not in ("ky", "ký", "sign"):
+            raise SigningDeclined
+        return Consent()
+
+    def _write(self, text: str) -> None:
+        try:
+            self._tty.write(text)
+            self._tty.flush()
+        except (OSError, ValueError) as e:
+            raise NoWayToAsk from e
+
+    def _read_unseen(self, wait: timedelta) -> str:
+        """One line, not echoed; what was typed before the question does not count as an answer."""
+        try:
+            descriptor = self._tty.fileno()
+        except (OSError, ValueError) as e:
+            raise NoWayToAsk from e
+        with _unseen(descriptor):
+            return self._line(descriptor, self._monotonic() + wait.total_seconds())
+
+    def _line(self, descriptor: int, until: float) -> str:
+        raw = bytearray()
+        while not raw.endswith((b"\n", b"\r")):
+            left = until - self._monotonic()
+            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+                raise NobodyAnswered
+            try:
+                piece = os.read(descriptor, _LONGEST_PIN)
+            except OSError as e:
+                raise NoWayToAsk from e
+            if not piece:
+                raise NoWayToAsk("The terminal was closed.")
+            raw += piece
+            if len(raw) > _LONGEST_PIN:
+                raise SigningDeclined(f"A PIN has at most {_LONGEST_PIN} bytes.")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as e:
+            raise SigningDeclined("The PIN is not UTF-8.") from e
+
+
+if sys.platform == "win32":
+
+    def _unseen(descriptor: int) -> AbstractContextManager[None]:
+        """Windows has no such terminal: the helper asks in windows there."""
+        del descriptor
+        raise NoWayToAsk
+
+else:
+    import termios
+
+    @contextmanager
+    def _unseen(descriptor: int) -> Iterator[None]:
+        try:
+            before = termios.tcgetattr(descriptor)
+            termios.tcsetattr(descriptor, termios.TCSAFLUSH, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+        except termios.error as e:
+            raise NoWayToAsk from e
+        try:
+            yield
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
