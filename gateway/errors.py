@@ -212,6 +212,14 @@ class SignatureRejected(DocumentError):
         super().__init__(f"{self.en()} ({verdict.standing}: {verdict.reason})", path="Signature")
 
 
+class RevocationUnknown(DocumentError):
+    """Whether the sender's certificate has been revoked is not known at the moment; send the package again later."""
+
+    code = "signature.revocation_unknown"
+    vi = "Hiện chưa biết chứng thư của bên gửi có bị thu hồi hay không; hãy gửi lại gói tin sau."
+    disposition = Disposition.RETRY
+
+
 class SenderNotAllowed(DocumentError):
     """The credential does not speak for the agency named as the sender."""
 
@@ -860,6 +868,20 @@ class KeyUnusable(OperatorError):
     vi = "Không đọc hoặc không dùng được khóa hay chứng thư số."
 
 
+class RevocationUnreadable(OperatorError):
+    """What should be a CRL or an OCSP answer is neither."""
+
+    code = "trust.revocation_unreadable"
+    vi = "Dữ liệu thu hồi không phải là danh sách CRL hay trả lời OCSP đọc được."
+
+
+class RevocationNotAuthentic(OperatorError):
+    """A CRL or an OCSP answer is not signed by an authority that could say so, or is about something else."""
+
+    code = "trust.revocation_not_authentic"
+    vi = "Danh sách CRL hoặc trả lời OCSP không do cơ quan chứng thực có thẩm quyền ký, hoặc nói về chứng thư khác."
+
+
 class TokenUnusable(KeyUnusable):
     """The token cannot be used."""
 
@@ -915,6 +937,14 @@ class SigningProcessGone(TokenUnusable):
 
     code = "token.process_gone"
     vi = "Tiến trình giữ thiết bị ký số không trả lời."
+    disposition = Disposition.RETRY
+
+
+class FileReaderUnavailable(OperatorError):
+    """The process that reads attached files cannot be started."""
+
+    code = "files.reader_unavailable"
+    vi = "Không khởi động được tiến trình đọc tệp đính kèm."
     disposition = Disposition.RETRY
 
 

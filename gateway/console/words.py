@@ -217,6 +217,10 @@ REASONS: Final = MappingProxyType(
         "signature.certificate_usage": Text(
             "chứng thư số không dùng để ký văn bản", "the certificate is not for signing documents"
         ),
+        "signature.certificate_revoked": Text("chứng thư đã bị thu hồi", "the certificate had been revoked"),
+        "signature.revocation_unknown": Text(
+            "chưa biết chứng thư có bị thu hồi hay không", "whether the certificate was revoked is not known"
+        ),
         "signature.key_too_small": Text("khóa ký quá yếu", "the signing key is too weak"),
     }
 )
