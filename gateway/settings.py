@@ -140,6 +140,8 @@ class SigningSection(_Section):
     """Relative to the data folder."""
     anchors: tuple[Path, ...] = ()
     """PEM files of the trust anchors; empty means that registered certificates are trusted by themselves."""
+    intermediates: tuple[Path, ...] = ()
+    """PEM files of authorities between anchors and certificates; believed only as far as they chain to an anchor."""
     accepts: frozenset[Standing] = frozenset(
         {Standing.VALID, Standing.VALID_WEAK, Standing.UNSIGNED, Standing.UNVERIFIABLE}
     )
@@ -147,6 +149,30 @@ class SigningSection(_Section):
     minimum_rsa_bits: int = Field(default=2048, ge=1024)
     complete_unsigned: bool = True
     """Add this hop and the gateway's signature to packages that carry no verifiable signature (design D1)."""
+
+
+class RevocationSection(_Section):
+    """How it is known which certificates have been revoked (docs/trust.md)."""
+
+    mode: Literal["off", "if_known", "required"] = "off"
+    """``off``: not asked; ``if_known``: a known revocation counts, ignorance does not; ``required``: ignorance makes
+    a package ``indeterminate``. The latter two need ``signing.anchors``."""
+    outage: Literal["accept", "hold", "refuse"] = "hold"
+    """What becomes of an ``indeterminate`` package: accepted and judged again later; accepted, and handed over only
+    when it is known; or refused, to be sent again."""
+    urls: tuple[str, ...] = ()
+    """Prefixes of the only addresses that are ever fetched, whatever a certificate says."""
+    crls: tuple[str, ...] = ()
+    """CRLs that are fetched though no certificate names them."""
+    folder: Path | None = None
+    """CRLs and OCSP answers as files, for networks that reach no authority; read again when they change."""
+    refresh_minutes: float = Field(default=60, gt=0, le=7 * 24 * 60)
+    """Between two questions to one source."""
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+    max_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    """Of one CRL or OCSP answer."""
+    per_round: int = Field(default=500, ge=1, le=100_000)
+    """Sources that are asked in one round; the next round follows at once."""
 
 
 class ExchangeSection(_Section):
@@ -261,6 +287,7 @@ class Settings(BaseSettings):
     payloads: PayloadsSection = PayloadsSection()
     limits: LimitsSection = LimitsSection()
     signing: SigningSection = SigningSection()
+    revocation: RevocationSection = RevocationSection()
     exchange: ExchangeSection = ExchangeSection()
     delivery: DeliverySection = DeliverySection()
     vxp: VxpSection = VxpSection()
@@ -376,6 +403,12 @@ def _check(settings: Settings, where: Path) -> None:
         raise SettingsInvalid(
             f"{where}: gateway.first_levels: a gateway below another must name its own province or branch.",
             path="gateway.first_levels",
+        )
+    if settings.revocation.mode != "off" and not settings.signing.anchors:
+        raise SettingsInvalid(
+            f"{where}: revocation.mode: only the certificates of an authority can be revoked; name it in "
+            "signing.anchors.",
+            path="revocation.mode",
         )
     if settings.payloads.store == "s3" and not settings.payloads.s3_bucket:
         raise SettingsInvalid(f"{where}: payloads.s3_bucket: needed when the store is s3.", path="payloads.s3_bucket")

@@ -27,6 +27,7 @@ _STATUS: dict[type[errors.GatewayError], int] = {
     errors.DocumentConflict: 409,
     errors.DocumentKeptBack: 409,
     errors.SignatureRejected: 403,
+    errors.RevocationUnknown: 503,
     errors.SenderNotAllowed: 403,
     errors.DocumentError: 422,
     errors.NotAuthenticated: 401,

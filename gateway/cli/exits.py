@@ -26,6 +26,7 @@ INTERRUPTED: Final = 130
 _OF_ERROR: Final[dict[type[errors.GatewayError], int]] = {
     errors.GatewayError: FAILED,
     errors.IncompleteUpload: LATER,
+    errors.RevocationUnknown: LATER,
     errors.TooManyRequests: LATER,
     errors.DeliveryError: LATER,
     errors.PeerUntrusted: OPERATOR,

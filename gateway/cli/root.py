@@ -35,6 +35,9 @@ gateway doctor                     # what is wrong, and what to do""",
         "config": Place("gateway.cli.config", "config", Text("Xem, kiểm tra cấu hình.", "Show or check the settings.")),
         "db": Place("gateway.cli.database", "db", Text("Cơ sở dữ liệu.", "Upgrade, check, back up the database.")),
         "agencies": Place("gateway.cli.agencies", "agencies", Text("Danh bạ cơ quan.", "The agency directory.")),
+        "certificates": Place(
+            "gateway.cli.certificates", "certificates", Text("Chứng thư để ký.", "Certificates of agencies.")
+        ),
         "catalogue": Place(
             "gateway.cli.catalogue", "catalogue", Text("Danh mục của trục quốc gia.", "The national catalogue.")
         ),

@@ -72,11 +72,30 @@ port = 8080
 # password_file = "keys/gateway.password"
 # Trust anchors (PEM). Empty: registered certificates are trusted by themselves.
 # anchors = ["../certs/anchors.pem"]
+# Authorities between anchors and certificates (PEM); believed only as far as they chain to an anchor.
+# intermediates = ["../certs/intermediates.pem"]
 # Verdicts accepted from senders without a policy of their own; `invalid` never is.
 # accepts = ["valid", "valid_weak", "unsigned", "unverifiable"]
 # minimum_rsa_bits = 2048
 # Add this hop and the gateway's signature to packages without any.
 # complete_unsigned = true
+
+[revocation]
+# "off": not asked; "if_known": a known revocation counts; "required": without knowledge a package is indeterminate.
+# mode = "off"
+# An indeterminate package is accepted and judged again later ("accept"), accepted and kept here until it is known
+# ("hold"), or refused for now ("refuse").
+# outage = "hold"
+# The only addresses that are ever fetched, whatever a certificate says: these and what lies below them.
+# urls = ["http://ocsp.ca.gov.vn/", "http://ca.gov.vn/pki/"]
+# CRLs that no certificate names.
+# crls = ["http://ca.gov.vn/pki/pub/crl/cp.crl"]
+# CRLs and OCSP answers as files, for networks that reach no authority.
+# folder = "revocation"
+# refresh_minutes = 60
+# timeout_seconds = 30
+# max_bytes = 33554432
+# per_round = 500
 
 [exchange]
 # A recall takes back at once what nobody has collected; false: it follows the document, and the receiver answers.

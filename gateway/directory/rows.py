@@ -93,6 +93,7 @@ def _certificate_fields(certificate: RegisteredCertificate) -> dict[str, str]:
         "pem": certificate.pem,
         "sha256": certificate.sha256,
         "role": certificate.role,
+        "holder": certificate.holder,
         "valid_from": None if certificate.valid_from is None else certificate.valid_from.isoformat(),
         "valid_to": None if certificate.valid_to is None else certificate.valid_to.isoformat(),
     }
@@ -104,6 +105,7 @@ def _certificate(fields: dict[str, str]) -> RegisteredCertificate:
         pem=fields["pem"],
         sha256=fields["sha256"],
         role=fields["role"],
+        holder=fields.get("holder"),
         valid_from=datetime.fromisoformat(fields["valid_from"]) if "valid_from" in fields else None,
         valid_to=datetime.fromisoformat(fields["valid_to"]) if "valid_to" in fields else None,
     )

@@ -6,7 +6,7 @@ Beside the operator's own agencies stand those of an axis' catalogue (``catalogu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from gateway.directory.directory import Directory, LocalSite
 from gateway.directory.rows import folded, from_body, to_body
 from gateway.directory.tables import agencies_table, codes_table, metadata, units_table, versions_table
 from gateway.directory.versions import latest, record
+from gateway.errors import NotFound
 from gateway.model import Agency, AgencyCode
 
 __all__ = ["DirectoryStore", "DirectoryVersion", "ImportResult", "metadata"]
@@ -82,6 +83,32 @@ class DirectoryStore:
                 _write(connection, difference, now=now)
                 version = record(connection, source=source, now=now) or version
         return ImportResult(version=version, **difference.counts)
+
+    def change(
+        self, code: AgencyCode, change: Callable[[Agency], Agency], *, source: str, now: datetime
+    ) -> tuple[Agency, int]:
+        """
+        Change one of the operator's own agencies, seen as it is at that moment.
+
+        :param change: the agency as it shall be; may raise, and then nothing is changed.
+        :return: the agency as it is now, and the version of the directory.
+        :raises NotFound: the operator's own agencies have none of that primary code.
+        :raises DirectoryInvalid: the directory would contradict itself; nothing was changed.
+        """
+        with writing(self._engine) as connection:
+            whole = {agency.code: agency for agency in _stored(connection)}
+            if code not in whole:
+                raise NotFound(
+                    f"{code} is not among the operator's own agencies; "
+                    "`gateway agencies import --merge` takes it over from a file."
+                )
+            changed = change(whole[code])
+            version = latest(connection)
+            if changed != whole[code]:
+                refuse_errors(check_agencies([*(a for a in whole.values() if a.code != code), changed]), source=source)
+                _write(connection, _Difference(added=(), changed=(changed,), removed=()), now=now)
+                version = record(connection, source=source, now=now) or version
+        return changed, version
 
     def export(self) -> list[Agency]:
         """The operator's own agencies in the order of their codes; ``dump_agencies`` writes them as TOML."""

@@ -47,7 +47,7 @@ _AGENCY_KEYS = (
     "certificates",
 )
 _ENDPOINT_KEYS = ("channel", "url", "credential", "system")
-_CERTIFICATE_KEYS = ("pem", "file", "role", "valid_from", "valid_to")
+_CERTIFICATE_KEYS = ("pem", "file", "role", "holder", "valid_from", "valid_to")
 
 
 def load_agencies(path: Path) -> list[Agency]:
@@ -239,7 +239,7 @@ def _endpoint(reader: _Table) -> Endpoint | None:
 def _certificate(reader: _Table, folder: Path) -> RegisteredCertificate | None:
     reader.allow(_CERTIFICATE_KEYS)
     pem, file = reader.text("pem"), reader.text("file")
-    role = reader.text("role") or "agency"
+    role, holder = reader.text("role") or "agency", reader.text("holder")
     valid_from, valid_to = reader.moment("valid_from"), reader.moment("valid_to")
     if (pem is None) is (file is None):
         reader.wrong("pem", "Give either `pem` or `file`.")
@@ -247,7 +247,7 @@ def _certificate(reader: _Table, folder: Path) -> RegisteredCertificate | None:
     try:
         if pem is None:
             pem = _read_inside(folder, file or "")
-        return register_certificate(pem, role=role, valid_from=valid_from, valid_to=valid_to)
+        return register_certificate(pem, role=role, holder=holder, valid_from=valid_from, valid_to=valid_to)
     except (DirectoryInvalid, KeyUnusable) as e:
         reader.wrong("pem" if file is None else "file", e.detail)
         return None
@@ -320,6 +320,8 @@ def _endpoint_lines(endpoint: Endpoint) -> Iterator[str]:
 def _certificate_lines(certificate: RegisteredCertificate) -> Iterator[str]:
     yield "[[agency.certificates]]"
     yield f"role = {_quoted(certificate.role)}"
+    if certificate.holder is not None:
+        yield f"holder = {_quoted(certificate.holder)}"
     if certificate.valid_from is not None:
         yield f"valid_from = {certificate.valid_from.isoformat()}"
     if certificate.valid_to is not None:

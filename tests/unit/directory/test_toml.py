@@ -353,7 +353,14 @@ def agencies(draw: st.DrawFn) -> list[Agency]:
                 endpoint=draw(st.sampled_from([None, MAILBOX, PEER])),
                 certificates=draw(
                     st.sampled_from(
-                        [(), (register_certificate(PEM, role="person", valid_from=NOW, valid_to=NOW + DAY),)]
+                        [
+                            (),
+                            (
+                                register_certificate(
+                                    PEM, role="person", holder='Bà "Hà"', valid_from=NOW, valid_to=NOW + DAY
+                                ),
+                            ),
+                        ]
                     )
                 ),
             )
