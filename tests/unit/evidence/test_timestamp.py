@@ -74,14 +74,37 @@ def test_a_token_that_differs_in_one_thing_is_refused(token: bytes) -> None:
     assert caught.value.code == "evidence.timestamp"
 
 
-def test_a_revoked_authority_is_not_believed_from_then_on() -> None:
-    revoked = {pki.tsa().certificate.serial_number: (pki.NOW - timedelta(days=1), pki.Reason.key_compromise)}
+@pytest.mark.parametrize(
+    ("reason", "after", "holds"),
+    [
+        (pki.Reason.key_compromise, -1, False),
+        (pki.Reason.key_compromise, 30, False),  # whoever has the key may date back
+        (None, 30, False),
+        (pki.Reason.superseded, -1, False),
+        (pki.Reason.superseded, 30, True),
+        (pki.Reason.cessation_of_operation, 30, True),
+    ],
+    ids=["stolen before", "stolen later", "no reason, later", "replaced before", "replaced later", "closed later"],
+)
+def test_what_a_revoked_authority_has_stamped(reason: pki.Reason | None, after: int, holds: bool) -> None:
+    """As RFC 3161 §4 has it; whatever the age of the list."""
+    moment = pki.NOW + timedelta(days=after)
+    revoked = {pki.tsa().certificate.serial_number: (moment, reason)}
     lists = [
-        pki.crl(pki.intermediate(), revoked, this_update=pki.NOW - timedelta(hours=1)),
-        pki.crl(pki.root(), {}, this_update=pki.NOW - timedelta(hours=1)),
+        pki.crl(pki.root(), {}),
+        pki.crl(pki.intermediate(), revoked, this_update=pki.NOW + timedelta(days=60)),
     ]
-    with pytest.raises(TimestampInvalid):
-        check_token(a_token(), DIGEST, ROOT, crls=lists)
+    if holds:
+        assert check_token(a_token(), DIGEST, ROOT, crls=lists).trusted
+    else:
+        with pytest.raises(TimestampInvalid):
+            check_token(a_token(), DIGEST, ROOT, crls=lists)
+
+
+def test_a_revocation_list_of_somebody_else_says_nothing() -> None:
+    revoked = {pki.tsa().certificate.serial_number: (pki.NOW - timedelta(days=1), pki.Reason.key_compromise)}
+    forged = pki.crl(pki.intermediate(), revoked, signer=pki.stranger())
+    assert check_token(a_token(), DIGEST, ROOT, crls=[forged]).trusted
 
 
 def test_another_policy_than_the_one_asked_for_is_refused() -> None:

@@ -1,0 +1,202 @@
+"""
+Time-stamps that others made: are they over what we have, and is their maker believed.
+
+Offline: only the anchors given count, and what the token brings along. A token is judged at the moment that it names
+itself: it outlives the authority's certificate, which is what it is for. What it does not outlive is the theft of the
+authority's key: by then anybody could date back. So revocation lists that are given are asked whatever their age,
+and a revoked authority is believed only where RFC 3161 §4 says so.
+
+Source: RFC 3161, RFC 5816; ETSI EN 319 102-1 §5.4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from asn1crypto import cms, tsp
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko.sign.general import CMSStructuralError
+from pyhanko.sign.validation.errors import SignatureValidationError
+from pyhanko.sign.validation.generic_cms import validate_tst_signed_data
+from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.errors import PathError, ValidationError
+
+from gateway.errors import TimestampInvalid
+from gateway.signing.timestamp import TOKEN_BYTES_MAX
+
+# What asn1crypto and cryptography raise for bytes that are not what they should be.
+_LEAKS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What a token that holds says."""
+
+    at: datetime
+    """Aware UTC: what it is over existed then."""
+    authority: str
+    """Subject of the certificate that signed it."""
+    policy: str
+    """OID of the policy under which it was made."""
+    serial: int
+    chain: tuple[x509.Certificate, ...]
+    """The authority's certificate first, the anchor last; only the former when nobody's trust was asked for."""
+    trusted: bool
+    """False only when no anchors were given, so that trust was not judged."""
+
+
+def check_token(
+    token: bytes,
+    digest: bytes,
+    anchors: Sequence[x509.Certificate],
+    *,
+    extra: Sequence[x509.Certificate] = (),
+    crls: Iterable[bytes] = (),
+    at: datetime | None = None,
+    policy: str | None = None,
+) -> Stamp:
+    """
+    What a time-stamp says, once it is known to be over this digest and to come from an authority that is believed.
+
+    :param token: RFC 3161 ``TimeStampToken`` (CMS), DER; not trusted.
+    :param digest: SHA-256 of what was stamped.
+    :param anchors: whom to believe; empty: the signature is checked and nobody is trusted (``Stamp.trusted``).
+    :param extra: certificates that may stand between; believed for nothing.
+    :param crls: revocation lists, DER, that are held against the token's own moment.
+    :param at: the moment to judge the authority's certificate at; ``None``: the token's own.
+    :param policy: OID that the token must name; ``None``: any.
+    :raises TimestampInvalid: for every way of not being such a token.
+    """
+    if len(token) > TOKEN_BYTES_MAX:
+        raise TimestampInvalid("The time-stamp is larger than any real one.")
+    try:
+        signed, facts = _read(token)
+        stamped_at: datetime = facts["gen_time"].native.astimezone(UTC)
+        imprint = facts["message_imprint"]
+        if imprint["hash_algorithm"]["algorithm"].native != "sha256" or imprint["hashed_message"].native != digest:
+            raise TimestampInvalid("The time-stamp is over something else.")
+        if policy is not None and facts["policy"].native != policy and facts["policy"].dotted != policy:
+            raise TimestampInvalid("The time-stamp was made under another policy than the one asked for.")
+        context = _context(anchors, extra=extra, at=at or stamped_at)
+        found = _waited(signed, context, digest)
+    except (*_LEAKS, CMSStructuralError, SignatureValidationError, PathError, ValidationError) as e:
+        raise TimestampInvalid("The time-stamp is not one, or is damaged.") from e
+    if not found["intact"] or not found["valid"]:
+        raise TimestampInvalid("The time-stamp is not signed by the authority that it names.")
+    path = found["validation_path"]
+    if anchors and (found["trust_problem_indic"] is not None or path is None):
+        raise TimestampInvalid(f"The time-stamp's authority is not believed ({_problem(found)}).")
+    certificate: asn1_x509.Certificate = found["signing_cert"]
+    chain = _chain(path, certificate) if anchors else (_own(certificate),)
+    try:
+        _refuse_revoked(chain, crls, at=at or stamped_at)
+    except _LEAKS as e:
+        raise TimestampInvalid("A revocation list for the time-stamp's authority cannot be read.") from e
+    return Stamp(
+        at=stamped_at,
+        authority=str(certificate.subject.human_friendly),
+        policy=str(facts["policy"].dotted),
+        serial=int(facts["serial_number"].native),
+        chain=chain,
+        trusted=bool(anchors),
+    )
+
+
+def _read(token: bytes) -> tuple[cms.SignedData, tsp.TSTInfo]:
+    content = cms.ContentInfo.load(token, strict=True)
+    if content["content_type"].native != "signed_data":
+        raise TimestampInvalid("The time-stamp is not a signed one.")
+    signed = content["content"]
+    inside = signed["encap_content_info"]
+    if inside["content_type"].native != "tst_info":
+        raise TimestampInvalid("What is signed is not a time-stamp.")
+    return signed, inside["content"].parsed
+
+
+def _context(
+    anchors: Sequence[x509.Certificate], *, extra: Sequence[x509.Certificate], at: datetime
+) -> ValidationContext:
+    return ValidationContext(
+        trust_roots=[_foreign(c) for c in anchors],
+        other_certs=[_foreign(c) for c in extra],
+        moment=at,
+        allow_fetching=False,
+        # Revocation is judged below: a list is rarely of the token's own moment, and RFC 3161 has rules of its own.
+        revocation_mode="soft-fail",
+    )
+
+
+def _refuse_revoked(chain: Sequence[x509.Certificate], crls: Iterable[bytes], *, at: datetime) -> None:
+    """Hold revocation lists against a chain; those of other issuers, or not signed by theirs, say nothing."""
+    lists = [x509.load_der_x509_crl(der) for der in crls]
+    for place, (certificate, issuer) in enumerate(pairwise(chain)):
+        for one in lists:
+            if one.issuer != issuer.subject or not one.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # kinds of keys that sign no lists raise TypeError
+                continue
+            entry = one.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            if entry is None:
+                continue
+            # Of an authority above it is the date alone that counts.
+            if entry.revocation_date_utc <= at or (place == 0 and _reason(entry) not in _HARMLESS):
+                raise TimestampInvalid("The time-stamp's authority has been revoked.")
+
+
+_HARMLESS = frozenset(
+    {
+        x509.ReasonFlags.unspecified,
+        x509.ReasonFlags.affiliation_changed,
+        x509.ReasonFlags.superseded,
+        x509.ReasonFlags.cessation_of_operation,
+    }
+)
+"""Reasons for which what was stamped before the revocation stays good (RFC 3161 §4); without a reason it does not."""
+
+
+def _reason(entry: x509.RevokedCertificate) -> x509.ReasonFlags | None:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _waited(signed: cms.SignedData, context: ValidationContext, digest: bytes) -> dict[str, Any]:
+    """The library's judgement; its interface is a coroutine, which may also be wanted from within another one."""
+
+    def judge() -> dict[str, Any]:
+        found: dict[str, Any] = asyncio.run(validate_tst_signed_data(signed, context, lambda _: digest))
+        return found
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return judge()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(judge).result()
+
+
+def _problem(found: dict[str, Any]) -> str:
+    problem = found["trust_problem_indic"]
+    return "no path to an anchor" if problem is None else str(problem.name).lower()
+
+
+def _chain(path: Any, certificate: asn1_x509.Certificate) -> tuple[x509.Certificate, ...]:
+    chain = [_own(c) for c in path.iter_certs(include_root=True)]
+    own = _own(certificate)
+    # certvalidator gives the anchor first.
+    return tuple(reversed(chain)) if chain and chain[-1] == own else (own,)
+
+
+def _foreign(certificate: x509.Certificate) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+
+
+def _own(certificate: asn1_x509.Certificate) -> x509.Certificate:
+    return x509.load_der_x509_certificate(certificate.dump())

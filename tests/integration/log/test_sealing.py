@@ -1,0 +1,188 @@
+"""What has happened is sealed in the order of its numbers, once, whoever seals; and every event of it can be proved."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from gateway.errors import LogProofInvalid
+from gateway.evidence.audit import Head
+from gateway.evidence.chain import check_proof, ids_of, read_header
+from gateway.evidence.timestamp import check_token
+from gateway.exchange.log_proofs import inclusion
+from gateway.exchange.sealing import HeadsFile, Sealer, heads_in
+from gateway.ledger import Ledger
+from tests.support import pki
+from tests.support.ledger import NOON, a_delivery, a_document
+from tests.support.log import stamped
+
+
+def sealer(ledger: Ledger, heads: Path | None = None) -> Sealer:
+    return Sealer(ledger.log, gateway="H37", clock=lambda: NOON, heads=None if heads is None else HeadsFile(heads))
+
+
+def accept(ledger: Ledger, count: int) -> list[str]:
+    """So many documents, two events each; their ids."""
+    documents = [a_document() for _ in range(count)]
+    for document in documents:
+        ledger.accept(document, [a_delivery()])
+    return [document.id for document in documents]
+
+
+def sealed_ids(ledger: Ledger) -> list[int]:
+    return [number for batch in ledger.log.batches_after(0, limit=1000) for number in ids_of(batch)]
+
+
+def test_everything_that_happened_is_sealed_once(ledger: Ledger) -> None:
+    accept(ledger, 3)
+    first = sealer(ledger).seal()
+    assert (first.batches, first.events, first.complete) == (1, 6, True)
+    assert sealer(ledger).seal().batches == 0
+    accept(ledger, 2)
+    assert sealer(ledger).seal().events == 4
+    assert sealed_ids(ledger) == [event.id for event in ledger.log.between(0, None, limit=100)]
+    one, two = (read_header(batch.header) for batch in ledger.log.batches_after(0, limit=10))
+    assert (two.number, two.first, two.previous_link) == (2, one.last + 1, one.head)
+
+
+def test_an_empty_log_has_nothing_to_seal(ledger: Ledger) -> None:
+    assert sealer(ledger).seal().batches == 0
+    assert ledger.log.newest_batch() is None
+    assert inclusion(ledger.log, "nobody's") == ()
+
+
+def test_a_large_backlog_is_sealed_in_batches_of_bounded_size(ledger: Ledger) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO events (at, action, data) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+                "WHERE i < 2500) SELECT :at, 'key.added', '{}' FROM n"
+            ),
+            {"at": "2026-11-22 05:00:00.000000"},
+        )
+    assert sealer(ledger).seal().batches == 3
+    assert [len(batch.ids) // 8 for batch in ledger.log.batches_after(0, limit=10)] == [1024, 1024, 452]
+
+
+def test_numbers_that_came_to_nothing_are_no_events(ledger: Ledger) -> None:
+    """PostgreSQL gives a number before it knows what becomes of the transaction; SQLite takes it back."""
+    accept(ledger, 1)
+    with ledger.engine.connect() as connection:
+        connection.execute(
+            text("INSERT INTO events (at, action, data) VALUES (:at, 'key.added', '{}')"),
+            {"at": "2026-11-22 05:00:00.000000"},
+        )
+        connection.rollback()
+    accept(ledger, 1)
+    sealer(ledger).seal()
+    assert sealed_ids(ledger) == ([1, 2, 4, 5] if ledger.log.last_given() is None else [1, 2, 3, 4])
+
+
+def test_several_sealers_at_once_seal_everything_once(ledger: Ledger) -> None:
+    def work(number: int) -> None:
+        for _ in range(6):
+            if number % 2:
+                accept(ledger, 2)
+            else:
+                sealer(ledger).seal()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    while not sealer(ledger).seal().complete:
+        pass
+    assert sealed_ids(ledger) == [event.id for event in ledger.log.between(0, None, limit=1000)]
+    assert len(sealed_ids(ledger)) == 3 * 6 * 4
+
+
+@pytest.mark.postgres
+def test_an_event_whose_transaction_has_not_ended_is_waited_for(ledger: Ledger) -> None:
+    """It has a smaller number than others that are durable, and would otherwise appear among what is sealed."""
+    if ledger.log.last_given() is not None:
+        pytest.skip("On SQLite there is one writer at a time.")
+    with ledger.engine.connect() as slow:
+        slow.execute(text("INSERT INTO events (at, action, data) VALUES (now(), 'key.added', '{}')"))
+        done = threading.Thread(target=accept, args=(ledger, 1))
+        done.start()
+        done.join()
+        assert [event.id for event in ledger.log.between(0, None, limit=10)] == [2, 3]
+        waiting = sealer(ledger).seal()
+        assert (waiting.batches, waiting.complete) == (0, False)
+        slow.commit()
+    assert sealer(ledger).seal().events == 3
+    assert sealed_ids(ledger) == [1, 2, 3]
+
+
+def test_every_event_of_a_document_is_proved(ledger: Ledger) -> None:
+    ids = accept(ledger, 4)
+    sealer(ledger).seal()
+    ids += accept(ledger, 3)
+    sealer(ledger).seal()
+    for document in ids:
+        proofs = inclusion(ledger.log, document)
+        assert [proof.token for proof in proofs] == [None, None]
+        events = [check_proof(proof).event for proof in proofs]
+        assert [event.action for event in events] == ["document.accepted", "delivery.enqueued"]
+        assert {event.document for event in events} == {document}
+    stamped(ledger)
+    accept(ledger, 1)
+    sealer(ledger).seal()
+    for document in ids:
+        for proof in inclusion(ledger.log, document):
+            proven = check_proof(proof)
+            assert proof.token is not None
+            assert proven.stamped is not None
+            assert check_token(proof.token, proven.stamped, [pki.root().certificate]).at == pki.NOW.replace(
+                microsecond=0
+            )
+
+
+def test_what_is_not_sealed_yet_has_no_proof_yet(ledger: Ledger) -> None:
+    [document] = accept(ledger, 1)
+    assert inclusion(ledger.log, document) == ()
+
+
+def test_an_event_that_was_changed_after_it_was_sealed_is_not_proved(ledger: Ledger) -> None:
+    [document] = accept(ledger, 1)
+    sealer(ledger).seal()
+    with ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE events SET actor = 'somebody' WHERE id = 2"))
+    good, changed = inclusion(ledger.log, document)
+    assert check_proof(good).event.id == 1
+    with pytest.raises(LogProofInvalid):
+        check_proof(changed)
+
+
+def test_heads_are_kept_in_a_second_place(ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "heads.jsonl"
+    accept(ledger, 1)
+    sealer(ledger).seal()  # before the file was named in the settings
+    for _ in range(3):
+        accept(ledger, 1)
+        sealer(ledger, path).seal()
+    heads = list(heads_in(path, size=path.stat().st_size))
+    assert [head.batch for head in heads if head] == [1, 2, 3, 4]
+    assert [head.last for head in heads if head] == [2, 4, 6, 8]
+    assert HeadsFile(path).follow(ledger.log) == 0
+
+
+def test_a_line_that_was_cut_off_is_said_again(ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "heads.jsonl"
+    accept(ledger, 1)
+    sealer(ledger, path).seal()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    accept(ledger, 1)
+    sealer(ledger, path).seal()
+    heads = list(heads_in(path, size=path.stat().st_size))
+    assert heads[0] is None
+    assert heads[1] == Head(**json.loads(whole))
+    assert heads[2] is not None
+    assert heads[2].batch == 2
+
+
+def test_a_second_place_that_is_not_there_stops_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    accept(ledger, 1)
+    assert sealer(ledger, tmp_path / "absent" / "heads.jsonl").seal().events == 2

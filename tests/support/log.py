@@ -1,0 +1,21 @@
+"""The event log's chain in tests: stamps by the test authority, without a network."""
+
+from __future__ import annotations
+
+from gateway.evidence.chain import digest_of, read_statement, state
+from gateway.ledger import Ledger
+from tests.support import pki
+
+
+def stamped(ledger: Ledger) -> None:
+    """Let the test authority stamp everything that is sealed and has no stamp, at ``pki.NOW``."""
+    log = ledger.log
+    before = log.newest_stamp()
+    first = 1 if before is None else read_statement(before.statement).last + 1
+    newest = log.newest_batch()
+    assert newest is not None
+    headers = log.headers_between(first, newest.number)
+    stamp = state(headers, after=before, gateway="H37", first=first, now=pki.NOW)
+    assert log.add_stamp(stamp)
+    token = pki.timestamp_token(digest_of(stamp.statement))
+    assert log.stamped(stamp.number, token=token, at=pki.NOW, now=pki.NOW)
