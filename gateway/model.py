@@ -537,9 +537,10 @@ class Verdict:
     digest_method: str | None = None
     canonicalization: str | None = None
     revocation: str | None = None
-    """``good``, ``revoked``, ``unknown`` or ``not_asked`` at ``judged_at``; ``None``: judged without looking."""
+    """``good``, ``revoked`` or ``unknown`` at ``judged_at``, for the certificate and its issuers; ``None``: not asked."""
     revoked_at: datetime | None = None
-    """Since when the certificate, or one above it, counts as revoked; aware UTC."""
+    """Aware UTC: since when the certificate, or one above it, is revoked by the authority's word; also when that is
+    after ``judged_at``, and it was good then. ``None``: nothing of the kind was known."""
 
 
 # Signatures inside files
@@ -797,6 +798,9 @@ class Agency:
     accepts: frozenset[Standing] | None = None
     """Verdicts accepted from this sender; ``None`` means the deployment's default."""
     tolerate_sha1: bool = False
+    """Signatures and certificates with SHA-1 count as ``valid_weak``."""
+    tolerate_rsa_1024: bool = False
+    """RSA keys from 1024 bits, its own and its issuers', count as ``valid_weak``."""
     hidden: bool = False
     """Not offered to people as a recipient: interconnection centres (``…W00``)."""
 

@@ -27,6 +27,7 @@ def to_body(agency: Agency) -> str:
         # An empty set refuses everything and is not the same as none.
         "accepts": None if agency.accepts is None else sorted(agency.accepts),
         "tolerate_sha1": agency.tolerate_sha1,
+        "tolerate_rsa_1024": agency.tolerate_rsa_1024,
         "hidden": agency.hidden,
     }
     kept = {key: value for key, value in fields.items() if key == "accepts" or value}
@@ -58,6 +59,7 @@ def from_body(body: str, parents: dict[str, AgencyCode]) -> Agency:
             certificates=tuple(map(_certificate, f.get("certificates", ()))),
             accepts=frozenset(map(Standing, f["accepts"])) if "accepts" in f else None,
             tolerate_sha1=f.get("tolerate_sha1", False),
+            tolerate_rsa_1024=f.get("tolerate_rsa_1024", False),
             hidden=f.get("hidden", False),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as e:

@@ -42,6 +42,7 @@ _AGENCY_KEYS = (
     "closed_reason",
     "accepts",
     "tolerate_sha1",
+    "tolerate_rsa_1024",
     "hidden",
     "endpoint",
     "certificates",
@@ -197,6 +198,7 @@ def _agency(table: Any, number: int, folder: Path, findings: list[Finding]) -> A
         successors=reader.codes("successors"),
         closed_reason=reader.text("closed_reason"),
         tolerate_sha1=reader.flag("tolerate_sha1"),
+        tolerate_rsa_1024=reader.flag("tolerate_rsa_1024"),
         hidden=reader.flag("hidden"),
     )
     # Everything is read first, so that all that is wrong with the table is found.
@@ -216,6 +218,7 @@ class _Rest(TypedDict):
     successors: tuple[AgencyCode, ...]
     closed_reason: str | None
     tolerate_sha1: bool
+    tolerate_rsa_1024: bool
     hidden: bool
 
 
@@ -298,6 +301,8 @@ def _agency_lines(agency: Agency) -> Iterator[str]:
         yield f"accepts = {_list(sorted(agency.accepts))}"
     if agency.tolerate_sha1:
         yield "tolerate_sha1 = true"
+    if agency.tolerate_rsa_1024:
+        yield "tolerate_rsa_1024 = true"
     if agency.hidden:
         yield "hidden = true"
     if agency.endpoint is not None:

@@ -305,7 +305,10 @@ def _judge(
     if made_here and package.envelope.kind is PackageKind.STATUS:
         accepts |= {Standing.UNSIGNED}  # The agency's key proved who reports; the gateway signs the report.
     policy = SignaturePolicy(
-        accepted=accepts, tolerate_sha1=sender.tolerate_sha1, minimum_rsa_bits=parts.rules.minimum_rsa_bits
+        accepted=accepts,
+        tolerate_sha1=sender.tolerate_sha1,
+        minimum_rsa_bits=parts.rules.minimum_rsa_bits,
+        tolerate_rsa_1024=sender.tolerate_rsa_1024,
     )
     return verify(
         package,

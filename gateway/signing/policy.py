@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from gateway.edxml.package import C14N
 from gateway.model import Standing
-from gateway.signing.keys import KnownCertificate
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 DSIG11 = "http://www.w3.org/2009/xmldsig11#"
@@ -115,8 +114,10 @@ class SignaturePolicy:
     accepted: frozenset[Standing]
     """Verdicts that let a package in. ``invalid`` cannot be among them."""
     tolerate_sha1: bool = False
-    """Judge rsa-sha1 and sha1 as ``valid_weak`` instead of ``invalid``; samples of 2018 use both."""
+    """Judge SHA-1, in signatures and certificates, as ``valid_weak`` instead of ``invalid``; samples of 2018 use it."""
     minimum_rsa_bits: int = 2048
+    tolerate_rsa_1024: bool = False
+    """Judge RSA keys from 1024 bits as ``valid_weak``; tokens of before 2014 hold such."""
 
     def __post_init__(self) -> None:
         if Standing.INVALID in self.accepted:
@@ -136,10 +137,3 @@ class SignaturePolicy:
 def is_weak(method: str, digest: str) -> bool:
     """Whether a signature with these algorithm URIs is at most ``valid_weak``."""
     return method in WEAK_METHODS or digest in WEAK_DIGESTS
-
-
-def key_is_strong(certificate: KnownCertificate, minimum_rsa_bits: int) -> bool:
-    """Whether a certificate's key is RSA of the size asked for, or EC on an accepted curve."""
-    if certificate.rsa_bits is not None:
-        return certificate.rsa_bits >= minimum_rsa_bits
-    return certificate.curve in CURVES

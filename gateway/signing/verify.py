@@ -23,7 +23,7 @@ from gateway.signing import policy as table
 from gateway.signing.form import EnvelopedSignature, Finding, Reference
 from gateway.signing.keys import KnownCertificate, known
 from gateway.signing.policy import DS, Reason, SignaturePolicy
-from gateway.signing.trust import TrustAnchors
+from gateway.signing.trust import Revocation, TrustAnchors, TrustFinding
 
 _DOOR = object()
 
@@ -99,12 +99,34 @@ def judge(
         root = _signed_root(package)
         signature = form.take_apart(root, policy)
         _compare_digest(package, signature.reference)
-        certificate, signed_by = _check_value(signature, candidates, policy=policy, anchors=anchors, at=at)
+        signer = _check_value(signature, candidates, policy=policy, anchors=anchors, at=at)
+    except _Distrusted as distrusted:
+        return _verdict(Standing.INVALID, distrusted.reason, at, signature, trust=distrusted.trust)
     except Finding as finding:
         return _verdict(finding.standing, finding.reason, at, signature)
-    weak = table.is_weak(signature.signature_method, signature.reference.digest_method)
-    standing = Standing.VALID_WEAK if weak else Standing.VALID
-    return _verdict(standing, Reason.VERIFIED, at, signature, certificate=certificate, signed_by=signed_by)
+    weak = signer.trust.weak or table.is_weak(signature.signature_method, signature.reference.digest_method)
+    standing, reason = Standing.VALID_WEAK if weak else Standing.VALID, Reason.VERIFIED
+    if signer.trust.undecided:
+        standing, reason = Standing.INDETERMINATE, Reason.REVOCATION_UNKNOWN
+    return _verdict(standing, reason, at, signature, signer=signer, trust=signer.trust)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Signer:
+    """Whose key made a signature, and what is known of the certificate."""
+
+    certificate: KnownCertificate
+    signed_by: SignedBy
+    trust: TrustFinding
+
+
+class _Distrusted(Finding):
+    """A registered certificate was not good at the moment."""
+
+    def __init__(self, trust: TrustFinding) -> None:
+        assert trust.reason is not None
+        super().__init__(trust.reason)
+        self.trust = trust
 
 
 def _signed_root(package: ParsedPackage) -> etree._Element:
@@ -155,7 +177,7 @@ def _check_value(
     policy: SignaturePolicy,
     anchors: TrustAnchors,
     at: datetime,
-) -> tuple[KnownCertificate, SignedBy]:
+) -> _Signer:
     """The registered certificate, good at ``at``, whose key made the signature."""
     # Only the gateway that handed it over is known: a signature that is not its own is the sender's,
     # of whom nothing is known here, and proves nothing either way.
@@ -175,34 +197,26 @@ def _check_value(
     faults: list[Finding] = []
     mismatches: list[Finding] = []
     for certificate, signed_by in fitting:
-        fault = _fault(certificate, policy=policy, anchors=anchors, at=at)
-        if fault is not None:
-            faults.append(Finding(fault))
+        trust = anchors.judge(
+            certificate,
+            at=at,
+            tolerate_sha1=policy.tolerate_sha1,
+            minimum_rsa_bits=policy.minimum_rsa_bits,
+            tolerate_rsa_1024=policy.tolerate_rsa_1024,
+        )
+        if trust.reason is not None:
+            faults.append(_Distrusted(trust))
             continue
         try:
             engine.check(signature, certificate.certificate, read=lambda r: form.read_reference(r, policy))
         except Finding as mismatch:
             mismatches.append(mismatch)
             continue
-        return certificate, signed_by
+        return _Signer(certificate=certificate, signed_by=signed_by, trust=trust)
     if not sender_is_known and not signature.named_certificates:
         raise Finding(Reason.NO_REGISTERED_CERTIFICATE, Standing.UNVERIFIABLE)
     # Of several, a good certificate's mismatch says more than another one's expiry.
     raise [*mismatches, *faults, Finding(Reason.VALUE_MISMATCH)][0]
-
-
-def _fault(facts: KnownCertificate, *, policy: SignaturePolicy, anchors: TrustAnchors, at: datetime) -> Reason | None:
-    if at < facts.not_before:
-        return Reason.CERTIFICATE_NOT_YET_VALID
-    if at > facts.not_after:
-        return Reason.CERTIFICATE_EXPIRED
-    if not facts.may_sign:
-        return Reason.CERTIFICATE_USAGE
-    if not table.key_is_strong(facts, policy.minimum_rsa_bits):
-        return Reason.KEY_TOO_SMALL
-    if not anchors.trusts(facts, at=at):
-        return Reason.CERTIFICATE_UNTRUSTED
-    return None
 
 
 def _verdict(
@@ -211,17 +225,20 @@ def _verdict(
     at: datetime,
     signature: EnvelopedSignature | None,
     *,
-    certificate: KnownCertificate | None = None,
-    signed_by: SignedBy | None = None,
+    signer: _Signer | None = None,
+    trust: TrustFinding | None = None,
 ) -> Verdict:
+    asked = trust is not None and trust.revocation is not Revocation.NOT_ASKED
     return Verdict(
         standing=standing,
         reason=str(reason),
         judged_at=at,
-        signed_by=signed_by,
-        certificate_sha256=certificate.sha256 if certificate else None,
-        subject=certificate.subject if certificate else None,
+        signed_by=signer.signed_by if signer else None,
+        certificate_sha256=signer.certificate.sha256 if signer else None,
+        subject=signer.certificate.subject if signer else None,
         signature_method=signature.signature_method if signature else None,
         digest_method=signature.reference.digest_method if signature else None,
         canonicalization=signature.reference.c14n.value if signature else None,
+        revocation=str(trust.revocation) if trust and asked else None,
+        revoked_at=trust.revoked_at if trust else None,
     )

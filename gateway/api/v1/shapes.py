@@ -333,6 +333,8 @@ class VerdictOut(_Out):
     signature_method: str | None
     digest_method: str | None
     canonicalization: str | None
+    revocation: str | None
+    revoked_at: datetime | None
 
     @classmethod
     def of(cls, verdict: Verdict) -> VerdictOut:

@@ -66,6 +66,7 @@ successors = ["h37"]
 closed_reason = "Hợp nhất"
 accepts = ["valid", "unsigned"]
 tolerate_sha1 = true
+tolerate_rsa_1024 = true
 hidden = true
 [agency.endpoint]
 channel = "push"
@@ -85,6 +86,7 @@ valid_to = 2026-01-01T00:00:00Z
     assert (closed.valid_from, closed.valid_to) == (date(2020, 1, 1), date(2025, 7, 1))
     assert closed.accepts == {Standing.VALID, Standing.UNSIGNED}
     assert closed.tolerate_sha1
+    assert closed.tolerate_rsa_1024
     assert closed.hidden
     assert closed.endpoint == Endpoint(channel=Channel.PUSH, url="https://so.example/edoc", credential="so")
     (certificate,) = closed.certificates
@@ -349,6 +351,7 @@ def agencies(draw: st.DrawFn) -> list[Agency]:
                 closed_reason=draw(_texts) if closed else None,
                 accepts=draw(st.none() | st.frozensets(st.sampled_from([s for s in Standing if s != "invalid"]))),
                 tolerate_sha1=draw(st.booleans()),
+                tolerate_rsa_1024=draw(st.booleans()),
                 hidden=draw(st.booleans()),
                 endpoint=draw(st.sampled_from([None, MAILBOX, PEER])),
                 certificates=draw(
