@@ -1,28 +1,39 @@
 """
-Signing packages: an enveloped ``ds:Signature`` in the header, all other bytes as they were.
+Signing with a key at hand: packages and PDFs, all other bytes as they were.
 
-The digest comes from the reader and the signature is spliced into the bytes, so a package of
-any size is signed without being held (signxml's signer stops at 10 MB of text).
+A package gets an enveloped ``ds:Signature`` in its header. The digest comes from the reader and the
+signature is spliced into the bytes, so a package of any size is signed without being held (signxml's
+signer stops at 10 MB of text). A PDF gets one more revision.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from gateway.edxml import names
 from gateway.edxml.complete import complete
 from gateway.edxml.limits import Limits
-from gateway.edxml.package import C14N, Package, SignatureForm
-from gateway.edxml.parser import parse
+from gateway.edxml.package import C14N
 from gateway.edxml.read import read_unverified
-from gateway.errors import AlreadySigned, NotSignable
 from gateway.signing.keys import Signer
-from gateway.signing.policy import DS
+from gateway.signing.pdf_sign import PdfSignOptions
+from gateway.signing.prepare import (
+    PackageForm,
+    complete_package,
+    complete_pdf,
+    prepare_package,
+    prepare_pdf,
+    signable_scope,
+)
 from gateway.signing.template import enveloped_signature
+
+Stamp = Callable[[bytes], bytes]
+"""A time-stamp token (DER) over this SHA-256; raises a DeliveryError when there is none to be had."""
 
 
 def sign_package(
@@ -65,33 +76,56 @@ def sign_package_to(
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="gateway-sign-") as own:
         with read_unverified(source, limits=limits, spool=spool or Path(own)) as package:
-            namespaces = _signable_scope(package, c14n)
+            namespaces = signable_scope(package, c14n)
             digest = package.enveloped_digest(c14n=c14n, digest="sha256")
         signature = enveloped_signature(digest, key, c14n=c14n, prefix=prefix, namespaces=namespaces)
         complete(source, hop=None, signature=signature, limits=limits, out=out)
 
 
-def _signable_scope(package: Package, c14n: C14N) -> Mapping[str | None, str]:
+def sign_package_xades(
+    source: bytes | Path,
+    key: Signer,
+    out: BinaryIO,
+    *,
+    at: datetime,
+    stamp: Stamp | None = None,
+    limits: Limits | None = None,
+    spool: Path | None = None,
+) -> None:
     """
-    The namespaces in scope in the header of a package that may be signed.
+    As :func:`sign_package_to`, as XAdES: level T with ``stamp``, level B without.
 
-    :raises NotSignable: with a signature already, comments, undeclared prefixes, or something
-        around the header that inclusive canonicalisation would carry into SignedInfo and on
-        which implementations differ: ``xml:`` attributes, namespaces that need escaping.
+    :param at: the signing time that is claimed, aware.
+    :raises DeliveryError: what ``stamp`` raises; nothing has been written then.
     """
-    if package.signature_form not in (SignatureForm.NONE, SignatureForm.EMPTY):
-        raise AlreadySigned
-    if package.has_comments:
-        raise NotSignable("The package holds comments, which a signature would not cover.")
-    if not package.namespace_well_formed:
-        raise NotSignable("The package uses undeclared prefixes and therefore has no canonical form.")
-    root = parse(package.skeleton).root
-    if root.find(f".//{{{DS}}}*") is not None:
-        raise AlreadySigned
-    header = next(e for e in root.iter() if str(e.tag).rpartition("}")[2].lower() == names.HEADER.lower())
-    if c14n is not C14N.EXCLUSIVE and (
-        any(str(a).startswith(f"{{{names.XML}}}") for e in (header, *header.iterancestors()) for a in e.attrib)
-        or any(set(uri) & set('&<"\t\n\r') for uri in header.nsmap.values())
-    ):
-        raise NotSignable("What surrounds the header has no certain inclusive form; sign with the exclusive one.")
-    return header.nsmap
+    prepared = prepare_package(
+        source, certificate=key.certificate, form=PackageForm.XADES, at=at, limits=limits, spool=spool
+    )
+    value = key.sign(prepared.to_be_signed)
+    token = None if stamp is None else stamp(hashlib.sha256(prepared.stamped_part(value)).digest())
+    complete_package(prepared, value, source=source, out=out, limits=limits, timestamp=token)
+
+
+def sign_pdf(
+    source: Path,
+    out: Path,
+    key: Signer,
+    *,
+    at: datetime,
+    options: PdfSignOptions | None = None,
+    stamp: Stamp | None = None,
+) -> None:
+    """
+    Write the PDF with one more signature: PAdES-B-T with ``stamp``, PAdES-B-B without.
+
+    :param out: appears only when it is complete; replaced.
+    :param at: the signing time that is claimed, aware.
+    :raises FileNotSignable, PersonSignatureMissing, SigningImageUnusable: see there.
+    :raises DeliveryError: what ``stamp`` raises; nothing has been written then.
+    """
+    with tempfile.TemporaryDirectory(prefix="gateway-sign-") as own:
+        middle = Path(own) / "prepared.pdf"
+        prepared = prepare_pdf(source, middle, certificate=key.certificate, chain=key.chain, options=options, at=at)
+        value = key.sign(prepared.to_be_signed)
+        token = None if stamp is None else stamp(hashlib.sha256(prepared.stamped_part(value)).digest())
+        complete_pdf(prepared, value, prepared_file=middle, out=out, timestamp=token)
