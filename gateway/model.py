@@ -537,7 +537,7 @@ class Verdict:
     digest_method: str | None = None
     canonicalization: str | None = None
     revocation: str | None = None
-    """``good``, ``revoked`` or ``unknown`` at ``judged_at``, for the certificate and its issuers; ``None``: not asked."""
+    """``good``, ``revoked``, ``unknown`` at ``judged_at``, of the certificate and its issuers; ``None``: not asked."""
     revoked_at: datetime | None = None
     """Aware UTC: since when the certificate, or one above it, is revoked by the authority's word; also when that is
     after ``judged_at``, and it was good then. ``None``: nothing of the kind was known."""
@@ -856,7 +856,8 @@ class LogStamp:
     """JSON, the text that is hashed and stamped."""
     token: bytes | None
     """RFC 3161 ``TimeStampToken``, DER; ``None`` while no authority has answered."""
-    made_at: datetime
+    made_at: datetime | None = None
+    """``None`` where times are not read, because they might have been tampered with; the statement says it too."""
     stamped_at: datetime | None = None
     """As the token says."""
     attempts: int = 0
