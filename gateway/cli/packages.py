@@ -1,15 +1,13 @@
-"""``gateway sign``, ``verify`` and ``read``: packages as files, without any gateway."""
+"""``gateway verify`` and ``read``: packages as files, without any gateway."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 from cryptography import x509
@@ -17,105 +15,17 @@ from cryptography import x509
 from gateway.bootstrap import utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, for_programs, option
-from gateway.cli.misuse import Misuse
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
 from gateway.console.words import verdict_sentence
 from gateway.edxml import Limits, Package, read_unverified
-from gateway.errors import KeyUnusable
 from gateway.model import PackageKind, Severity, Standing, Verdict
-from gateway.signing.keys import load_certificates, load_key
+from gateway.signing.keys import load_certificates
 from gateway.signing.policy import SignaturePolicy
-from gateway.signing.sign import sign_package_to
 from gateway.signing.trust import TrustAnchors
 from gateway.signing.verify import judge
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-# Sign
-
-
-@command(
-    "sign",
-    Text(
-        """Ký số gói tin bằng khóa của cơ quan; các byte khác của gói tin giữ nguyên.
-Mật khẩu của khóa lấy từ --password-file, biến GATEWAY_KEY_PASSWORD, hoặc hỏi tại màn hình.""",
-        """Sign a package with an agency's key; all its other bytes stay as they are.
-The key's password comes from --password-file, GATEWAY_KEY_PASSWORD, or is asked for at the terminal.""",
-    ),
-    examples="""\
-gateway sign van-ban.edxml --key co-quan.p12 -o van-ban.signed.edxml
-gateway sign van-ban.edxml --key co-quan.pem --certificate co-quan.crt > van-ban.signed.edxml""",
-)
-@click.argument("file", type=_FILE)
-@option("--key", "key_file", type=_FILE, required=True, words=Text("Khóa: PKCS#12 hoặc PEM.", "Key: PKCS#12 or PEM."))
-@option(
-    "--certificate",
-    type=_FILE,
-    words=Text("Chứng thư, nếu không nằm trong tệp khóa.", "Its certificate, when not in the key's file."),
-)
-@option("--password-file", type=_FILE, words=Text("Tệp chứa mật khẩu của khóa.", "File with the key's password."))
-@option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    words=Text("Tệp kết quả; mặc định đầu ra chuẩn.", "Where to write; by default standard output."),
-)
-@option("--force", is_flag=True, words=Text("Ghi đè tệp kết quả.", "Replace an existing file."))
-def sign(
-    shell: Shell,
-    *,
-    file: Path,
-    key_file: Path,
-    certificate: Path | None,
-    password_file: Path | None,
-    output: Path | None,
-    force: bool,
-) -> None:
-    """Write the signed package."""
-    key = load_key(key_file, _password(key_file, password_file), certificate=certificate)
-    with _written(output, force=force) as out:
-        sign_package_to(file, key, out)
-    shell.note(
-        Text("Đã ký bằng chứng thư {sha256} ({subject}).", "Signed with certificate {sha256} ({subject})."),
-        sha256=key.certificate_sha256[:16],
-        subject=key.certificate.subject.rfc4514_string(),
-    )
-
-
-def _password(key_file: Path, password_file: Path | None) -> str | None:
-    if password_file is not None:
-        return password_file.read_text(encoding="utf-8").strip()
-    given = os.environ.get("GATEWAY_KEY_PASSWORD")
-    if given is not None:
-        return given
-    try:
-        raw = key_file.read_bytes()
-    except OSError as e:
-        raise KeyUnusable(f"{key_file.name} cannot be read: {e.strerror}.") from e
-    is_open = b"-----BEGIN" in raw and b"ENCRYPTED" not in raw
-    if is_open or not sys.stdin.isatty():
-        return None
-    return str(click.prompt("Password", hide_input=True, err=True))
-
-
-@contextlib.contextmanager
-def _written(output: Path | None, *, force: bool) -> Iterator[BinaryIO]:
-    """A file that appears only when it is complete; ``None`` is standard output."""
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    if output.exists() and not force:
-        raise Misuse(Text("{output} đã có; --force để thay.", "{output} exists; --force replaces it."), output=output)
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=output.name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-        Path(name).replace(output)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 # Verify and read

@@ -55,7 +55,7 @@ gateway doctor                     # what is wrong, and what to do""",
         "inbox": Place("gateway.cli.agency", "inbox", Text("Nhận văn bản.", "Collect documents.")),
         "status": Place("gateway.cli.agency", "status", Text("Báo trạng thái xử lý.", "Report a status.")),
         "trace": Place("gateway.cli.agency", "trace", Text("Đường đi của văn bản.", "The way of a document.")),
-        "sign": Place("gateway.cli.packages", "sign", Text("Ký số gói tin.", "Sign a package.")),
+        "sign": Place("gateway.cli.sign", "sign", Text("Ký số PDF, gói tin.", "Sign a PDF or a package.")),
         "verify": Place("gateway.cli.packages", "verify", Text("Kiểm tra gói tin, chữ ký.", "Check a package.")),
         "conformance": Place(
             "gateway.cli.conformance", "conformance", Text("Kiểm tra tương thích giao thức.", "Protocol conformance.")
