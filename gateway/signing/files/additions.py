@@ -1,0 +1,278 @@
+"""
+What later revisions of a PDF may add to a signed one: the rule of docs/trust.md, on top of pyHanko's.
+
+pyHanko compares the objects of two revisions and wants every change explained. Its own rules explain new
+signature fields, new signatures, the document security store, metadata and filled-in forms. This module takes
+filled-in forms away, unless the signer allowed them, and adds stamps: the incoming stamp of a receiver, a note.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import Reference
+from pyhanko.pdf_utils.reader import RawPdfPath
+from pyhanko.sign.diff_analysis import (
+    CatalogModificationRule,
+    DocInfoRule,
+    DSSCompareRule,
+    FieldComparisonContext,
+    FieldMDPRule,
+    FormUpdate,
+    FormUpdatingRule,
+    GenericFieldModificationRule,
+    MetadataUpdateRule,
+    ModificationLevel,
+    ObjectStreamRule,
+    SigFieldCreationRule,
+    SigFieldModificationRule,
+    StandardDiffPolicy,
+    SuspiciousModification,
+    XrefStreamRule,
+)
+from pyhanko.sign.diff_analysis.rules_api import RelativeContext
+
+from gateway.signing.files.objects import dictionary, inherited, raw_items, resolved
+from gateway.signing.files.painted import painted, rectangle_of
+
+# What pyHanko says of a file quotes the file; the verdict says what is to be said.
+for _library in ("pyhanko", "pyhanko_certvalidator"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+    logging.getLogger(_library).propagate = False
+
+_KINDS = frozenset({"/Stamp", "/FreeText", "/Text", "/Popup"})
+"""Annotations that a stamp or a note is made of."""
+_KEYS = frozenset(
+    f"/{key}"
+    for key in (
+        *("Type", "Subtype", "Rect", "P", "NM", "M", "F", "AP", "Border", "C", "CA", "T", "Popup", "Parent", "Open"),
+        *("Contents", "RC", "Subj", "CreationDate", "DA", "DS", "Q", "Name", "IT", "BS", "BE", "RD", "Rotate", "IC"),
+    )
+)
+"""What such an annotation may hold: no action, no optional content, no place in the structure tree."""
+_FLAGS = 4 | 8 | 16 | 64 | 128 | 512
+"""Print, NoZoom, NoRotate, ReadOnly, Locked, LockedContents: none that hides it from the screen or from paper."""
+_SHARE_MAX = 0.15
+"""Of the page that one stamp may take: the stamp for incoming documents is 35 × 50 mm, 3 % of an A4 page."""
+_PER_PAGE_MAX = 16
+_PAGES_MAX = 5_000
+_DEPTH_MAX = 32
+
+
+@dataclass
+class Additions:
+    """What was found that later revisions added to one signed revision; filled while they are compared."""
+
+    stamps: bool = False
+    covering: set[str] = field(default_factory=set)
+    """Names of signature fields, made after signing, whose appearance lies over what the signed page shows."""
+
+
+def policy(additions: Additions) -> StandardDiffPolicy:
+    """The rules for one signed revision; what they find is written into ``additions``."""
+    return StandardDiffPolicy(
+        global_rules=[
+            CatalogModificationRule(),  # type: ignore[no-untyped-call]  # pyHanko's
+            DocInfoRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            XrefStreamRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            ObjectStreamRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            DSSCompareRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            MetadataUpdateRule().as_qualified(ModificationLevel.LTA_UPDATES),  # type: ignore[no-untyped-call]  # pyHanko's
+        ],
+        form_rule=FormUpdatingRule(
+            field_rules=[
+                # New widgets are looked at together with stamps: both are entries of a page's /Annots.
+                SigFieldCreationRule(  # type: ignore[no-untyped-call]  # pyHanko's
+                    approve_widget_bindings=False, allow_new_visible_after_certify=True
+                ),
+                SigFieldModificationRule(allow_in_place_appearance_stream_changes=False),
+                GenericFieldModificationRule(allow_in_place_appearance_stream_changes=False),
+                _FormDefaultsRule(),
+                _AnnotationsRule(additions),
+            ]
+        ),
+    )
+
+
+class _FormDefaultsRule(FieldMDPRule):
+    """Fields that are there keep their looks: fonts may be added to the form's defaults, and none exchanged."""
+
+    def apply(self, context: FieldComparisonContext) -> Iterable[tuple[ModificationLevel, FormUpdate]]:
+        old, new = (dictionary(r.root.get("/AcroForm")) for r in (context.old, context.new))
+        if _flag(new, "/NeedAppearances") and not _flag(old, "/NeedAppearances"):
+            raise SuspiciousModification("The form asks for new appearances of its fields.")
+        resources = dictionary(new.get("/DR"))
+        for category, before in dictionary(old.get("/DR")).items():
+            kept = dict(raw_items(dictionary(resources.get(category))))
+            if any(kept.get(name) != value for name, value in raw_items(dictionary(before))):
+                raise SuspiciousModification("A default resource of the form was exchanged.")
+        return ()
+
+
+class _AnnotationsRule(FieldMDPRule):
+    """
+    What may be added to the pages' annotations: widgets of new signature fields, and stamps.
+
+    Nothing is taken away or re-ordered, for a later annotation is painted over an earlier one. Pages
+    are the same pages, with the same dictionaries but for ``/Annots``.
+    """
+
+    def __init__(self, additions: Additions) -> None:
+        self._additions = additions
+
+    def apply(self, context: FieldComparisonContext) -> Iterable[tuple[ModificationLevel, FormUpdate]]:
+        widgets = _new_widgets(context)
+        old_pages, new_pages = (list(_pages(r.root["/Pages"])) for r in (context.old, context.new))
+        if [ref for ref, _ in old_pages] != [ref for ref, _ in new_pages]:
+            raise SuspiciousModification("The page tree was changed.")
+        for (ref, old_page), (_, new_page) in zip(old_pages, new_pages, strict=True):
+            before, after = _annotations(old_page), _annotations(new_page)
+            if before == after:
+                continue
+            if after[: len(before)] != before and [r for r in after if r in before] != before:
+                raise SuspiciousModification("Annotations were taken away or re-ordered.")
+            added = [r for r in after if r not in before]
+            yield from self._of_page(context, ref, old_page, new_page, added=added, widgets=widgets)
+
+    def _of_page(
+        self,
+        context: FieldComparisonContext,
+        ref: Reference,
+        old_page: generic.DictionaryObject,
+        new_page: generic.DictionaryObject,
+        *,
+        added: Sequence[Reference],
+        widgets: dict[Reference, str],
+    ) -> Iterator[tuple[ModificationLevel, FormUpdate]]:
+        if {k: v for k, v in raw_items(old_page) if k != "/Annots"} != {
+            k: v for k, v in raw_items(new_page) if k != "/Annots"
+        }:
+            raise SuspiciousModification("A page was changed.")
+        if len(added) > _PER_PAGE_MAX or len(set(added)) < len(added):
+            raise SuspiciousModification("Too many annotations were added to a page.")
+        seen = painted(old_page)
+        for new_ref in added:
+            annotation = dictionary(context.new(new_ref))
+            if new_ref in widgets:
+                if annotation.keys() & {"/A", "/AA"}:
+                    raise SuspiciousModification("A signature's widget can do something.")
+                if seen.meets(rectangle_of(annotation.get("/Rect"))):
+                    self._additions.covering.add(widgets[new_ref])
+                continue
+            self._check_stamp(context, new_ref, annotation, page=ref, added=added)
+            if annotation.get("/Subtype") != "/Popup" and seen.meets(rectangle_of(annotation.get("/Rect"))):
+                raise SuspiciousModification("A stamp lies over what the page shows.")
+            self._additions.stamps = True
+            yield from _explained(context, new_ref, annotation)
+        yield ModificationLevel.LTA_UPDATES, FormUpdate(updated_ref=ref, field_name=None, valid_when_locked=True)
+        array = new_page.raw_get("/Annots")
+        if isinstance(array, generic.IndirectObject):
+            old_array = old_page.raw_get("/Annots") if "/Annots" in old_page else None
+            if array == old_array or context.old.is_ref_unassignable(array.reference):
+                yield (
+                    ModificationLevel.LTA_UPDATES,
+                    FormUpdate(
+                        updated_ref=array.reference,
+                        field_name=None,
+                        valid_when_locked=True,
+                        context_checked=RelativeContext(ref, RawPdfPath("/Annots")),
+                    ),
+                )
+
+    def _check_stamp(
+        self,
+        context: FieldComparisonContext,
+        ref: Reference,
+        annotation: generic.DictionaryObject,
+        *,
+        page: Reference,
+        added: Sequence[Reference],
+    ) -> None:
+        """
+        Refuse what is no stamp.
+
+        :raises SuspiciousModification: it is something else, can do something, or could not be seen where it lies.
+        """
+        if not context.old.is_ref_unassignable(ref) or annotation.get("/Subtype") not in _KINDS:
+            raise SuspiciousModification("An annotation other than a stamp or a note was added.")
+        if strange := annotation.keys() - _KEYS:
+            raise SuspiciousModification(f"A stamp holds {sorted(strange)}.")
+        flags = annotation.get("/F", 0)
+        if not isinstance(flags, int) or flags & ~_FLAGS:
+            raise SuspiciousModification("A stamp could be hidden.")
+        for key, allowed in (("/P", {page}), ("/Popup", set(added)), ("/Parent", set(added))):
+            value = annotation.raw_get(key) if key in annotation else None
+            if value is not None and (not isinstance(value, generic.IndirectObject) or value.reference not in allowed):
+                raise SuspiciousModification(f"The {key} of a stamp is something else.")
+        appearance = dictionary(annotation.get("/AP"))
+        if appearance.keys() - {"/N"} or ("/N" in appearance and not _is_stream(appearance["/N"])):
+            raise SuspiciousModification("A stamp has more than one appearance.")
+        if annotation.get("/Subtype") == "/Popup":
+            return  # a window of the viewer: it is shown only to who opens it, and not on paper
+        area = rectangle_of(annotation.get("/Rect"))
+        sheet = rectangle_of(inherited(dictionary(context.old(page)), "/MediaBox"))
+        if area is None or sheet is None or not sheet.holds(area) or area.size > _SHARE_MAX * sheet.size:
+            raise SuspiciousModification("A stamp is too large, or not on its page.")
+
+
+def _explained(
+    context: FieldComparisonContext, ref: Reference, annotation: generic.DictionaryObject
+) -> Iterator[tuple[ModificationLevel, FormUpdate]]:
+    """The objects that a stamp brings with it."""
+    own = {ref}
+    if "/AP" in annotation:
+        own |= context.new.collect_dependencies(annotation.raw_get("/AP"), since_revision=context.old.revision + 1)
+    for found in own:
+        yield ModificationLevel.ANNOTATIONS, FormUpdate(updated_ref=found, field_name=None, valid_when_locked=True)
+
+
+def _new_widgets(context: FieldComparisonContext) -> dict[Reference, str]:
+    """The widgets of signature fields that were made after signing, with the fields' names."""
+    found: dict[Reference, str] = {}
+    for name, spec in context.field_specs.items():
+        if spec.field_type != "/Sig" or spec.old_field_ref is not None or spec.new_field_ref is None:
+            continue
+        made = dictionary(context.new(spec.new_field_ref))
+        kids = made.get("/Kids")
+        if isinstance(kids, generic.ArrayObject):
+            found |= {k.reference: name for k in kids if isinstance(k, generic.IndirectObject)}
+        else:
+            found[spec.new_field_ref] = name
+    return found
+
+
+def _pages(node: generic.PdfObject, depth: int = 0) -> Iterator[tuple[Reference, generic.DictionaryObject]]:
+    """The pages of a tree in their order."""
+    kids = dictionary(node).get("/Kids")
+    if depth > _DEPTH_MAX or not isinstance(kids, generic.ArrayObject) or len(kids) > _PAGES_MAX:
+        raise SuspiciousModification("The page tree is not one.")
+    for kid in kids:
+        if not isinstance(kid, generic.IndirectObject):
+            raise SuspiciousModification("A page is not an object of its own.")
+        page = dictionary(kid)
+        if page.get("/Type") == "/Pages":
+            yield from _pages(page, depth + 1)
+        else:
+            yield kid.reference, page
+
+
+def _annotations(page: generic.DictionaryObject) -> list[Reference]:
+    found = page.get("/Annots", generic.ArrayObject())
+    if not isinstance(found, generic.ArrayObject) or not all(isinstance(a, generic.IndirectObject) for a in found):
+        raise SuspiciousModification("The annotations of a page are not objects of their own.")
+    return [a.reference for a in found]
+
+
+def _besides_annotations(page: generic.DictionaryObject) -> dict[str, generic.PdfObject]:
+    return {key: value for key, value in raw_items(page) if key != "/Annots"}
+
+
+def _is_stream(value: generic.PdfObject) -> bool:
+    return isinstance(resolved(value), generic.StreamObject)
+
+
+def _flag(node: generic.DictionaryObject, key: str) -> bool:
+    return bool(node.get(key, False))

@@ -1,0 +1,37 @@
+"""Which format a file is in, by its content: names and declared types are not believed."""
+
+from __future__ import annotations
+
+import enum
+from typing import BinaryIO
+
+_HEAD = 1024
+"""Bytes in which a PDF's header may stand (ISO 32000-1, Annex H.3, note 13)."""
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+"""The object identifier of CMS SignedData (RFC 5652 §5.1)."""
+_PEM = (b"-----BEGIN PKCS7-----", b"-----BEGIN CMS-----")
+
+
+class Format(enum.StrEnum):
+    """What a file is looked at as; an OOXML file is a ZIP until its parts are seen."""
+
+    PDF = "pdf"
+    ZIP = "zip"
+    CMS = "cms"
+    OTHER = "other"
+
+
+def recognise(source: BinaryIO) -> Format:
+    """The format of a file; it is left at its beginning."""
+    source.seek(0)
+    head = source.read(_HEAD)
+    source.seek(0)
+    # A ZIP first: one that begins with a stored PDF would else be read as that.
+    if head.startswith(_ZIP):
+        return Format.ZIP
+    if b"%PDF-" in head:
+        return Format.PDF
+    if head.lstrip().startswith(_PEM) or (head[:1] == b"\x30" and _SIGNED_DATA in head[:24]):
+        return Format.CMS
+    return Format.OTHER
