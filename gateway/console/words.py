@@ -523,6 +523,7 @@ EVENTS: Final = MappingProxyType(
         Action.OPERATOR_LOGIN_FAILED: Text("Đăng nhập không thành công", "Log-in failed"),
         Action.OPERATOR_LOGGED_OUT: Text("Đăng xuất bảng điều hành", "Logged out of the console"),
         Action.OPERATOR_PACKAGE_DOWNLOADED: Text("Tải gói tin", "Package downloaded"),
+        Action.EVIDENCE_EXPORTED: Text("Xuất tệp bằng chứng", "Evidence file exported"),
         Action.SIGNING_PREPARED: Text("Chuẩn bị tệp để ký", "File prepared for signing"),
         Action.SIGNING_COMPLETED: Text("Hoàn tất chữ ký", "Signature completed"),
         Action.SIGNING_MISMATCH: Text(

@@ -220,6 +220,8 @@ def _lines(facts: SealFacts) -> Iterator[str]:
         ("SignatureMethod", verdict.signature_method),
         ("DigestMethod", verdict.digest_method),
         ("Canonicalization", verdict.canonicalization),
+        ("Revocation", verdict.revocation),
+        ("RevokedAt", None if verdict.revoked_at is None else _moment(verdict.revoked_at)),
     ):
         if value is not None:
             yield _element(name, value)
@@ -247,6 +249,7 @@ def _read(seal: etree._Element, namespace: str) -> SealFacts:
         return value
 
     signed_by, document_id = text("Verdict/SignedBy"), text("DocumentId")
+    revoked_at = text("Verdict/RevokedAt")
     return SealFacts(
         id=given("Id"),
         gateway=AgencyCode(given("Gateway")),
@@ -274,6 +277,8 @@ def _read(seal: etree._Element, namespace: str) -> SealFacts:
             signature_method=text("Verdict/SignatureMethod"),
             digest_method=text("Verdict/DigestMethod"),
             canonicalization=text("Verdict/Canonicalization"),
+            revocation=text("Verdict/Revocation"),
+            revoked_at=None if revoked_at is None else datetime.fromisoformat(revoked_at),
         ),
         received_at=datetime.fromisoformat(given("ReceivedAt")),
         sealed_at=datetime.fromisoformat(given("SealedAt")),

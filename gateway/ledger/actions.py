@@ -97,6 +97,8 @@ class Action(enum.StrEnum):
     OPERATOR_LOGGED_OUT = "operator.logged_out"
     OPERATOR_PACKAGE_DOWNLOADED = "operator.package_downloaded"
     """A document's package, or a refused one, was taken out through the console."""
+    EVIDENCE_EXPORTED = "evidence.exported"
+    """A document's evidence file was made for somebody."""
     SIGNING_PREPARED = "signing.prepared"
     """A file waits for a signature that is made elsewhere."""
     SIGNING_COMPLETED = "signing.completed"

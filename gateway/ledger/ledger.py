@@ -24,6 +24,7 @@ from gateway.ledger import (
     recalls,
     refused,
     revocation,
+    seal_stamps,
     signing_requests,
     statements,
     systems,
@@ -1242,3 +1243,15 @@ class Ledger:
         """Verdicts that changed after the acceptance, the latest first, each with its number for paging."""
         with reading(self.engine) as connection:
             return revocation.changed_verdicts(connection, limit=limit, before=before)
+
+    # Evidence
+
+    def seal_stamp(self, document_id: str) -> bytes | None:
+        """The time-stamp over a document's seal (RFC 3161 token, DER); ``None``: it has none yet."""
+        with reading(self.engine) as connection:
+            return seal_stamps.find(connection, document_id)
+
+    def keep_seal_stamp(self, document_id: str, token: bytes, *, now: datetime) -> bytes:
+        """Keep a time-stamp over a document's seal; the first one stays and is returned."""
+        with writing(self.engine) as connection:
+            return seal_stamps.keep(connection, document_id, token, at=now)

@@ -600,3 +600,14 @@ log_stamps = Table(
     Column("token", LargeBinary),
     Index(None, "last_batch"),
 )
+
+# Evidence
+
+seal_stamps = Table(
+    # Time-stamps over documents' seals, had when evidence was first asked for.
+    "seal_stamps",
+    metadata,
+    Column("document", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("had_at", UtcDateTime, nullable=False),
+    Column("token", LargeBinary, nullable=False),
+)

@@ -184,10 +184,15 @@ def read(raw: bytes) -> XadesSignature:
         found = _read(etree.fromstring(raw, _PARSER))
     # lxml's errors; what a missing element, a wrong date or broken base64 raise while the values are taken.
     except (etree.LxmlError, _NotOurs, ValueError) as e:
-        raise EvidenceInvalid("The signature is not of the form that this program writes.") from e
+        raise not_ours() from e
     if found.render() != raw:
-        raise EvidenceInvalid("The signature is not of the form that this program writes.")
+        raise not_ours()
     return found
+
+
+def not_ours() -> EvidenceInvalid:
+    """What is said of a signature of any other form."""
+    return EvidenceInvalid("The signature is not of the form that this program writes.")
 
 
 class _NotOurs(Exception):

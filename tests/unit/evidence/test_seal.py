@@ -54,6 +54,7 @@ def facts(**changes: object) -> SealFacts:
     return dataclasses.replace(usual, **changes)
 
 
+REVOKED_LATER = dataclasses.replace(facts().verdict, revocation="good", revoked_at=pki.NOW + timedelta(days=3))
 BARE = {
     "document_id": None,
     "recipients": (),
@@ -65,7 +66,7 @@ BARE = {
 @pytest.mark.parametrize(
     "key", [pki.gateway, pki.agency, lambda: pki.agency_of_curve("secp384r1")], ids=["p256", "rsa", "p384"]
 )
-@pytest.mark.parametrize("changes", [{}, BARE], ids=["full", "bare"])
+@pytest.mark.parametrize("changes", [{}, BARE, {"verdict": REVOKED_LATER}], ids=["full", "bare", "revocation"])
 def test_a_seal_says_again_what_was_sealed(key, changes) -> None:
     sealed = facts(**changes)
     assert check_seal(make_seal(sealed, key()), key().certificate) == sealed

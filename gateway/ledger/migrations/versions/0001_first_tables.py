@@ -21,7 +21,7 @@ def where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - a statement for each table, and nothing else
     """Make everything; ``agencies``, ``directory_versions`` and ``catalogue_…`` belong to ``gateway.directory``."""
     op.create_table(
         "api_keys",
@@ -593,6 +593,15 @@ def _catalogue() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_log_stamps")),
     )
     op.create_index("ix_log_stamps_last_batch", "log_stamps", ["last_batch"])
+    # Evidence
+    op.create_table(
+        "seal_stamps",
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("had_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_seal_stamps_document")),
+        sa.PrimaryKeyConstraint("document", name=op.f("pk_seal_stamps")),
+    )
 
 
 def downgrade() -> None:

@@ -1,0 +1,572 @@
+"""
+Judge evidence offline: a seal, a receipt, or a whole evidence file, with nothing but what the person gives.
+
+No network, no database, no clock. Every signature is judged at the earliest moment that is proven for it: by the
+time-stamp in the seal, by the stamp on the event log, or by the stamp over the whole file; so what was right then
+is still right when all certificates have ended. What nothing proves to be older is judged now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import jwt
+from cryptography import x509
+
+from gateway.edxml import Limits, Package, read_unverified
+from gateway.errors import DocumentError, EvidenceAltered, EvidenceInvalid, LogProofInvalid, RevocationUnreadable
+from gateway.evidence import bundle, container
+from gateway.evidence.belief import Belief, Given
+from gateway.evidence.chain import EventProof, ProvenEvent, check_proof
+from gateway.evidence.container import ContainerReader
+from gateway.evidence.points import Findings, Outcome, Point
+from gateway.evidence.receipt import ReceiptFacts, check_receipt
+from gateway.evidence.seal import FIRST_NAMESPACE, SealedAttachment, SealFacts, check_seal, read_seal
+from gateway.model import SignedBy, Standing, Verdict
+from gateway.signing.keys import fingerprint, known
+from gateway.signing.policy import SignaturePolicy
+from gateway.signing.trust import RevocationItem, read_item
+from gateway.signing.verify import judge
+from gateway.signing.xades import XadesSignature
+
+_FACTS_MAX = 64 * 1024 * 1024
+_SMALL_MAX = 1024 * 1024
+_ITEM_MAX = 64 * 1024 * 1024
+"""Of one revocation list."""
+
+_ACCEPTED: Final = "document.accepted"
+"""The event that names package, seal and receipt."""
+
+_SIGNED = (Standing.VALID, Standing.VALID_WEAK, Standing.INDETERMINATE)
+
+
+def verify_seal(raw: bytes, given: Given) -> Findings:
+    """
+    What a seal by itself proves.
+
+    :param raw: not trusted.
+    """
+    belief = Belief(given)
+    try:
+        sealed = _Sealed.read(raw, "file", given.gateways)
+    except EvidenceInvalid as e:
+        return Findings(kind="seal", points=[_broken("file", "seal.broken", e.detail)])
+    stamp, at = _stamped(belief, "file", sealed.signature)
+    return Findings(kind="seal", points=[sealed.holds(), stamp, belief.signer("file", sealed.certificate, proven=at)])
+
+
+def verify_receipt(text: str, given: Given) -> Findings:
+    """
+    What a receipt by itself proves: it carries no certificate, so the gateway's has to be given.
+
+    :param text: the receipt's JSON, or its compact JWS alone; not trusted.
+    """
+    belief = Belief(given)
+    try:
+        receipt = _Receipt.read(text)
+        certificate = receipt.signed_by(given.gateways)
+        if certificate is None:
+            values = {"kid": receipt.kid}
+            return Findings(
+                kind="receipt",
+                points=[Point(part="file", outcome=Outcome.UNPROVEN, code="receipt.no_certificate", values=values)],
+            )
+        facts = receipt.check(certificate)
+    except EvidenceInvalid as e:
+        return Findings(kind="receipt", points=[_broken("file", "receipt.broken", e.detail)])
+    values = {
+        "gateway": facts.gateway,
+        "sha256": facts.sha256,
+        "sender": facts.sender,
+        "accepted": facts.accepted_at.isoformat(),
+    }
+    holds = Point(part="file", outcome=Outcome.HOLDS, code="receipt.alone", values=values)
+    return Findings(kind="receipt", points=[holds, belief.signer("file", certificate, proven=None)])
+
+
+def verify_bundle(source: BinaryIO, given: Given, *, spool: Path) -> Findings:
+    """
+    What an evidence file proves.
+
+    When a byte of it is not as it was signed, that part is named and nothing else is looked at: a file that was
+    changed has nothing more to say.
+
+    :param source: seekable; not trusted.
+    :param spool: a private folder for the package while it is read; emptied again.
+    """
+    try:
+        reader = ContainerReader(source)
+        signature = _signature(reader)
+        altered = _altered(reader, signature)
+    except EvidenceAltered as e:
+        altered = [_altered_point(e)]
+    except EvidenceInvalid as e:
+        altered = [_broken(container.SIGNATURES, "container.signature", e.detail)]
+    if altered:
+        return Findings(kind="evidence", points=altered)
+    try:
+        return Findings(kind="evidence", points=list(_Check(reader, signature, given, spool).points()))
+    except EvidenceAltered as e:
+        # Signed by whoever made it, and still not an evidence file: a part is missing or not of its kind.
+        return Findings(kind="evidence", points=[_altered_point(e)])
+
+
+# The container
+
+
+def _signature(reader: ContainerReader) -> XadesSignature:
+    """
+    The signature over all parts, whose value fits the certificate in it.
+
+    :raises EvidenceInvalid: it does not, or it is not of our form.
+    """
+    signature = bundle.read_signature_part(reader.read(container.SIGNATURES, limit=_SMALL_MAX))
+    signature.check(_certificate(signature.certificate_der))
+    return signature
+
+
+def _altered(reader: ContainerReader, signature: XadesSignature) -> list[Point]:
+    """The parts that are not as they were signed, or not signed at all."""
+    names = [r.uri for r in signature.references]
+    expected = [container.MIMETYPE, *names, container.MANIFEST, container.SIGNATURES]
+    found = list(reader.entries)
+    points = [_missing(n, "The part is not among those that were signed.") for n in found if n not in expected]
+    points += [_missing(n, "The part is missing.") for n in expected if n not in found]
+    if not points and found != expected:
+        points = [_missing("zip", "The parts are not in the order in which they were signed.")]
+    if points:
+        return points
+    for reference in signature.references:
+        try:
+            if reference.transforms or reader.digest(reference.uri) != reference.digest:
+                points.append(_missing(reference.uri, "It is not what was signed."))
+        except EvidenceAltered as e:
+            points.append(_altered_point(e))
+    manifest = container.manifest_of(names)
+    if not points and reader.read(container.MANIFEST, limit=_SMALL_MAX) != manifest:
+        points.append(_missing(container.MANIFEST, "It does not list the parts as they are."))
+    return points
+
+
+# What the parts say
+
+
+@dataclass(kw_only=True)
+class _Proven:
+    """The moments by which things are proven to have existed, as they become known."""
+
+    whole: datetime | None = None
+    """By the stamp over the whole file."""
+    log: datetime | None = None
+    """By the log's stamp over the event of acceptance."""
+    seal: datetime | None = None
+    """By the seal's own stamp."""
+
+    def earliest(self, *moments: datetime | None) -> datetime | None:
+        return min((m for m in (self.whole, *moments) if m is not None), default=None)
+
+
+class _Check:
+    """Judges one container whose bytes are known to be those that were signed."""
+
+    def __init__(self, reader: ContainerReader, signature: XadesSignature, given: Given, spool: Path) -> None:
+        self._reader = reader
+        self._signature = signature
+        self._spool = spool
+        self._certificates = [_certificate_part(reader, n) for n in _under(reader, "certificates/")]
+        self._belief = Belief(given, self._certificates, [_item_part(reader, n) for n in _under(reader, "revocation/")])
+        self._given = given
+        self._facts = _json_part(reader, bundle.FACTS)
+        self._proven = _Proven()
+
+    def points(self) -> Iterator[Point]:
+        maker = _certificate(self._signature.certificate_der)
+        values = {"count": str(len(self._signature.references))}
+        yield Point(part="file", outcome=Outcome.HOLDS, code="container.whole", values=values)
+        stamp, self._proven.whole = _stamped(self._belief, container.SIGNATURES, self._signature)
+        yield stamp
+        yield self._belief.signer(container.SIGNATURES, maker, proven=self._proven.whole)
+        try:
+            raw = self._reader.read(bundle.SEAL, limit=_SMALL_MAX)
+            sealed = _Sealed.read(raw, bundle.SEAL, [*self._given.gateways, *self._certificates])
+        except EvidenceInvalid as e:
+            yield _broken(bundle.SEAL, "seal.broken", e.detail)
+            return
+        yield from self._log(sealed)
+        yield from self._seal(sealed, maker)
+        yield from self._package(sealed)
+        yield from self._receipt(sealed)
+        yield from self._statuses()
+        yield from self._told(sealed)
+
+    # The log
+
+    def _log(self, sealed: _Sealed) -> Iterator[Point]:
+        """The events' proofs; and the stamp on the one that names the seal."""
+        proofs = _json_part(self._reader, bundle.PROOFS)
+        stamps: dict[str, datetime | None] = {}
+        proven: list[tuple[ProvenEvent, datetime | None]] = []
+        for number, written in enumerate(proofs if isinstance(proofs, list) else [None], start=1):
+            try:
+                event = check_proof(self._proof(written))
+            except (LogProofInvalid, EvidenceAltered) as e:
+                values = {"event": str(number), "detail": e.detail}
+                yield Point(part=bundle.PROOFS, outcome=Outcome.BROKEN, code="log.broken", values=values)
+                return
+            name = written["stamp"]
+            if name is not None and name not in stamps:
+                assert event.stamped is not None, "a proof with a token has a statement"
+                token = self._reader.read(f"{name}.tsr", limit=_SMALL_MAX)
+                point, stamp = self._belief.stamp(f"{name}.tsr", token, event.stamped)
+                stamps[name] = stamp.at if stamp else None
+                yield point
+            proven.append((event, None if name is None else stamps[name]))
+        if not proven:
+            yield Point(part=bundle.PROOFS, outcome=Outcome.NOTED, code="log.none")
+            return
+        values = {"count": str(len(proven)), "stamped": str(sum(at is not None for _, at in proven))}
+        yield Point(part=bundle.PROOFS, outcome=Outcome.HOLDS, code="log.holds", values=values)
+        yield from self._acceptance(sealed, proven)
+
+    def _proof(self, written: Any) -> EventProof:
+        """A proof with its statement and token, which several share, put back into it."""
+        if not isinstance(written, dict) or not isinstance(written.get("stamp"), str | None):
+            raise LogProofInvalid("A proof in the file is not of the form that it should be.")
+        name = written.get("stamp")
+        statement = token = None
+        if name is not None:
+            statement = self._reader.read(f"{name}.json", limit=_SMALL_MAX).decode("utf-8", "replace")
+            # Judged apart, once for all events that share it.
+            token = ""
+        return EventProof.from_json({**written, "statement": statement, "token": token})
+
+    def _acceptance(self, sealed: _Sealed, proven: Sequence[tuple[ProvenEvent, datetime | None]]) -> Iterator[Point]:
+        """Whether the log speaks of this document, by this gateway, with this seal and this receipt."""
+        for event, _ in proven:
+            if event.event.document != sealed.facts.id or event.header.gateway != sealed.facts.gateway:
+                yield _broken(bundle.PROOFS, "log.other", f"event {event.event.id}")
+                return
+        found = next(((e, at) for e, at in proven if e.event.action == _ACCEPTED), None)
+        if found is None:
+            return
+        event, at = found
+        data = json.loads(event.event.data)
+        receipt = hashlib.sha256(self._reader.read(bundle.RECEIPT, limit=_SMALL_MAX)).hexdigest()
+        named = {"sha256": sealed.facts.sha256, "seal_sha256": sealed.first_sha256, "receipt_sha256": receipt}
+        for name, value in named.items():
+            # Events of the time before seals were named in the log lack two of them.
+            if data.get(name, value) != value:
+                yield _broken(bundle.PROOFS, "log.other", f"{_ACCEPTED}: {name}")
+                return
+        if at is not None and "seal_sha256" in data:
+            self._proven.log = at
+            values = {"stamped": at.isoformat()}
+            yield Point(part=bundle.PROOFS, outcome=Outcome.HOLDS, code="log.seal", values=values)
+
+    # Seal, package, receipt
+
+    def _seal(self, sealed: _Sealed, maker: x509.Certificate) -> Iterator[Point]:
+        stamp, self._proven.seal = _stamped(self._belief, bundle.SEAL, sealed.signature)
+        yield sealed.holds()
+        yield stamp
+        at = self._proven.earliest(self._proven.seal, self._proven.log)
+        yield self._belief.signer(bundle.SEAL, sealed.certificate, proven=at)
+        names = known(maker).subject, known(sealed.certificate).subject
+        if names[0] != names[1] and maker not in self._given.gateways:
+            values = {"maker": names[0], "sealer": names[1]}
+            yield Point(part=bundle.SEAL, outcome=Outcome.UNPROVEN, code="container.maker", values=values)
+
+    def _package(self, sealed: _Sealed) -> Iterator[Point]:
+        path = self._spool / "package"
+        try:
+            with path.open("wb") as out:
+                for piece in self._reader.pieces(bundle.PACKAGE):
+                    out.write(piece)
+            with read_unverified(path, limits=_AS_LARGE_AS_IT_WAS, spool=self._spool) as package:
+                difference = _difference(package, sealed.facts)
+                if difference is not None:
+                    yield _broken(bundle.PACKAGE, "package.other", difference)
+                    return
+                values = {"size": str(package.size), "files": str(len(package.attachments))}
+                yield Point(part=bundle.PACKAGE, outcome=Outcome.HOLDS, code="package.same", values=values)
+                yield self._sender(package, sealed.facts.verdict)
+        except DocumentError as e:
+            yield _broken(bundle.PACKAGE, "package.other", e.detail)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _sender(self, package: Package, then: Verdict) -> Point:
+        """The sender's signature, judged again as of the time of receipt, with the certificate that the seal names."""
+        values = {"then": str(then.standing), "moment": then.judged_at.isoformat(), "subject": then.subject or "–"}
+        if then.standing not in _SIGNED:
+            return Point(part=bundle.PACKAGE, outcome=Outcome.NOTED, code="sender.not_signed", values=values)
+        certificates = [
+            c for c in (*self._given.senders, *self._certificates) if fingerprint(c) == then.certificate_sha256
+        ]
+        by_gateway = then.signed_by is SignedBy.GATEWAY
+        again = judge(
+            package,
+            sender=[] if by_gateway else certificates[:1],
+            gateway=certificates[:1] if by_gateway else [],
+            policy=SignaturePolicy(
+                accepted=frozenset(), tolerate_sha1=then.standing is Standing.VALID_WEAK, minimum_rsa_bits=1024
+            ),
+            anchors=self._belief.anchors,
+            at=then.judged_at,
+        )
+        values |= {"standing": str(again.standing), "reason": again.reason}
+        if again.standing in _SIGNED:
+            return Point(part=bundle.PACKAGE, outcome=Outcome.HOLDS, code="sender.signed", values=values)
+        outcome = Outcome.BROKEN if again.standing is Standing.INVALID and certificates else Outcome.UNPROVEN
+        return Point(part=bundle.PACKAGE, outcome=outcome, code="sender.differs", values=values)
+
+    def _receipt(self, sealed: _Sealed) -> Iterator[Point]:
+        try:
+            receipt = _Receipt.read(self._reader.read(bundle.RECEIPT, limit=_SMALL_MAX).decode("utf-8", "replace"))
+            certificate = receipt.signed_by([*self._given.gateways, *self._certificates, sealed.certificate])
+            if certificate is None:
+                values = {"kid": receipt.kid}
+                code = "receipt.no_certificate"
+                yield Point(part=bundle.RECEIPT, outcome=Outcome.UNPROVEN, code=code, values=values)
+                return
+            facts = receipt.check(certificate)
+        except EvidenceInvalid as e:
+            yield _broken(bundle.RECEIPT, "receipt.broken", e.detail)
+            return
+        if _as_sealed(facts) != _as_receipted(sealed.facts):
+            yield _broken(bundle.RECEIPT, "receipt.broken", "The receipt and the seal say different things.")
+            return
+        values = {"accepted": facts.accepted_at.isoformat()}
+        yield Point(part=bundle.RECEIPT, outcome=Outcome.HOLDS, code="receipt.holds", values=values)
+        if certificate != sealed.certificate:
+            at = self._proven.earliest(self._proven.log)
+            yield self._belief.signer(bundle.RECEIPT, certificate, proven=at)
+
+    # Statuses, and what is told
+
+    def _statuses(self) -> Iterator[Point]:
+        """Each status package is as it was sealed when it came."""
+        count = 0
+        while (name := bundle.status_part(count + 1, "edxml")) in self._reader.entries:
+            count += 1
+            part = bundle.status_part(count, "seal.xml")
+            try:
+                raw = self._reader.read(part, limit=_SMALL_MAX)
+                sealed = _Sealed.read(raw, part, [*self._given.gateways, *self._certificates])
+            except EvidenceInvalid as e:
+                yield _broken(part, "status.broken", e.detail)
+                return
+            if self._reader.digest(name).hex() != sealed.facts.sha256:
+                yield _broken(name, "status.broken", "The package is not the one that was sealed.")
+                return
+            believed = self._belief.signer(part, sealed.certificate, proven=self._proven.earliest())
+            if believed.outcome is not Outcome.HOLDS:
+                yield believed
+                return
+        if count:
+            values = {"count": str(count)}
+            yield Point(part="statuses/", outcome=Outcome.HOLDS, code="statuses.hold", values=values)
+
+    def _told(self, sealed: _Sealed) -> Iterator[Point]:
+        document = self._facts.get("document") if isinstance(self._facts, dict) else None
+        said = {
+            "id": self._facts.get("id") if isinstance(self._facts, dict) else None,
+            **({k: document.get(k) for k in ("sha256", "sender", "document_id")} if isinstance(document, dict) else {}),
+        }
+        facts = sealed.facts
+        expected = {
+            "id": facts.id,
+            "sha256": facts.sha256,
+            "sender": facts.sender,
+            "document_id": facts.document_id,
+        }
+        differing = [name for name, value in expected.items() if said.get(name) != value]
+        if differing:
+            yield _broken(bundle.FACTS, "facts.differ", ", ".join(differing))
+        else:
+            yield Point(part=bundle.FACTS, outcome=Outcome.NOTED, code="facts.told")
+
+
+_AS_LARGE_AS_IT_WAS = Limits(package_bytes=container.BYTES_MAX, attachment_bytes=container.BYTES_MAX)
+"""A gateway may have been set to take larger packages than this program does by itself."""
+
+
+# Seals and receipts, taken apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sealed:
+    """A seal whose signature fits a certificate; whether that is to be believed is another question."""
+
+    part: str
+    facts: SealFacts
+    certificate: x509.Certificate
+    signature: XadesSignature | None
+    """``None``: of the first form."""
+    first_sha256: str
+    """Of the seal as it was made at acceptance, without a time-stamp."""
+
+    @classmethod
+    def read(cls, raw: bytes, part: str, candidates: Sequence[x509.Certificate]) -> _Sealed:
+        """
+        :param candidates: certificates of which one may have signed a seal of the first form.
+        :raises EvidenceInvalid: changed, or not a seal.
+        """
+        if raw.startswith(f'<Seal xmlns="{FIRST_NAMESPACE}"'.encode()):
+            return cls._first(raw, part, candidates)
+        seal = read_seal(raw)
+        certificate = _certificate(seal.signature.certificate_der)
+        seal.check(certificate)
+        first = hashlib.sha256(seal.unstamped().render()).hexdigest()
+        return cls(part=part, facts=seal.facts, certificate=certificate, signature=seal.signature, first_sha256=first)
+
+    @classmethod
+    def _first(cls, raw: bytes, part: str, candidates: Sequence[x509.Certificate]) -> _Sealed:
+        sha256 = hashlib.sha256(raw).hexdigest()
+        for certificate in candidates:
+            try:
+                facts = check_seal(raw, certificate)
+            except EvidenceInvalid:
+                continue
+            return cls(part=part, facts=facts, certificate=certificate, signature=None, first_sha256=sha256)
+        raise EvidenceInvalid("No certificate at hand has signed the seal, or it was changed.")
+
+    def holds(self) -> Point:
+        """What its signature says."""
+        values = {"sealed": self.facts.sealed_at.isoformat(), "id": self.facts.id, "gateway": str(self.facts.gateway)}
+        return Point(part=self.part, outcome=Outcome.HOLDS, code="seal.holds", values=values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Receipt:
+    """A receipt, not checked yet."""
+
+    jws: str
+    kid: str
+    """SHA-256 of the certificate that it names, in lower-case hex."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """The same facts in JSON, as they were answered; empty for a bare JWS."""
+
+    @classmethod
+    def read(cls, text: str) -> _Receipt:
+        """
+        :raises EvidenceInvalid: it is neither a receipt's JSON nor a JWS.
+        """
+        stripped = text.strip()
+        try:
+            beside = json.loads(stripped) if stripped.startswith("{") else {}
+            jws = beside["jws"] if beside else stripped
+            kid = jwt.get_unverified_header(jws)["kid"]
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError, RecursionError) as e:
+            raise EvidenceInvalid("It is not a receipt.") from e
+        return cls(jws=jws, kid=str(kid), beside=beside)
+
+    def signed_by(self, candidates: Sequence[x509.Certificate]) -> x509.Certificate | None:
+        """The certificate that the receipt names, when it is at hand."""
+        return next((c for c in candidates if fingerprint(c) == self.kid), None)
+
+    def check(self, certificate: x509.Certificate) -> ReceiptFacts:
+        """
+        :raises EvidenceInvalid: not signed by it, or the JSON beside the JWS says something else.
+        """
+        facts = check_receipt(self.jws, certificate)
+        if self.beside and ReceiptFacts.from_json(self.beside) != facts:
+            raise EvidenceInvalid("The receipt's JSON is not what was signed.")
+        return facts
+
+
+def _as_sealed(facts: ReceiptFacts) -> tuple[object, ...]:
+    return (
+        facts.receipt_id,
+        facts.gateway,
+        facts.document_id,
+        facts.sender,
+        facts.recipients,
+        facts.sha256,
+        facts.size,
+        facts.standing,
+    )
+
+
+def _as_receipted(facts: SealFacts) -> tuple[object, ...]:
+    return (
+        facts.id,
+        facts.gateway,
+        facts.document_id,
+        facts.sender,
+        facts.recipients,
+        facts.sha256,
+        facts.size,
+        facts.verdict.standing,
+    )
+
+
+def _difference(package: Package, facts: SealFacts) -> str | None:
+    """In what a package is not the sealed one; ``None``: in nothing."""
+    if (package.sha256, package.size) != (facts.sha256, facts.size):
+        return f"SHA-256 {package.sha256}"
+    if tuple(SealedAttachment.of(a) for a in package.attachments) != facts.attachments:
+        return "the attached files"
+    return None
+
+
+# Small parts
+
+
+def _stamped(belief: Belief, part: str, signature: XadesSignature | None) -> tuple[Point, datetime | None]:
+    """The time-stamp in a signature, and the moment that it proves."""
+    if signature is None:
+        return belief.stamp(part, None, b"")[0], None
+    digest = hashlib.sha256(signature.stamped_bytes()).digest()
+    point, stamp = belief.stamp(part, signature.token, digest)
+    return point, stamp.at if stamp else None
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion) as e:
+        raise EvidenceInvalid("The certificate in the signature is not one.") from e
+
+
+def _certificate_part(reader: ContainerReader, name: str) -> x509.Certificate:
+    try:
+        return _certificate(reader.read(name, limit=_SMALL_MAX))
+    except EvidenceInvalid as e:
+        raise EvidenceAltered(part=name, detail="It is not a certificate.") from e
+
+
+def _item_part(reader: ContainerReader, name: str) -> RevocationItem:
+    try:
+        return read_item(reader.read(name, limit=_ITEM_MAX), source=name)
+    except RevocationUnreadable as e:
+        raise EvidenceAltered(part=name, detail="It is neither a CRL nor an OCSP answer.") from e
+
+
+def _json_part(reader: ContainerReader, name: str) -> Any:
+    try:
+        return json.loads(reader.read(name, limit=_FACTS_MAX))
+    except (ValueError, RecursionError) as e:
+        raise EvidenceAltered(part=name, detail="It is not JSON.") from e
+
+
+def _under(reader: ContainerReader, folder: str) -> list[str]:
+    return [name for name in reader.entries if name.startswith(folder)]
+
+
+def _broken(part: str, code: str, detail: str) -> Point:
+    return Point(part=part, outcome=Outcome.BROKEN, code=code, values={"detail": detail})
+
+
+def _missing(part: str, detail: str) -> Point:
+    return _broken(part, "container.altered", detail)
+
+
+def _altered_point(error: EvidenceAltered) -> Point:
+    return _missing(error.part, error.detail.removeprefix(f"{error.part}: "))

@@ -1,0 +1,207 @@
+"""What a check of evidence found, point by point, in codes for programs and in plain words for people."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+from gateway.model import VIETNAM_TIME
+
+Language = Literal["vi", "en"]
+
+
+class Outcome(enum.StrEnum):
+    """What is known of one point."""
+
+    HOLDS = "holds"
+    """Checked, and so."""
+    UNPROVEN = "unproven"
+    """Nothing speaks against it; but what was given does not prove it."""
+    BROKEN = "broken"
+    """Changed, or contradicted."""
+    NOTED = "noted"
+    """Told, not judged."""
+
+
+class Sentence(NamedTuple):
+    """One sentence in both languages; values that it names stand in braces."""
+
+    vi: str
+    en: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One thing that was checked."""
+
+    part: str
+    """Name of the part of the file; ``zip`` for what holds the parts together, ``file`` for a file without parts."""
+    outcome: Outcome
+    code: str
+    """Stable; a key of :data:`SENTENCES`."""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def say(self, language: Language) -> str:
+        """The sentence for people; times in its values as they read them."""
+        sentence = SENTENCES[self.code]
+        shown = {name: _shown(value) for name, value in self.values.items()}
+        return (sentence.vi if language == "vi" else sentence.en).format(**shown)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: codes and values, and both sentences."""
+        return {
+            "part": self.part,
+            "outcome": str(self.outcome),
+            "code": self.code,
+            "values": dict(self.values),
+            "vi": self.say("vi"),
+            "en": self.say("en"),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All that was found of one file."""
+
+    kind: Literal["evidence", "seal", "receipt"]
+    points: Sequence[Point]
+
+    @property
+    def proven(self) -> bool:
+        """Whether everything that was checked holds."""
+        judged = [p for p in self.points if p.outcome is not Outcome.NOTED]
+        return bool(judged) and all(p.outcome is Outcome.HOLDS for p in judged)
+
+
+def _shown(value: str) -> str:
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return value if at.tzinfo is None else at.astimezone(VIETNAM_TIME).strftime("%d/%m/%Y %H:%M:%S")
+
+
+_SENTENCES: Final[dict[str, Sentence]] = {
+    "container.whole": Sentence(
+        "Tệp nguyên vẹn: {count} phần, không thiếu, không thừa, không phần nào bị sửa sau khi ký.",
+        "The file is whole: {count} parts, none missing, none added, none changed since it was signed.",
+    ),
+    "container.altered": Sentence(
+        "Phần này bị thiếu, bị thêm hoặc bị sửa: {detail}", "This part is missing, added or changed: {detail}"
+    ),
+    "container.signature": Sentence(
+        "Chữ ký trên toàn bộ tệp không đúng: {detail}", "The signature over the whole file does not hold: {detail}"
+    ),
+    "container.maker": Sentence(
+        "Tệp do {maker} lập, còn niêm phong do {sealer} ký: không phải cùng một bên.",
+        "The file was put together by {maker}, and the seal was signed by {sealer}: they are not the same.",
+    ),
+    "signer.believed": Sentence(
+        "Ký bởi {subject}; chứng thư tin cậy được vào lúc {moment} (thu hồi: {revocation}).",
+        "Signed by {subject}; the certificate was to be believed at {moment} (revocation: {revocation}).",
+    ),
+    "signer.not_believed": Sentence(
+        "Ký bởi {subject}, nhưng chứng thư không tin cậy được vào lúc {moment}: {reason}.",
+        "Signed by {subject}, but the certificate is not to be believed at {moment}: {reason}.",
+    ),
+    "signer.revoked": Sentence(
+        "Ký bởi {subject}, nhưng chứng thư đã bị thu hồi lúc {revoked}, trước thời điểm được chứng minh {moment}.",
+        "Signed by {subject}, but the certificate was revoked at {revoked}, before the proven moment {moment}.",
+    ),
+    "signer.no_time": Sentence(
+        "Ký bởi {subject}; chứng thư nay không dùng được nữa ({reason}), và không có gì chứng minh là đã ký trước đó.",
+        "Signed by {subject}; the certificate is no longer good ({reason}), and nothing proves an earlier signature.",
+    ),
+    "signer.no_anchor": Sentence(
+        "Ký bởi {subject}; chưa đưa chứng thư gốc (--anchor) nên không biết có tin được chứng thư này không.",
+        "Signed by {subject}; no root certificate was given (--anchor), so nothing says whether to believe it.",
+    ),
+    "signer.other_gateway": Sentence(
+        "Ký bởi {subject}, không phải trục có chứng thư được đưa ra.",
+        "Signed by {subject}, which is not the gateway whose certificate was given.",
+    ),
+    "stamp.holds": Sentence(
+        "Dấu thời gian của {authority}: có trước {stamped}.", "Time-stamp by {authority}: it existed by {stamped}."
+    ),
+    "stamp.not_believed": Sentence(
+        "Có dấu thời gian, nhưng không tin được bên cấp: {detail}",
+        "There is a time-stamp, but its authority is not believed: {detail}",
+    ),
+    "stamp.broken": Sentence("Dấu thời gian không đúng: {detail}", "The time-stamp does not hold: {detail}"),
+    "stamp.none": Sentence(
+        "Chưa có dấu thời gian của bên thứ ba; thời gian là lời của trục.",
+        "There is no third party's time-stamp; the time is the gateway's word.",
+    ),
+    "seal.holds": Sentence(
+        "Niêm phong đúng chữ ký; trục nói đã niêm phong lúc {sealed}.",
+        "The seal's signature holds; the gateway says that it sealed at {sealed}.",
+    ),
+    "seal.broken": Sentence("Niêm phong không đúng: {detail}", "The seal does not hold: {detail}"),
+    "seal.other": Sentence(
+        "Niêm phong nói về văn bản khác hoặc trục khác: {detail}",
+        "The seal is about another document or by another gateway: {detail}",
+    ),
+    "package.same": Sentence(
+        "Gói tin đúng là gói đã được niêm phong ({size} byte, {files} tệp kèm).",
+        "The package is the one that was sealed ({size} bytes, {files} attached files).",
+    ),
+    "package.other": Sentence(
+        "Gói tin không phải là gói đã được niêm phong: {detail}", "The package is not the one that was sealed: {detail}"
+    ),
+    "sender.signed": Sentence(
+        "Chữ ký của {subject} trên gói tin: xét lại vẫn {standing}, như trục đã kết luận lúc {moment}.",
+        "The signature of {subject} on the package: judged again it is {standing}, as the gateway found at {moment}.",
+    ),
+    "sender.differs": Sentence(
+        "Chữ ký trên gói tin: xét lại thì {standing} ({reason}); trục đã kết luận {then}.",
+        "The signature on the package: judged again it is {standing} ({reason}); the gateway had found {then}.",
+    ),
+    "sender.not_signed": Sentence(
+        "Gói tin không mang chữ ký xác minh được ({then}): nơi gửi chỉ được biết qua trục.",
+        "The package carries no signature that could be verified ({then}): the gateway alone vouches for its sender.",
+    ),
+    "receipt.holds": Sentence(
+        "Biên nhận đúng chữ ký và khớp với niêm phong; tiếp nhận lúc {accepted}.",
+        "The receipt's signature holds and it agrees with the seal; accepted at {accepted}.",
+    ),
+    "receipt.alone": Sentence(
+        "Biên nhận đúng chữ ký: trục {gateway} đã tiếp nhận gói tin SHA-256 {sha256} của {sender} lúc {accepted}.",
+        "The receipt's signature holds: gateway {gateway} accepted package SHA-256 {sha256} of {sender} at {accepted}.",
+    ),
+    "receipt.broken": Sentence("Biên nhận không đúng: {detail}", "The receipt does not hold: {detail}"),
+    "receipt.no_certificate": Sentence(
+        "Không có chứng thư của trục đã ký biên nhận (SHA-256 {kid}); đưa vào bằng --gateway-certificate.",
+        "The certificate that signed the receipt (SHA-256 {kid}) is not there; give it with --gateway-certificate.",
+    ),
+    "log.holds": Sentence(
+        "Nhật ký: {count} sự kiện đúng chuỗi băm, trong đó {stamped} sự kiện có dấu thời gian.",
+        "Log: {count} events fit the hash chain, {stamped} of them time-stamped.",
+    ),
+    "log.seal": Sentence(
+        "Nhật ký chứng minh niêm phong và biên nhận có trước {stamped}.",
+        "The log proves that seal and receipt existed by {stamped}.",
+    ),
+    "log.broken": Sentence("Sự kiện {event} trong nhật ký không đúng: {detail}", "Event {event}: {detail}"),
+    "log.other": Sentence("Nhật ký không nói về niêm phong này: {detail}", "The log is not about this seal: {detail}"),
+    "log.none": Sentence(
+        "Tệp không có sự kiện nhật ký nào được chứng minh.", "The file has no proven events of the log."
+    ),
+    "statuses.hold": Sentence(
+        "{count} gói trạng thái: niêm phong đúng, nội dung đúng như lúc nhận.",
+        "{count} status packages: their seals hold, and they are as received.",
+    ),
+    "status.broken": Sentence("Gói trạng thái này không đúng: {detail}", "This status package does not hold: {detail}"),
+    "facts.differ": Sentence(
+        "evidence.json không khớp với niêm phong: {detail}", "evidence.json contradicts the seal: {detail}"
+    ),
+    "facts.told": Sentence(
+        "Những điều còn lại (nơi nhận, chữ ký trong tệp, các lần xét lại) là lời của trục, được ký cùng cả tệp.",
+        "The rest (recipients, signatures inside files, later judgements) is the gateway's word, signed with the file.",
+    ),
+}
+
+SENTENCES: Final[Mapping[str, Sentence]] = MappingProxyType(_SENTENCES)
