@@ -156,7 +156,7 @@ class _OutOfPlace:
         self._findings = findings
         self._changed: list[tuple[_Sealed, LogEvent]] = []
         self._removed: list[_Sealed] = []
-        self._inserted: list[tuple[LogEvent, int]] = []
+        self._inserted: list[tuple[LogEvent, int | None]] = []
         self._later: list[LogEvent] = []
 
     def changed(self, sealed: _Sealed, event: LogEvent) -> None:
@@ -169,7 +169,7 @@ class _OutOfPlace:
         if not _kept(self._removed, sealed):
             self._findings.add(Fault.REMOVED, events=(sealed.id,), batch=sealed.batch)
 
-    def inserted(self, event: LogEvent, batch: int) -> None:
+    def inserted(self, event: LogEvent, batch: int | None) -> None:
         """Under this number nothing was sealed."""
         if not _kept(self._inserted, (event, batch)):
             self._findings.add(Fault.INSERTED, events=(event.id,), batch=batch)
@@ -405,6 +405,9 @@ class Audit:
         """
         before = self._last_id
         for event in events:
+            if event.id < 1:  # numbers begin at 1, so nothing of this kind is ever going to be sealed
+                self._places.inserted(event, None)
+                continue
             self._unsealed += 1
             self._places.later(event)
             before = self._miss_numbers(before, event.id)

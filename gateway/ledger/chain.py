@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg.errors
-from sqlalchemy import Connection, Engine, Row, exc, func, select, text, update
+from sqlalchemy import Connection, Engine, Row, exc, func, or_, select, text, update
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.actions import Action
@@ -169,12 +169,21 @@ class EventLog:
         return written(self._engine, lambda connection: insert_new(connection, log_stamps, ["number"], values))
 
     def stamps_after(self, number: int, *, limit: int) -> list[LogStamp]:
-        """Statements by number, stamped or not."""
+        """Statements by number, stamped or not; without the times of their rows, which may hold anything."""
+        columns = (log_stamps.c.number, log_stamps.c.last_batch, log_stamps.c.statement, log_stamps.c.token)
         with reading(self._engine) as connection:
             rows = connection.execute(
-                select(log_stamps).where(log_stamps.c.number > number).order_by(log_stamps.c.number).limit(limit)
+                select(*columns).where(log_stamps.c.number > number).order_by(log_stamps.c.number).limit(limit)
             )
-            return [_stamp(row) for row in rows]
+            return [
+                LogStamp(
+                    number=row.number,
+                    last_batch=_number(row.last_batch),
+                    statement=_text(row.statement),
+                    token=None if row.token is None else _blob(row.token),
+                )
+                for row in rows
+            ]
 
     def stamp_of(self, batch: int) -> LogStamp | None:
         """The statement that covers a batch; ``None`` when none does yet."""
@@ -183,6 +192,21 @@ class EventLog:
                 select(log_stamps).where(log_stamps.c.last_batch >= batch).order_by(log_stamps.c.last_batch).limit(1)
             ).first()
         return None if row is None else _stamp(row)
+
+    def claim_stamp(self, number: int, *, now: datetime, tried_before: datetime) -> bool:
+        """
+        The right to ask an authority to stamp a statement; for one process at a time.
+
+        :param tried_before: false when it was tried since then.
+        """
+        due = or_(log_stamps.c.tried_at.is_(None), log_stamps.c.tried_at <= tried_before)
+        with writing(self._engine) as connection:
+            done = connection.execute(
+                update(log_stamps)
+                .where(log_stamps.c.number == number, log_stamps.c.token.is_(None), due)
+                .values(tried_at=now)
+            )
+            return bool(done.rowcount)
 
     def stamped(self, number: int, *, token: bytes, at: datetime, now: datetime) -> bool:
         """
@@ -277,8 +301,16 @@ def _moment(stored: Any) -> Any:
 def _batch(row: Row[Any]) -> LogBatch:
     # What somebody edited may be of another kind than the column's; then it is no header, and no hashes.
     return LogBatch(
-        number=row.number, last_id=row.last_id, header=_text(row.header), ids=_blob(row.ids), links=_blob(row.links)
+        number=row.number,
+        last_id=_number(row.last_id),
+        header=_text(row.header),
+        ids=_blob(row.ids),
+        links=_blob(row.links),
     )
+
+
+def _number(stored: Any) -> int:
+    return stored if isinstance(stored, int) else 0
 
 
 def _text(stored: Any) -> str:
