@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from asn1crypto import algos, cms, tsp
+from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -365,6 +366,18 @@ def crl(
             entry = entry.add_extension(x509.CRLReason(reason), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
     return builder.sign((signer or issuer).private, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def crl_with_sha1(issuer: SigningKey | None = None) -> bytes:
+    """An empty list that its authority signed with SHA-1."""
+    issuer = issuer or intermediate()
+    made = asn1_crl.CertificateList.load(crl(issuer))
+    of_rsa = isinstance(issuer.private, rsa.RSAPrivateKey)
+    algorithm = algos.SignedDigestAlgorithm({"algorithm": "sha1_rsa" if of_rsa else "sha1_ecdsa"})
+    made["tbs_cert_list"]["signature"] = algorithm
+    made["signature_algorithm"] = algorithm
+    made["signature"] = _sign(issuer, made["tbs_cert_list"].dump(force=True), hashes.SHA1())
+    return bytes(made.dump(force=True))
 
 
 _responders: dict[str, SigningKey] = {}

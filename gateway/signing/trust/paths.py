@@ -85,17 +85,21 @@ class Algorithms(AlgorithmUsagePolicy):
     ) -> AlgorithmUsageConstraint:
         """Whether a signature algorithm may be used with an issuer's key."""
         del moment
-        name = algo["algorithm"].native
-        if name in _EDWARDS:
-            return AlgorithmUsageConstraint(allowed=True)
+        try:
+            allowed = algo["algorithm"].native in _EDWARDS or self._signature(algo, public_key)
+        except ValueError:  # An algorithm that asn1crypto has no name for.
+            allowed = False
+        return AlgorithmUsageConstraint(allowed=allowed)
+
+    def _signature(self, algo: algos.SignedDigestAlgorithm, public_key: keys.PublicKeyInfo | None) -> bool:
         match algo.signature_algo:
             case "rsassa_pkcs1v15" | "rsassa_pss":
-                allowed = public_key is None or self._rsa(public_key.bit_size)
+                fits = public_key is None or self._rsa(public_key.bit_size)
             case "ecdsa":
-                allowed = True
+                fits = True
             case _:
-                allowed = False
-        return AlgorithmUsageConstraint(allowed=allowed and self._digest(algo.hash_algo))
+                fits = False
+        return fits and self._digest(algo.hash_algo)
 
     def _digest(self, name: str) -> bool:
         if name == "sha1" and self.tolerance.sha1:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from asn1crypto import crl
+from asn1crypto import algos, crl, ocsp
 from asn1crypto import x509 as asn1
 from pyhanko_certvalidator._state import ValProcState
 from pyhanko_certvalidator.errors import CRLValidationError, OCSPValidationError, RevokedError
@@ -113,7 +113,9 @@ def statement(
     :param path: a validated path that contains the certificate.
     """
     made = _made_at(item, certificate)
-    if made is None:
+    algorithms = Algorithms(tolerance)
+    # certvalidator asks this of certificates only, and would take a list that was signed with MD5.
+    if made is None or not algorithms.signature_algorithm_allowed(_signed_with(item), None, None):
         return None
     this_update, next_update = made
     revoked_at: datetime | None = None
@@ -123,7 +125,7 @@ def statement(
         context = store.context(
             # A second later: an entry counts for certvalidator when it is older than the moment.
             at=this_update + timedelta(seconds=1),
-            algorithms=Algorithms(tolerance),
+            algorithms=algorithms,
             extra=path.iter_certs(include_root=False),
             crls=lists,
             ocsps=[item.der] if item.kind == "ocsp" else [],
@@ -136,6 +138,12 @@ def statement(
     except (CRLValidationError, OCSPValidationError, *FAILURES):
         return None
     return Statement(item=item, revoked_at=revoked_at, reason=reason, this_update=this_update, next_update=next_update)
+
+
+def _signed_with(item: RevocationItem) -> algos.SignedDigestAlgorithm:
+    if item.kind == "crl":
+        return crl.CertificateList.load(item.der)["signature_algorithm"]
+    return ocsp.OCSPResponse.load(item.der).basic_ocsp_response["signature_algorithm"]
 
 
 def _made_at(item: RevocationItem, certificate: asn1.Certificate) -> tuple[datetime, datetime | None] | None:

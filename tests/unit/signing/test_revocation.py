@@ -1,0 +1,339 @@
+"""
+What is known of revocation, and what a verdict makes of it: every cell of the table in docs/trust.md.
+
+All items are real: made by the test authorities, signed, and judged as those of any authority.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.errors import RevocationUnreadable
+from gateway.model import Standing, Verdict
+from gateway.signing import keys
+from gateway.signing.keys import SigningKey, known
+from gateway.signing.policy import Reason
+from gateway.signing.trust import (
+    Revocation,
+    RevocationFacts,
+    RevocationItem,
+    RevocationMode,
+    TrustAnchors,
+    TrustFinding,
+    read_item,
+)
+from tests.support import documents, pki, signed
+
+NOW = pki.NOW
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND = timedelta(seconds=1)
+SERIAL = pki.agency().certificate.serial_number
+RevocationReason = x509.ReasonFlags
+
+
+def crl(issuer: SigningKey | None = None, **how: object) -> RevocationItem:
+    return read_item(pki.crl(issuer, **how), source="http://ca.test/list.crl")  # type: ignore[arg-type] # pki.crl's
+
+
+def answer(key: SigningKey | None = None, **how: object) -> RevocationItem:
+    made = pki.ocsp_response((key or pki.agency()).certificate, **how)  # type: ignore[arg-type] # pki.ocsp_response's
+    return read_item(made, source="http://ocsp.test/")
+
+
+@functools.cache
+def of_root() -> RevocationItem:
+    """Nothing against the intermediate."""
+    return crl(pki.root())
+
+
+def revoked(when: datetime, reason: RevocationReason | None = RevocationReason.key_compromise) -> dict[str, object]:
+    return {"revoked": {SERIAL: (when, reason)}}
+
+
+SITUATIONS: dict[str, Callable[[], list[RevocationItem]]] = {
+    "nothing: OCSP and CRL are down, and nothing was stored": list,
+    "OCSP is down; a stored CRL still counts and does not name it": lambda: [of_root(), crl()],
+    "an OCSP answer says good, and a CRL of the root knows nothing against its authority": lambda: [
+        of_root(),
+        answer(),
+    ],
+    "a stale CRL does not name it (nextUpdate was more than 10 minutes ago)": lambda: [
+        of_root(),
+        crl(this_update=NOW - DAY, next_update=NOW - 10 * MINUTE - SECOND),
+    ],
+    "a stale CRL names it as revoked before": lambda: [
+        of_root(),
+        crl(this_update=NOW - 9 * DAY, next_update=NOW - 2 * DAY, **revoked(NOW - 10 * DAY)),
+    ],
+    "revoked before receipt, says a CRL": lambda: [of_root(), crl(**revoked(NOW - DAY))],
+    "revoked before receipt, says OCSP": lambda: [of_root(), answer(revoked=(NOW - DAY, None))],
+    "revoked before receipt, says a CRL, while OCSP still says good": lambda: [
+        of_root(),
+        crl(this_update=NOW - 2 * HOUR, **revoked(NOW - DAY)),
+        answer(this_update=NOW - HOUR),
+    ],
+    "revoked at the very second of receipt": lambda: [of_root(), crl(this_update=NOW + DAY, **revoked(NOW))],
+    "revoked a second after receipt (judged again later)": lambda: [
+        of_root(),
+        crl(this_update=NOW + DAY, **revoked(NOW + SECOND)),
+    ],
+    "clocks 10 minutes apart: the CRL ended 10 minutes ago": lambda: [
+        of_root(),
+        crl(this_update=NOW - DAY, next_update=NOW - 10 * MINUTE),
+    ],
+    "clocks 10 minutes apart: the CRL is from 10 minutes ahead": lambda: [
+        of_root(),
+        crl(this_update=NOW + 10 * MINUTE),
+    ],
+    "OCSP does not know the certificate": lambda: [of_root(), answer(unknown=True)],
+    "the CRL was signed by somebody else": lambda: [of_root(), crl(signer=pki.stranger())],
+    "the OCSP answer was signed by somebody else": lambda: [of_root(), answer(responder=pki.stranger())],
+    "the OCSP answer is about another certificate": lambda: [of_root(), answer(pki.agency_ec())],
+    "nothing is known of the authority that issued it": lambda: [crl()],
+    "its authority was revoked before receipt": lambda: [
+        crl(pki.root(), revoked={pki.intermediate().certificate.serial_number: (NOW - DAY, None)}),
+        crl(),
+    ],
+    "on hold": lambda: [of_root(), crl(**revoked(NOW - DAY, RevocationReason.certificate_hold))],
+    "was on hold before receipt, and a later CRL has released it": lambda: [
+        of_root(),
+        crl(this_update=NOW - 3 * HOUR, **revoked(NOW - DAY, RevocationReason.certificate_hold)),
+        crl(this_update=NOW - 2 * HOUR),
+    ],
+}
+
+
+def promised() -> dict[str, list[str]]:
+    """docs/trust.md: what is known → the cells of the three modes."""
+    text = (Path(__file__).parents[3] / "docs/trust.md").read_text()
+    table = text.split("<!-- table: revocation -->")[1].split("<!-- table: end -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.strip().splitlines()[2:]]
+    return {first.strip(): cells for first, *cells in rows}
+
+
+def anchors(items: list[RevocationItem], mode: RevocationMode = RevocationMode.REQUIRED) -> TrustAnchors:
+    return TrustAnchors(
+        [pki.root().certificate], [pki.intermediate().certificate], mode=mode, facts=RevocationFacts(items)
+    )
+
+
+@functools.cache
+def package() -> bytes:
+    return signed.by_gateway(documents.a_package(), pki.agency())
+
+
+def verdict(items: list[RevocationItem], mode: RevocationMode, spool: Path) -> Verdict:
+    return signed.verdict_on(package(), spool, sender=[pki.agency()], anchors=anchors(items, mode))
+
+
+def test_the_table_of_trust_md_and_the_situations_tried_are_the_same() -> None:
+    assert list(promised()) == list(SITUATIONS)
+
+
+@pytest.mark.parametrize("mode", RevocationMode)
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_the_verdict_is_the_one_that_trust_md_promises(situation: str, mode: RevocationMode, tmp_path: Path) -> None:
+    cell = promised()[situation][list(RevocationMode).index(mode)]
+    found = verdict(SITUATIONS[situation](), mode, tmp_path)
+    assert re.findall(r"`(\w+)`", cell) == [found.standing, *([found.revocation] if found.revocation else [])]
+    reason = {Standing.VALID: Reason.VERIFIED, Standing.INVALID: Reason.CERTIFICATE_REVOKED}
+    assert found.reason == reason.get(found.standing, Reason.REVOCATION_UNKNOWN)
+
+
+def test_a_verdict_names_the_date_of_a_revocation_also_of_a_later_one(tmp_path: Path) -> None:
+    before = verdict([of_root(), crl(**revoked(NOW - DAY))], RevocationMode.IF_KNOWN, tmp_path)
+    assert (before.standing, before.revoked_at) == (Standing.INVALID, NOW - DAY)
+    after = verdict([of_root(), crl(this_update=NOW + DAY, **revoked(NOW + HOUR))], RevocationMode.IF_KNOWN, tmp_path)
+    assert (after.standing, after.revoked_at) == (Standing.VALID, NOW + HOUR)
+    never = verdict([of_root(), crl()], RevocationMode.IF_KNOWN, tmp_path)
+    assert never.revoked_at is None
+
+
+def test_revocation_that_is_not_known_makes_no_weak_signature_valid(tmp_path: Path) -> None:
+    raw = signed.by_gateway(documents.a_package(), pki.sha1_certificate())
+    found = signed.verdict_on(
+        raw, tmp_path, sender=[pki.sha1_certificate()], policy=signed.TOLERANT, anchors=anchors([])
+    )
+    assert (found.standing, found.reason) == (Standing.INDETERMINATE, Reason.REVOCATION_UNKNOWN)
+    known_good = signed.verdict_on(
+        raw, tmp_path, sender=[pki.sha1_certificate()], policy=signed.TOLERANT, anchors=anchors([of_root(), crl()])
+    )
+    assert (known_good.standing, known_good.revocation) == (Standing.VALID_WEAK, "good")
+
+
+# Findings
+
+
+def judged(where: TrustAnchors, key: SigningKey | None = None, *, at: datetime = NOW) -> TrustFinding:
+    return where.judge(known((key or pki.agency()).certificate), at=at)
+
+
+def test_a_finding_names_the_items_that_decided_and_no_others() -> None:
+    stale = crl(this_update=NOW - 9 * DAY, next_update=NOW - 2 * DAY)
+    fresh, other = crl(), crl(pki.rsa_authority())
+    assert set(judged(anchors([of_root(), stale, fresh, other])).items) == {of_root(), fresh}
+    naming = crl(number=2, **revoked(NOW - DAY, RevocationReason.superseded))
+    finding = judged(anchors([of_root(), fresh, naming]))
+    assert naming in finding.items
+    assert fresh not in finding.items
+    assert (finding.revoked_at, finding.revocation_reason) == (NOW - DAY, "superseded")
+
+
+def test_an_answer_by_the_authority_itself_counts_and_one_by_any_other_certificate_of_its_does_not() -> None:
+    assert judged(anchors([of_root(), answer(responder=pki.intermediate())])).revocation is Revocation.GOOD
+    # Issued by the same authority, but not appointed to answer.
+    assert judged(anchors([of_root(), answer(responder=pki.person())])).revocation is Revocation.UNKNOWN
+
+
+def test_todays_list_speaks_of_last_year_but_not_of_certificates_that_had_ended() -> None:
+    gone = pki.certify(keys.subject_name("Sở Cũ"), valid_for=100 * DAY)
+    then = gone.certificate.not_valid_after_utc - DAY
+    within = crl(this_update=then, next_update=then + DAY)
+    assert judged(anchors([of_root(), within]), gone, at=then - 30 * DAY).revocation is Revocation.GOOD
+    later = crl(this_update=NOW, next_update=NOW + DAY)
+    assert judged(anchors([of_root(), later]), gone, at=then).revocation is Revocation.UNKNOWN
+    naming = crl(this_update=NOW, revoked={gone.certificate.serial_number: (then - DAY, None)})
+    assert judged(anchors([of_root(), naming]), gone, at=then).revocation is Revocation.REVOKED
+
+
+def test_an_answer_that_does_not_say_how_long_it_counts_counts_for_twelve_hours() -> None:
+    fresh = answer(this_update=NOW - 12 * HOUR, next_update=None)
+    assert judged(anchors([of_root(), fresh])).revocation is Revocation.GOOD
+    old = answer(this_update=NOW - 13 * HOUR, next_update=None)
+    assert judged(anchors([of_root(), old])).revocation is Revocation.UNKNOWN
+
+
+def test_a_list_that_was_signed_with_sha1_counts_only_where_sha1_is_tolerated() -> None:
+    where = anchors([of_root(), read_item(pki.crl_with_sha1(), source="old authority")])
+    assert judged(where).revocation is Revocation.UNKNOWN  # certvalidator alone would say that it is good
+    tolerant = where.judge(known(pki.agency().certificate), at=NOW, tolerate_sha1=True)
+    assert tolerant.revocation is Revocation.GOOD
+
+
+def test_without_an_anchor_no_list_can_be_believed() -> None:
+    unanchored = TrustAnchors(mode=RevocationMode.REQUIRED, facts=RevocationFacts([of_root(), crl()]))
+    finding = judged(unanchored)
+    assert (finding.reason, finding.revocation, finding.undecided) == (None, Revocation.UNKNOWN, True)
+    assert not judged(TrustAnchors(mode=RevocationMode.OFF)).undecided
+
+
+def test_of_two_cross_signed_authorities_the_one_that_was_not_revoked_counts() -> None:
+    other_root = keys.make_ca(keys.subject_name("Gốc khác"), at=NOW - pki.YEAR)
+    twin = pki.certify(
+        pki.intermediate().certificate.subject,
+        pki.intermediate().private,
+        issuer=other_root,
+        ca=True,
+        usages=frozenset({"key_cert_sign", "crl_sign"}),
+    )
+    items = [
+        crl(pki.root(), revoked={pki.intermediate().certificate.serial_number: (NOW - DAY, None)}),
+        crl(other_root),
+        crl(),
+    ]
+    where = TrustAnchors(
+        [pki.root().certificate, other_root.certificate],
+        [pki.intermediate().certificate, twin.certificate],
+        mode=RevocationMode.REQUIRED,
+        facts=RevocationFacts(items),
+    )
+    finding = judged(where)
+    assert (finding.reason, finding.revocation) == (None, Revocation.GOOD)
+    assert finding.chain[-1] == other_root.certificate
+
+
+# Remembering
+
+
+def test_what_was_found_is_forgotten_when_something_new_is_known() -> None:
+    facts = RevocationFacts([of_root(), crl()])
+    where = TrustAnchors(
+        [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.REQUIRED, facts=facts
+    )
+    assert judged(where).revocation is Revocation.GOOD
+    facts.add([crl(this_update=NOW - MINUTE, **revoked(NOW - HOUR))])
+    assert judged(where).reason is Reason.CERTIFICATE_REVOKED
+    facts.replace([])
+    assert judged(where).undecided
+
+
+def test_what_is_remembered_is_what_would_be_found_afresh_at_any_moment() -> None:
+    items = [
+        of_root(),
+        crl(this_update=NOW - HOUR, next_update=NOW + DAY),
+        crl(this_update=NOW + 3 * DAY, next_update=NOW + 4 * DAY, **revoked(NOW + 2 * DAY)),
+    ]
+    moments = [NOW + n * 31 * HOUR for n in range(-3, 5)]
+    moments += [NOW + 2 * DAY, NOW + 2 * DAY - SECOND, NOW + DAY + 10 * MINUTE, NOW + DAY + 11 * MINUTE]
+    where = anchors(items)
+    for at in [*moments, *reversed(moments)]:
+        remembered, afresh = judged(where, at=at), judged(anchors(items), at=at)
+        assert (remembered.reason, remembered.revocation) == (afresh.reason, afresh.revocation), at
+
+
+def test_a_certificate_that_is_known_costs_no_second_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = anchors([of_root(), crl()])
+    first = judged(where)
+    # Whoever looked again would fail on this.
+    monkeypatch.setattr(where, "_find", None)
+    assert judged(where, at=NOW + HOUR) is first
+
+
+# Items
+
+
+def test_a_crl_is_read_from_der_and_pem_and_an_answer_from_der() -> None:
+    der = pki.crl()
+    item = read_item(der, source="a.crl")
+    assert (item.kind, item.this_update, item.next_update) == ("crl", NOW - HOUR, NOW + 7 * DAY)
+    pem = x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
+    assert read_item(pem, source="a.pem").der == der
+    assert answer().kind == "ocsp"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"<html>Please log in</html>",
+        b"-----BEGIN X509 CRL-----\nnonsense\n-----END X509 CRL-----\n",
+        pki.agency().certificate_der,
+        pki.crl()[:-1],
+        pki.crl() + b"\x00",
+        b"\x30\x80\x00\x00",
+        b"\x30\x03\x0a\x01\x03",  # an OCSP responder's "try later"
+    ],
+)
+def test_what_is_neither_is_named_so(raw: bytes) -> None:
+    with pytest.raises(RevocationUnreadable):
+        read_item(raw, source="somewhere")
+
+
+def test_facts_know_each_item_once_and_only_the_newest_of_one_authority() -> None:
+    facts = RevocationFacts([of_root()])
+    version = facts.version
+    facts.add([of_root()])
+    assert (len(facts), facts.version) == (1, version)
+    lists = [crl(this_update=NOW - n * DAY, next_update=NOW + DAY, number=n) for n in range(12)]
+    facts.add(lists)
+    assert facts.version == version + 1
+    assert set(facts.items) == {of_root(), *lists[:8]}
+    facts.add(lists)
+    assert facts.version == version + 1
+
+
+def test_a_large_list_is_not_searched_for_a_number_that_is_not_in_it() -> None:
+    many = {2**100 + n: (NOW - DAY, None) for n in range(2_000)}
+    finding = judged(anchors([of_root(), crl(revoked=many)]))
+    assert finding.revocation is Revocation.GOOD
+    assert judged(anchors([of_root(), crl(revoked=many | {SERIAL: (NOW - DAY, None)})])).reason is (
+        Reason.CERTIFICATE_REVOKED
+    )
