@@ -26,23 +26,36 @@ from gateway.errors import (
     DocumentError,
     IncompleteUpload,
     InvalidPackage,
+    MalwareFound,
     NotAuthenticated,
     RecipientNotInPackage,
+    RevocationUnknown,
     RoutingError,
     SenderClosed,
     SenderNotAllowed,
+    SignatureRejected,
     UnknownSender,
 )
 from gateway.evidence.receipt import ReceiptFacts, make_receipt
-from gateway.exchange import reserialised
+from gateway.exchange import awaiting, reserialised
 from gateway.exchange.identity import names_in_package, number_in_package, targets_of
 from gateway.exchange.parts import Parts
 from gateway.exchange.proofs import prove
 from gateway.exchange.recalls import Packaged, with_operation
 from gateway.exchange.reported import new_status
+from gateway.exchange.screening import screened
 from gateway.exchange.upload import Upload, spooled, unwritten, upload_of
 from gateway.ledger.actions import Action
-from gateway.ledger.records import DocumentRow, Duplicate, NewDelivery, NewDocument, NewEvent, NewRefusal, new_id
+from gateway.ledger.records import (
+    DocumentRow,
+    Duplicate,
+    NewDelivery,
+    NewDocument,
+    NewEvent,
+    NewExamination,
+    NewRefusal,
+    new_id,
+)
 from gateway.model import (
     VIETNAM_TIME,
     Agency,
@@ -181,6 +194,7 @@ def _accept(
         raise SenderClosed(choices=[a.code for a in directory.heirs(sender, at=now)])
     verdict = known.verdict if known else _judge(parts, package, sender, caller, made_here=made_here, now=now)
     faults.point("accept.after_verify")
+    examinations = () if known else _examinations(parts, package, sender, verdict, now=now)
     recipients = recipient_codes(envelope)
     missing = _not_yet_routed(parts, known, recipients, only, directory) if known else only
     routes: tuple[Route, ...] = ()
@@ -221,7 +235,9 @@ def _accept(
         parts,
         Packaged(envelope=envelope, document=document, status=status, sender=sender, caller=caller, ways=routes),
         now=now,
-        record=lambda operation: parts.ledger.accept(document, deliveries, status, operation=operation),
+        record=lambda operation: parts.ledger.accept(
+            document, deliveries, status, operation=operation, examinations=examinations
+        ),
     )
     faults.point("accept.after_commit")
     parts.wake()
@@ -304,21 +320,27 @@ def _judge(
     accepts = parts.rules.accepts if sender.accepts is None else sender.accepts
     if made_here and package.envelope.kind is PackageKind.STATUS:
         accepts |= {Standing.UNSIGNED}  # The agency's key proved who reports; the gateway signs the report.
+    parts.freshen()
     policy = SignaturePolicy(
-        accepted=accepts,
+        accepted=accepts | awaiting.borne(parts.rules.examinations, package.envelope),
         tolerate_sha1=sender.tolerate_sha1,
         minimum_rsa_bits=parts.rules.minimum_rsa_bits,
         tolerate_rsa_1024=sender.tolerate_rsa_1024,
     )
-    return verify(
-        package,
-        sender=_certificates(sender, now, "agency", "person"),
-        # Also when the caller is the sender: a province's gateway acts under the code of the province.
-        gateway=_certificates(caller, now, "gateway"),
-        policy=policy,
-        anchors=parts.anchors,
-        at=now,
-    ).verdict
+    try:
+        return verify(
+            package,
+            sender=_certificates(sender, now, "agency", "person"),
+            # Also when the caller is the sender: a province's gateway acts under the code of the province.
+            gateway=_certificates(caller, now, "gateway"),
+            policy=policy,
+            anchors=parts.anchors,
+            at=now,
+        ).verdict
+    except SignatureRejected as e:
+        if e.verdict.standing is Standing.INDETERMINATE:
+            raise RevocationUnknown(path="Signature") from e
+        raise
 
 
 def _certificates(agency: Agency, now: datetime, *roles: str) -> list[x509.Certificate]:
@@ -326,6 +348,16 @@ def _certificates(agency: Agency, now: datetime, *roles: str) -> list[x509.Certi
 
 
 # What is recorded
+
+
+def _examinations(
+    parts: Parts, package: Package, sender: Agency, verdict: Verdict, *, now: datetime
+) -> tuple[NewExamination, ...]:
+    """What a new package is examined for, before it is recorded and afterwards."""
+    return (
+        *screened(parts, package, now=now),
+        *awaiting.awaited(parts.rules.examinations, sender, verdict, now=now),
+    )
 
 
 def _names(package: Package) -> tuple[str, str | None]:
@@ -566,6 +598,7 @@ def _record_refusal(parts: Parts, upload: Upload, error: DocumentError, caller: 
             detail=error.detail,
             sha256=upload.sha256,
             size=upload.size,
-            payload=upload.source if isinstance(upload.source, bytes) else None,
+            # Nobody is to take malware out of here by accident; its hash tells the experts which it was.
+            payload=upload.source if isinstance(upload.source, bytes) and not isinstance(error, MalwareFound) else None,
         )
     )

@@ -12,12 +12,12 @@ from gateway import faults
 from gateway.edxml import reserialise
 from gateway.errors import NotFound, ReasonRequired, TransitionForbidden
 from gateway.exchange.lookup import formerly, open_package
-from gateway.exchange.own_reports import arrival, own_report
+from gateway.exchange.own_reports import arrival, own_report, refusal
 from gateway.exchange.parts import Parts
 from gateway.ledger.bounds import made_storable, storable
 from gateway.ledger.protocol import Window
 from gateway.ledger.records import DeliveryRow, Lock, LogRow, Page, Reply, Settled
-from gateway.model import Agency, AgencyCode, BusinessType, Channel, DeliveryState, PackageKind, StatusCode
+from gateway.model import Agency, AgencyCode, Channel, DeliveryState, PackageKind, StatusCode
 
 
 def peek(parts: Parts, *, caller: Agency, limit: int, after: str | None) -> Page[LogRow]:
@@ -283,27 +283,17 @@ def _collectable(parts: Parts, delivery_id: str, *, withdrawn: bool) -> LogRow:
 
 def _refusal(parts: Parts, delivery_id: str, caller: Agency, reason: str) -> Reply | None:
     """What a refusal tells the sender; ``None`` when the receiver has answered before."""
-    operations = parts.ledger.operations_on(delivery_of(parts, delivery_id, caller).document.id)
-    asking = [o for o in operations if o.own == delivery_id and o.business_type is not BusinessType.REPLACE]
-    if not asking:
-        return _report(parts, delivery_id, caller, StatusCode.REFUSED, reason=reason)
-    waiting = next((o for o in asking if o.state.is_open), None)
-    if waiting is None:
-        return None
-    document = None if waiting.document is None else parts.ledger.document(waiting.document)
-    copy = None if waiting.delivery is None else parts.ledger.delivery(waiting.delivery)
-    if document is None or copy is None:
-        return _report(parts, delivery_id, caller, StatusCode.DISAGREED, reason=reason)
-    return own_report(parts, document, copy, code=StatusCode.DISAGREED, description=reason, now=parts.clock())
-
-
-def _report(
-    parts: Parts, delivery_id: str, caller: Agency, code: StatusCode, *, reason: str | None = None
-) -> Reply | None:
-    """The status that goes back; without a reason it says that the document has arrived."""
     row = delivery_of(parts, delivery_id, caller)
     document = parts.ledger.document(row.document.id)
     if document is None:
         raise NotFound
-    words = arrival(row.delivery) if reason is None else reason
-    return own_report(parts, document, row.delivery, code=code, description=words, now=parts.clock())
+    return refusal(parts, document, row.delivery, reason=reason, now=parts.clock())
+
+
+def _report(parts: Parts, delivery_id: str, caller: Agency, code: StatusCode) -> Reply | None:
+    """The status that goes back and says that the document has arrived."""
+    row = delivery_of(parts, delivery_id, caller)
+    document = parts.ledger.document(row.document.id)
+    if document is None:
+        raise NotFound
+    return own_report(parts, document, row.delivery, code=code, description=arrival(row.delivery), now=parts.clock())

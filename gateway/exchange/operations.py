@@ -7,8 +7,6 @@ copies back here as well.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.directory import Directory, closed_at
-from gateway.edxml import Package, kit_reference, read_unverified
+from gateway.edxml import Package, kit_reference
 from gateway.errors import NothingToAsk, NotPermitted, ReasonRequired, RecipientNotInPackage
 from gateway.exchange import compose, lookup
 from gateway.exchange.accept import Answer
 from gateway.exchange.own_reports import own_report
 from gateway.exchange.parts import Parts
 from gateway.exchange.reported import one_place
-from gateway.exchange.upload import unwritten
+from gateway.exchange.stored import spool_folder, stored_package, unwrap
 from gateway.ledger.records import DeliveryRow, DocumentRow, DocumentSummary, OperationState, Reply, Trace
 from gateway.ledger.states import may_be_asked
 from gateway.model import (
@@ -72,7 +70,7 @@ def revoke(
     """
     target = _target(parts, caller, document_id, reason)
     wanted = _asked(parts, target, recipients)
-    with _original(parts, target.document) as package:
+    with stored_package(parts, target.document) as package:
         original = package.envelope
 
     def recall(copies: Sequence[DeliveryRow]) -> Envelope:
@@ -117,7 +115,10 @@ def update(
     """
     target = _target(parts, caller, document_id, reason)
     added = tuple(Organization(code=code) for code in changes.added)
-    with _original(parts, target.document) as package, _kept_files(parts, package, files) as (references, contents):
+    with (
+        stored_package(parts, target.document) as package,
+        _kept_files(parts, package, files) as (references, contents),
+    ):
         original = package.envelope
         header = changes.header(original.other)
         change = DocumentChange(
@@ -313,20 +314,6 @@ def _name(document: DocumentRow) -> DocumentId:
 
 
 @contextmanager
-def _original(parts: Parts, document: DocumentRow) -> Iterator[Package]:
-    """The document as it was received, read again."""
-    with _spooled(parts) as folder:
-        path = folder / "original"
-        try:
-            with lookup.open_received(parts, document.id) as stored, path.open("wb") as out:
-                shutil.copyfileobj(stored, out)
-        except OSError as e:
-            raise unwritten(e) from e
-        with read_unverified(path, limits=parts.rules.limits, spool=parts.spool, sha256=document.sha256) as package:
-            yield package
-
-
-@contextmanager
 def _kept_files(
     parts: Parts, package: Package, files: tuple[Sequence[Reference], Contents] | None
 ) -> Iterator[tuple[Sequence[Reference], Contents]]:
@@ -334,29 +321,11 @@ def _kept_files(
     if files is not None:
         yield files
         return
-    with _spooled(parts) as folder:
+    with spool_folder(parts) as folder:
         contents: dict[str, Path | bytes] = {}
         for number, attachment in enumerate(package.attachments, 1):
-            path = folder / str(number)
-            try:
-                with package.open(attachment) as content, path.open("wb") as out:
-                    shutil.copyfileobj(content, out)
-            except OSError as e:
-                raise unwritten(e) from e
-            contents[attachment.content_id] = path
+            contents[attachment.content_id] = unwrap(package, attachment, folder / str(number))
         yield [kit_reference(a.content_id, a.name) for a in package.attachments], contents
-
-
-@contextmanager
-def _spooled(parts: Parts) -> Iterator[Path]:
-    try:
-        folder = tempfile.mkdtemp(dir=parts.spool, prefix="operation-")
-    except OSError as e:
-        raise unwritten(e) from e
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from gateway.exchange.upload import upload_of
 from gateway.ledger.records import Claim, DeliveryRow, DocumentRow, NewDelivery, NewDocument, NewStatus, Reply, new_id
 from gateway.model import (
     AgencyCode,
+    BusinessType,
     DocumentId,
     DocumentNumber,
     Envelope,
@@ -95,6 +96,28 @@ def own_report(
         report=StatusReport(code=code, description=description, reported_at=now),
         log_document=document.id,
     )
+
+
+def refusal(parts: Parts, document: DocumentRow, delivery: DeliveryRow, *, reason: str, now: datetime) -> Reply | None:
+    """
+    What the sender is told when a copy is not taken: 02 with the reason.
+
+    Of a recall or an update it is 16 on the copy that it concerns, which stays as it is.
+
+    :return: ``None`` when the document is itself a status, or its operation was answered before.
+    """
+    operations = parts.ledger.operations_on(document.id)
+    asking = [o for o in operations if o.own == delivery.id and o.business_type is not BusinessType.REPLACE]
+    if not asking:
+        return own_report(parts, document, delivery, code=StatusCode.REFUSED, description=reason, now=now)
+    waiting = next((o for o in asking if o.state.is_open), None)
+    if waiting is None:
+        return None
+    meant = None if waiting.document is None else parts.ledger.document(waiting.document)
+    copy = None if waiting.delivery is None else parts.ledger.delivery(waiting.delivery)
+    if meant is None or copy is None:
+        meant, copy = document, delivery
+    return own_report(parts, meant, copy, code=StatusCode.DISAGREED, description=reason, now=now)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,15 +6,44 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from gateway.delivery.retry import POLICIES, RetryPolicy
 from gateway.directory import Directory, LocalSite
 from gateway.edxml import Limits
 from gateway.ledger import Ledger
-from gateway.model import Lane, Standing
+from gateway.model import DocumentType, Lane, SignerRole, Standing, fold
 from gateway.payloads import PayloadStore
+from gateway.scanning import Scanner
 from gateway.signing.keys import Signer
 from gateway.signing.trust import TrustAnchors
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExaminationRules:
+    """What documents are examined for, and what follows when that is not possible."""
+
+    inspect: bool = False
+    """Whether the signatures inside files are looked at."""
+    require: Mapping[str, frozenset[SignerRole]] = field(default_factory=dict)
+    """Whose signatures some one file of a document must carry, by type: its name as ``fold`` makes it, its number as
+    text, or ``*`` for all others."""
+    unscanned: Literal["hold", "pass"] = "hold"
+    """What becomes of a document whose files the malware scanner did not or could not search."""
+    revocation_unknown: Literal["accept", "hold", "refuse"] = "accept"
+    """What becomes of one whose required signatures are good but for revocation, which is not known."""
+    role_by_subject: bool = True
+    """Whether the subject of a certificate that is not registered tells person from agency."""
+
+    def required(self, kind: DocumentType | None) -> frozenset[SignerRole]:
+        """Whose signatures a document of this type must carry; the name decides before the number."""
+        names = [] if kind is None else [fold(kind.name.strip()) if kind.name else None, _number(kind.detail)]
+        found = next((self.require[name] for name in names if name in self.require), None)
+        return self.require.get("*", frozenset()) if found is None else found
+
+
+def _number(detail: int | None) -> str | None:
+    return None if detail is None else str(detail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +69,7 @@ class Rules:
     """How long a system that is ``processing`` a document keeps it, without saying so again."""
     retries: Mapping[Lane, RetryPolicy] = field(default_factory=lambda: POLICIES)
     """How long what a receiver's system failed with stays away from its list, by lane."""
+    examinations: ExaminationRules = field(default_factory=ExaminationRules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,5 +88,9 @@ class Parts:
     spool: Path
     clock: Callable[[], datetime]
     """Aware UTC."""
+    freshen: Callable[[], None] = lambda: None
+    """Sees to it that ``anchors`` know of revocation what the ledger knows; asked before a certificate is judged."""
+    scanner: Scanner | None = None
+    """Who searches files for malware; ``None``: nobody does."""
     wake: Callable[[], None] = lambda: None
     """Tells a worker in this process that something is due."""

@@ -1007,7 +1007,7 @@ class Examined:
     """How an examination ended."""
 
     state: ExaminationState
-    """``DONE``, ``REFUSED`` or ``FAILED``."""
+    """``DONE``, ``REFUSED``, ``FAILED``, or ``RELEASED`` when the settings have come to let it go without."""
     reason: str
     """Stable dotted code."""
     detail: str | None = None
