@@ -570,3 +570,24 @@ EVENT_TONES: Final = MappingProxyType(
     }
 )
 """Those that stand out; the others are calm."""
+
+
+_TABLES: Final[Mapping[str, Mapping[str, Text | Mark]]] = MappingProxyType(
+    {
+        "standing": {str(key): mark for key, mark in STANDINGS.items()},
+        "reason": REASONS,
+        "file": {str(key): mark for key, mark in FILE_STANDINGS.items()},
+        "role": {str(key): text for key, text in SIGNER_ROLES.items()},
+        "state": {str(key): mark for key, mark in STATES.items()},
+        "status": {str(key): text for key, text in STATUSES.items()},
+        "event": {str(key): text for key, text in EVENTS.items()},
+    }
+)
+
+
+def called(table: str, code: str, language: Language) -> str:
+    """What people call a state, verdict, status or event, for pages that are made elsewhere; else the code itself."""
+    found = _TABLES[table].get(code)
+    if found is None:
+        return code
+    return (found.words if isinstance(found, Mark) else found).say(language)
