@@ -1,0 +1,191 @@
+"""Several processes sign with one token through one of them, and outlive it."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import TokenAbsent, TokenPinWrong
+from gateway.signing.keys import signature_fits
+from gateway.signing.token import Token
+from gateway.signing.token_service import SharedTokenKey
+from tests.support import pki
+from tests.support.tokens import PIN, SoftToken, needs_softhsm, soft_token
+
+pytestmark = needs_softhsm()
+
+_PROCESS = """
+import sys
+from pathlib import Path
+from gateway.signing.token import Token
+from gateway.signing.token_service import SharedTokenKey
+key = SharedTokenKey(Token(Path(sys.argv[1]), pin=lambda: sys.argv[3]), folder=Path(sys.argv[2]))
+for line in sys.stdin:
+    print(key.sign(line.strip().encode()).hex(), int(key.holds_token), flush=True)
+"""
+
+
+class Process:
+    """Another process that signs what it is told, one line each."""
+
+    def __init__(self, soft: SoftToken, folder: Path, pin: str = PIN) -> None:
+        command = [sys.executable, "-c", _PROCESS, str(soft.module), str(folder), pin]
+        self.popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def sign(self, text: str) -> tuple[bytes, bool]:
+        """The signature, and whether that process holds the token."""
+        assert self.popen.stdin is not None
+        assert self.popen.stdout is not None
+        self.popen.stdin.write(text + "\n")
+        self.popen.stdin.flush()
+        value, holds = self.popen.stdout.readline().split()
+        return bytes.fromhex(value), holds == "1"
+
+    def end(self) -> None:
+        self.popen.kill()
+        self.popen.communicate()
+
+
+@pytest.fixture
+def soft(tmp_path: Path) -> Iterator[SoftToken]:
+    with soft_token(tmp_path / "token", ("gateway", pki.gateway())) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    return keys
+
+
+def shared(soft: SoftToken, folder: Path, pin: str = PIN) -> SharedTokenKey:
+    return SharedTokenKey(Token(soft.module, pin=lambda: pin), folder=folder)
+
+
+def fits(value: bytes, data: bytes) -> bool:
+    return signature_fits(pki.gateway().certificate, value, data)
+
+
+def test_one_process_holds_the_token_and_the_next_takes_over_when_it_is_killed(soft: SoftToken, folder: Path) -> None:
+    first, second = Process(soft, folder), None
+    try:
+        value, holds = first.sign("một")
+        assert fits(value, "một".encode())
+        assert holds
+        second = Process(soft, folder)
+        value, holds = second.sign("hai")
+        assert fits(value, b"hai")
+        assert not holds
+        first.popen.send_signal(signal.SIGKILL)
+        value, holds = second.sign("ba")
+        assert fits(value, b"ba")
+        assert holds
+    finally:
+        first.end()
+        if second is not None:
+            second.end()
+
+
+def test_whoever_asks_learns_the_certificate_and_its_issuers(soft: SoftToken, folder: Path) -> None:
+    holder, other = shared(soft, folder), shared(soft, folder)
+    try:
+        assert holder.holds_token
+        assert not other.holds_token
+        for key in (holder, other):
+            assert key.certificate == pki.gateway().certificate
+            assert key.chain == (pki.intermediate().certificate, pki.root().certificate)
+            assert (key.algorithm, key.jws_algorithm) == (pki.gateway().algorithm, pki.gateway().jws_algorithm)
+            assert key.certificate_sha256 == pki.gateway().certificate_sha256
+            assert fits(key.sign(b"data"), b"data")
+            key.check()
+    finally:
+        other.close()
+        holder.close()
+
+
+def test_a_holder_that_lets_go_is_followed(soft: SoftToken, folder: Path) -> None:
+    holder, other = shared(soft, folder), shared(soft, folder)
+    try:
+        holder.close()
+        assert fits(other.sign(b"after"), b"after")
+        assert other.holds_token
+        assert fits(holder.sign(b"again"), b"again")
+        assert not holder.holds_token
+    finally:
+        holder.close()
+        other.close()
+
+
+def test_errors_keep_their_names_across_processes(soft: SoftToken, folder: Path) -> None:
+    holder, other = shared(soft, folder, pin="000000"), shared(soft, folder)
+    try:
+        for key in (holder, other):
+            with pytest.raises(TokenPinWrong) as caught:
+                key.sign(b"data")
+            assert caught.value.code == "token.pin_wrong"
+    finally:
+        other.close()
+        holder.close()
+
+
+def test_a_token_pulled_out_is_named_to_all_and_works_for_all_when_it_is_back(soft: SoftToken, folder: Path) -> None:
+    holder, other = shared(soft, folder), shared(soft, folder)
+    try:
+        other.sign(b"before")
+        soft.pull()
+        for key in (holder, other):
+            with pytest.raises(TokenAbsent):
+                key.sign(b"meanwhile")
+            with pytest.raises(TokenAbsent):
+                key.check()
+        soft.plug()
+        assert fits(other.sign(b"after"), b"after")
+    finally:
+        other.close()
+        holder.close()
+
+
+def test_the_socket_is_its_owner_s_alone_and_a_broken_request_ends_nobody(soft: SoftToken, folder: Path) -> None:
+    holder = shared(soft, folder)
+    try:
+        assert stat.S_IMODE((folder / "token.sock").stat().st_mode) == 0o600
+        for nonsense in (
+            b"\xff\xff\xff\xff",
+            b"\x00\x00\x00\x00",
+            b"\x00",
+            b"\x00\x00\x00\x02Sx"[:5],
+            b"\x00\x00\x00\x01Z",
+        ):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+                descriptor = os.open(folder, os.O_RDONLY)
+                peer.connect(f"/proc/self/fd/{descriptor}/token.sock")
+                os.close(descriptor)
+                peer.sendall(nonsense)
+                peer.shutdown(socket.SHUT_WR)
+                peer.settimeout(5)
+                reply = peer.recv(1000)
+                assert not reply or json.loads(reply[5:])["code"] == "token.unusable"
+        assert fits(holder.sign(b"data"), b"data")
+    finally:
+        holder.close()
+
+
+def test_a_keys_folder_of_any_depth_will_do(soft: SoftToken, tmp_path: Path) -> None:
+    """The system's own bound on a socket's path is 108 bytes."""
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True, mode=0o700)
+    holder, other = shared(soft, deep), shared(soft, deep)
+    try:
+        assert fits(other.sign(b"data"), b"data")
+        assert not other.holds_token
+    finally:
+        other.close()
+        holder.close()
