@@ -8,7 +8,6 @@ with the signature.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,9 @@ from asn1crypto import algos, keys
 from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko_certvalidator.authority import TrustAnchor
 from pyhanko_certvalidator.context import ValidationContext
-from pyhanko_certvalidator.errors import PathError, ValidationError
+from pyhanko_certvalidator.errors import PathBuildingError, PathError, ValidationError
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import (
     NO_REVOCATION,
@@ -27,15 +27,18 @@ from pyhanko_certvalidator.policy_decl import (
     AlgorithmUsagePolicy,
     CertRevTrustPolicy,
 )
+from pyhanko_certvalidator.registry import CertificateRegistry, TrustManager
 from pyhanko_certvalidator.validate import async_validate_path
 
 from gateway.signing.trust.facts import UNREADABLE
 
 PATHS_TRIED = 8
 """Paths to one certificate that are looked at; cross-signed authorities make two or three."""
-EXTRA_CERTIFICATES = 8
-EXTRA_PER_NAME = 2
-"""Of the certificates that came with a signature; with more of one name the paths grow as a factorial."""
+STEPS_MAX = 500
+"""Of one search for paths. Certificates of one name that may all have issued each other make a maze whose ways
+grow as a factorial; a real path has three steps."""
+EXTRA_CERTIFICATES = 16
+"""Of the certificates that came with a signature."""
 OLDEST_RSA_BITS = 1024
 """Never less, whatever is tolerated."""
 
@@ -142,9 +145,12 @@ class Store:
 
         :param more: further arguments of :class:`ValidationContext`.
         """
+        registry = _Registry()
+        for certificate in (*self.intermediates, *extra):
+            registry.register(certificate)
         return ValidationContext(
             trust_roots=list(self.anchors),
-            other_certs=[*self.intermediates, *extra],
+            certificate_registry=registry,
             moment=at,
             allow_fetching=False,
             algorithm_usage_policy=algorithms,
@@ -164,7 +170,9 @@ class Store:
         """
         try:
             leaf = asn1.Certificate.load(certificate, strict=True)
-            context = self.context(at=at, algorithms=Algorithms(tolerance), extra=_bounded(extra))
+            context = self.context(
+                at=at, algorithms=Algorithms(tolerance), extra=map(_decoded, extra[:EXTRA_CERTIFICATES])
+            )
             paths = list(_paths(context, leaf))
         except FAILURES:
             return [], EVER
@@ -239,16 +247,21 @@ def _around(at: datetime, spans: Iterable[tuple[datetime, datetime]]) -> tuple[d
     return start, end
 
 
-def _bounded(extra: Sequence[x509.Certificate]) -> list[asn1.Certificate]:
-    """The first few of the certificates that came with a signature, not too many of one name."""
-    chosen: list[asn1.Certificate] = []
-    names: Counter[bytes] = Counter()
-    for certificate in extra[: 8 * EXTRA_CERTIFICATES]:
-        subject = certificate.subject.public_bytes()
-        if names[subject] < EXTRA_PER_NAME and len(chosen) < EXTRA_CERTIFICATES:
-            names[subject] += 1
-            chosen.append(_decoded(certificate))
-    return chosen
+class _Registry(CertificateRegistry):
+    """Certificates to build paths from, in a bounded number of steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps = 0
+
+    def find_potential_issuers(
+        self, cert: asn1.Certificate, trust_manager: TrustManager
+    ) -> Iterator[TrustAnchor | asn1.Certificate]:
+        """Who may have issued a certificate."""
+        self._steps += 1
+        if self._steps > STEPS_MAX:
+            raise PathBuildingError("The certificates that came along lead nowhere in any bounded time.")
+        return super().find_potential_issuers(cert, trust_manager)
 
 
 def _decoded(certificate: x509.Certificate) -> asn1.Certificate:
