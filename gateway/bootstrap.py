@@ -39,18 +39,24 @@ from gateway.directory import LocalSite, load_agencies
 from gateway.directory.keeper import DirectoryKeeper
 from gateway.directory.store import DirectoryStore
 from gateway.edxml import Limits
-from gateway.errors import GatewayError, SettingsInvalid, StorageFull
+from gateway.errors import GatewayError, SettingsInvalid, StorageFull, TokenPinNeeded
 from gateway.exchange import lookup, own_reports
 from gateway.exchange.fetch import FetchPace, Poller
 from gateway.exchange.parts import Parts, Rules
+from gateway.exchange.sealing import HeadsFile, Sealer
+from gateway.exchange.signing_requests import SigningRules, Signings
+from gateway.exchange.stamping import Stamper, StampPace, Timestamps
 from gateway.exchange.systems import KEY_FILE, SecretBox, Systems
 from gateway.ledger import Ledger, check, open_engine, prepare
-from gateway.ledger.records import RefusalBounds, new_id
-from gateway.metrics import DeliveryMeter, FetchMeter
+from gateway.ledger.records import RefusalBounds, SigningBounds, new_id
+from gateway.metrics import DeliveryMeter, FetchMeter, StampMeter
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
+from gateway.signing.apart import Bounds, PreparedApart
 from gateway.signing.keys import Signer, fingerprint, load_certificates, load_key
+from gateway.signing.token import Token, read_pin
+from gateway.signing.token_service import SharedTokenKey
 from gateway.signing.trust import TrustAnchors
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
@@ -168,7 +174,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
         ledger=ledger,
         payloads=_payload_store(settings),
         directory=keeper.current,
-        key=_gateway_key(settings),
+        key=gateway_key(settings),
         anchors=_anchors(settings),
         rules=Rules(
             limits=_limits(settings),
@@ -216,10 +222,13 @@ def check_settings(settings: Settings) -> None:
     :raises SettingsInvalid, KeyUnusable, DirectoryInvalid: the first thing that is wrong.
     """
     _limits(settings)
-    _gateway_key(settings)
+    key = gateway_key(settings)
+    if isinstance(key, SharedTokenKey):
+        key.close()
     _session_key(settings)
     for path in settings.signing.anchors:
         load_certificates(settings.beside(path))
+    timestamp_anchors(settings)
     for name in settings.secrets:
         settings.secret(name)
     if settings.agencies_file.is_file():
@@ -235,7 +244,18 @@ def _limits(settings: Settings) -> Limits:
     return Limits(**given)
 
 
-def _gateway_key(settings: Settings) -> Signer:
+def gateway_key(settings: Settings) -> Signer:
+    """
+    The gateway's own key, out of its file or in its token.
+
+    :raises KeyUnusable: it cannot be read; of a token the kind that says why.
+    """
+    section = settings.signing
+    if section.token_module is not None:
+        token = Token(settings.beside(section.token_module), label=section.token_label, pin=lambda: token_pin(settings))
+        folder = settings.within_data(Path("keys"))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return SharedTokenKey(token, folder=folder, certificate_label=section.certificate_label)
     password = None
     if settings.signing.password_file is not None:
         path = settings.within_data(settings.signing.password_file)
@@ -248,9 +268,23 @@ def _anchors(settings: Settings) -> TrustAnchors:
     return TrustAnchors([c for path in settings.signing.anchors for c in load_certificates(settings.beside(path))])
 
 
+def token_pin(settings: Settings) -> str:
+    """
+    The PIN that this machine is given for the gateway's token; read at each log-in, kept nowhere.
+
+    :raises TokenPinNeeded: none is given. A program that serves has nobody to ask.
+    """
+    path = settings.signing.pin_file
+    pin = read_pin(None if path is None else settings.within_data(path))
+    if not pin:
+        raise TokenPinNeeded("signing.pin_file or GATEWAY_TOKEN_PIN must hold the PIN.")
+    return pin
+
+
 def _former_certificates(settings: Settings) -> dict[str, x509.Certificate]:
     """The gateway's earlier certificates, kept for receipts and seals that their keys have signed."""
     files = sorted((settings.data / "keys" / "former").glob("*.pem"))
+    files += [settings.beside(path) for path in settings.signing.former]
     return {fingerprint(c): c for path in files for c in load_certificates(path)}
 
 
@@ -294,6 +328,7 @@ def make_app(gateway: Gateway) -> api.App:
         ),
         systems=Systems(ledger=gateway.ledger, box=SecretBox(settings.within_data(KEY_FILE)), clock=parts.clock),
         mailbox_lease_seconds=settings.delivery.mailbox_lease_seconds,
+        signings=make_signings(gateway),
         certificates=_former_certificates(settings),
     )
     api.install(app, services, ready=lambda: not_ready(gateway), registry=gateway.metrics)
@@ -304,6 +339,28 @@ def make_app(gateway: Gateway) -> api.App:
     if settings.console.enabled:
         console.install(app, console_parts(gateway))
     return app
+
+
+def make_signings(gateway: Gateway) -> Signings:
+    """What prepares and completes files that are signed elsewhere, in a folder that all processes share."""
+    section = gateway.settings.signing_requests
+    # A person waits for it, so an authority is not waited for as long as in the background.
+    patience = timedelta(seconds=5)
+    stamps = make_timestamps(gateway.settings, make_http(gateway.settings, patience=patience))
+    return Signings(
+        lambda: gateway.parts,
+        gateway.settings.data / "signing",
+        rules=SigningRules(
+            wait=timedelta(minutes=section.minutes),
+            kept=timedelta(minutes=section.kept_minutes),
+            bounds=SigningBounds(number=section.per_agency, bytes=section.per_agency_bytes),
+            largest_bytes=section.largest_bytes,
+        ),
+        apart=PreparedApart(
+            Bounds(time=timedelta(seconds=section.prepare_seconds), memory_bytes=section.prepare_memory_bytes)
+        ),
+        stamp=None if stamps is None else stamps.stamp,
+    )
 
 
 def vxp_parts(gateway: Gateway, services: Services) -> vxp.Vxp:
@@ -389,6 +446,8 @@ def not_ready(gateway: Gateway) -> dict[str, str]:
         "payloads": gateway.parts.payloads.check,
         "directory": gateway.keeper.current,
     }
+    if isinstance(gateway.parts.key, SharedTokenKey):
+        probes["key"] = gateway.parts.key.check
     for part, probe in probes.items():
         try:
             probe()
@@ -402,13 +461,18 @@ def not_ready(gateway: Gateway) -> dict[str, str]:
 # What works
 
 
-def make_http(settings: Settings) -> HttpClient:
-    """The connections of a process to endpoints; the caller closes them at the end."""
+def make_http(settings: Settings, *, patience: timedelta | None = None) -> HttpClient:
+    """
+    The connections of a process to endpoints; the caller closes them at the end.
+
+    :param patience: the longest wait for a connection, and for each piece of an answer; ``None``: the settings alone.
+    """
     section = settings.delivery
+    longest = patience or timedelta.max
     return HttpClient(
         HttpSettings(
-            connect_timeout=timedelta(seconds=section.connect_timeout_seconds),
-            read_timeout=timedelta(seconds=section.read_timeout_seconds),
+            connect_timeout=min(timedelta(seconds=section.connect_timeout_seconds), longest),
+            read_timeout=min(timedelta(seconds=section.read_timeout_seconds), longest),
             ca_file=settings.beside(section.ca_file) if section.ca_file else None,
             connections_per_endpoint=section.per_endpoint,
         )
@@ -466,6 +530,62 @@ def make_poller(gateway: Gateway, http: HttpClient, meter: FetchMeter | None = N
     )
 
 
+def make_timestamps(settings: Settings, http: HttpClient) -> Timestamps | None:
+    """What asks time-stamp authorities; ``None`` when the settings name none."""
+    section = settings.timestamps
+    if not section.urls:
+        return None
+    return Timestamps(http, urls=section.urls, anchors=timestamp_anchors(settings), policy=section.policy_oid)
+
+
+def timestamp_anchors(settings: Settings) -> list[x509.Certificate]:
+    """Whom to believe for time-stamps."""
+    return [c for path in settings.timestamps.ca for c in load_certificates(settings.beside(path))]
+
+
+def heads_path(settings: Settings) -> Path | None:
+    """Where the heads of the event log's chain are kept a second time."""
+    path = settings.log_chain.heads_file
+    return None if path is None else settings.beside(path)
+
+
+def make_sealer(gateway: Gateway) -> Sealer:
+    """What seals the event log."""
+    settings, heads = gateway.settings, heads_path(gateway.settings)
+    return Sealer(
+        gateway.ledger.log,
+        gateway=settings.gateway.code,
+        clock=gateway.parts.clock,
+        every=timedelta(seconds=settings.log_chain.seal_seconds),
+        heads=None if heads is None else HeadsFile(heads),
+    )
+
+
+def make_stamper(gateway: Gateway, http: HttpClient, meter: StampMeter | None = None) -> Stamper | None:
+    """What has the event log stamped; ``None`` when the settings name no authority."""
+    timestamps, section = make_timestamps(gateway.settings, http), gateway.settings.timestamps
+    if timestamps is None:
+        return None
+    return Stamper(
+        gateway.ledger.log,
+        timestamps,
+        gateway=gateway.settings.gateway.code,
+        clock=gateway.parts.clock,
+        pace=StampPace(every=timedelta(minutes=section.every_minutes), events=section.every_events),
+        meter=meter,
+    )
+
+
+def _log_jobs(gateway: Gateway, http: HttpClient, stop: threading.Event) -> list[threading.Thread]:
+    """Sealing and stamping the event log, begun."""
+    stamper = make_stamper(gateway, http, StampMeter(gateway.metrics))
+    jobs = [("sealing", make_sealer(gateway).run)] + ([("stamping", stamper.run)] if stamper is not None else [])
+    threads = [threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in jobs]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
 def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None) -> None:
     """Deliver, and fetch from axes, until told to stop; what is under way is finished first."""
     worker, http = make_worker(gateway, name)
@@ -475,6 +595,9 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
         poller = make_poller(gateway, http, FetchMeter(gateway.metrics))
         fetching = threading.Thread(target=poller.run, args=(stop,), name="fetch", daemon=True)
         fetching.start()
+    sweeping = threading.Thread(target=make_signings(gateway).run, args=(stop,), name="signings", daemon=True)
+    sweeping.start()
+    log_jobs = _log_jobs(gateway, http, stop)
     try:
         worker.run(stop)
     finally:
@@ -482,5 +605,8 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
         stop.set()
         if fetching is not None:
             fetching.join(timeout=gateway.settings.delivery.read_timeout_seconds)
+        sweeping.join(timeout=gateway.settings.delivery.read_timeout_seconds)
+        for thread in log_jobs:
+            thread.join(timeout=gateway.settings.delivery.read_timeout_seconds)
         gateway.waker.worker = None
         http.close()

@@ -41,6 +41,15 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _http_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[!-~]+", text):
+        raise ValueError("begins with http:// or https://, and holds no white space")
+    return text
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+"""An address that is asked."""
+
 Prefix = Annotated[str, AfterValidator(_prefix)]
 """Where a protocol is served: ``/lgsp``; empty for the root."""
 
@@ -138,6 +147,16 @@ class SigningSection(_Section):
     """PKCS#12 or PEM, relative to the data folder."""
     password_file: Path | None = Path("keys/gateway.password")
     """Relative to the data folder."""
+    token_module: Path | None = None
+    """PKCS#11 library of the token that holds the key instead of ``key``; an absolute path."""
+    token_label: str | None = None
+    """``None``: the only token there is."""
+    certificate_label: str | None = None
+    """Of the key's certificate in the token; ``None``: the only one that can sign."""
+    pin_file: Path | None = None
+    """Relative to the data folder, readable by its owner alone; ``None``: ``GATEWAY_TOKEN_PIN`` holds the PIN."""
+    former: tuple[Path, ...] = ()
+    """PEM files of the gateway's earlier certificates, beside those in the data folder's ``keys/former``."""
     anchors: tuple[Path, ...] = ()
     """PEM files of the trust anchors; empty means that registered certificates are trusted by themselves."""
     intermediates: tuple[Path, ...] = ()
@@ -244,6 +263,51 @@ class FetchSection(_Section):
     """Without arrivals for so long an axis counts as silent, which is an event; 0: never. Longer than a week-end."""
 
 
+class SigningRequestsSection(_Section):
+    """Files that are signed in two steps, with a key that the gateway never sees."""
+
+    minutes: int = Field(default=15, ge=1, le=24 * 60)
+    """How long a file waits for its signature."""
+    kept_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
+    """How long the signed file can be fetched."""
+    per_agency: int = Field(default=50, ge=1, le=10_000)
+    """Files of one agency that wait for a signature."""
+    per_agency_bytes: int = Field(default=1024 * 1024 * 1024, ge=1024)
+    """Their bytes together."""
+    largest_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """Of one file."""
+    prepare_seconds: float = Field(default=20, gt=0, le=300)
+    """How long the preparation of one PDF may take, in a process of its own."""
+    prepare_memory_bytes: int = Field(default=1536 * 1024 * 1024, ge=512 * 1024 * 1024)
+    """Address space of that process, libraries included."""
+
+
+class LogChainSection(_Section):
+    """How the event log is chained (docs/trust.md)."""
+
+    seal_seconds: float = Field(default=5, gt=0, le=3600)
+    """Between two rounds of sealing what has happened."""
+    heads_file: Path | None = None
+    """A second place for the chain's heads, only ever appended to; on another machine's disk, best."""
+
+
+class TimestampsSection(_Section):
+    """Time-stamp authorities (RFC 3161) for the event log, and for seals in evidence (docs/trust.md)."""
+
+    urls: tuple[HttpUrl, ...] = ()
+    """Authorities, asked in this order; empty: nothing is stamped."""
+    ca: tuple[Path, ...] = ()
+    """PEM files of the anchors that the authorities chain to; empty: a token is taken whoever signed it."""
+    policy_oid: str | None = Field(default=None, pattern=r"[0-2](\.(0|[1-9][0-9]*))+")
+    """The authority's policy to ask for; absent: its own choice."""
+    every_minutes: float = Field(default=60, gt=0, le=7 * 24 * 60)
+    """What is sealed has its stamp after so long at the latest."""
+    every_events: int = Field(default=10_000, ge=1)
+    """And once there are so many events without one."""
+    alarm_after_hours: float = Field(default=4, gt=0)
+    """When a stamp has been due for so long and could not be had, `gateway doctor` fails and the console says so."""
+
+
 class ConsoleSection(_Section):
     """The pages for operators."""
 
@@ -293,6 +357,9 @@ class Settings(BaseSettings):
     vxp: VxpSection = VxpSection()
     lgsp: LgspSection = LgspSection()
     fetch: FetchSection = FetchSection()
+    signing_requests: SigningRequestsSection = SigningRequestsSection()
+    log_chain: LogChainSection = LogChainSection()
+    timestamps: TimestampsSection = TimestampsSection()
     console: ConsoleSection = ConsoleSection()
     log: LogSection = LogSection()
     secrets: dict[str, SecretSection] = {}

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from rich.text import Text as RichText
 
-from gateway.bootstrap import check_settings, utc_now
+from gateway.bootstrap import check_settings, gateway_key, heads_path, utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, for_programs, option
 from gateway.cli.founding import CERTIFICATE, KEYS, SESSION_KEY
@@ -33,11 +33,17 @@ from gateway.delivery.push import read_secrets
 from gateway.delivery.vxp import VxpAxis
 from gateway.directory import certificate_of, exists_at
 from gateway.errors import GatewayError, LedgerOutdated
+from gateway.evidence.chain import spelled
+from gateway.exchange.sealing import newest_head
+from gateway.exchange.stamping import overdue
 from gateway.ledger import sqlite_version_is_safe, upkeep
+from gateway.ledger.chain import LogState
 from gateway.ledger.records import FetchState
 from gateway.model import Agency, Channel, DeliveryState, PackageKind
 from gateway.settings import Settings
 from gateway.signing.keys import load_certificates
+from gateway.signing.token import Token
+from gateway.signing.token_service import SharedTokenKey
 
 _CLOCK_WARN = timedelta(seconds=2)
 _CLOCK_FAIL = timedelta(seconds=60)
@@ -48,6 +54,8 @@ _INODES_WARN = 50_000
 _EXPIRY_FAIL, _EXPIRY_SOON, _EXPIRY_WARN = timedelta(days=7), timedelta(days=30), timedelta(days=60)
 _STUCK = timedelta(hours=1)
 _ASKED = timedelta(seconds=5)
+_HEADS_BEHIND = 10
+"""Batches by which the second place may be behind while one is being written."""
 
 
 class Grade(enum.StrEnum):
@@ -148,7 +156,7 @@ def examine(settings: Settings, *, now: datetime, links: bool = True) -> Iterato
     yield from _clock(settings, now)
     yield from _disk(settings)
     yield from _keys(settings)
-    yield from _own_certificate(settings, now)
+    yield from _token(settings, now) if settings.signing.token_module else _own_certificate(settings, now)
     yield from _sqlite()
     try:
         with opened(settings) as gateway:
@@ -157,6 +165,7 @@ def examine(settings: Settings, *, now: datetime, links: bool = True) -> Iterato
             yield from _catalogue(gateway, now)
             yield from _queue(gateway, now)
             yield from _axes(gateway, now)
+            yield from _log(gateway, now)
     except LedgerOutdated as error:
         yield fail("database", _error(error), Text("gateway db upgrade", "gateway db upgrade"))
     except GatewayError as error:
@@ -292,6 +301,8 @@ def _keys(settings: Settings) -> Iterator[Finding]:
     private = [settings.within_data(settings.signing.key), settings.data / SESSION_KEY, settings.data / KEYS]
     if settings.signing.password_file is not None:
         private.append(settings.within_data(settings.signing.password_file))
+    if settings.signing.pin_file is not None:
+        private.append(settings.within_data(settings.signing.pin_file))
     private += [settings.beside(s.file) for s in settings.secrets.values() if s.file is not None]
     loose = [path for path in private if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     if loose:
@@ -303,6 +314,37 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("keys.permissions", Text("Khóa chỉ chủ sở hữu đọc được.", "Keys are readable by their owner alone."))
+
+
+def _token(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """The token that holds the gateway's key: there, not locked, and able to sign."""
+    todo = Text(
+        "Cắm thiết bị, kiểm tra [signing] token_*, certificate_label và tệp PIN.",
+        "Plug it in; look at [signing] token_*, certificate_label and the PIN's file.",
+    )
+    section = settings.signing
+    assert section.token_module is not None
+    key = None
+    try:
+        token = Token(settings.beside(section.token_module), label=section.token_label, pin=lambda: "")
+        if token.facts().last_try:
+            # Signing here could be the try that locks it.
+            yield fail(
+                "token",
+                Text("Chỉ còn một lần nhập PIN, sai là khóa.", "One more wrong PIN locks the token."),
+                Text("Kiểm tra tệp PIN trước khi chạy trục.", "Check the PIN's file before the gateway runs."),
+            )
+            return
+        key = gateway_key(settings)
+        key.sign(b"gateway doctor")
+    except GatewayError as error:
+        yield fail("token", _error(error), todo)
+        return
+    finally:
+        if isinstance(key, SharedTokenKey):
+            key.close()
+    yield ok("token", Text("Thiết bị ký số ký được.", "The token signs."))
+    yield _expiry("certificate.own", key.certificate, now, Text("Chứng thư của trục", "The gateway's certificate"))
 
 
 def _own_certificate(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -661,4 +703,87 @@ def _axes(gateway: Opened, now: datetime) -> Iterator[Finding]:
                 f"gateway axis status; sửa nguyên nhân rồi `gateway axis retry {via}`.",
                 f"gateway axis status; repair the cause, then `gateway axis retry {via}`.",
             ),
+        )
+
+
+# The event log
+
+
+def _log(gateway: Opened, now: datetime) -> Iterator[Finding]:
+    """Whether what happens is sealed, kept in the second place, and stamped; ``gateway log verify`` reads it all."""
+    log, settings = gateway.ledger.log, gateway.settings
+    found = log.state()
+    unsealed = log.between(found.sealed_to, None, limit=1)
+    oldest = unsealed[0].at if unsealed else None
+    if oldest is not None and str(oldest) < spelled(now - _STUCK):
+        yield warn(
+            "log.unsealed",
+            Text("Nhật ký sự kiện hơn một giờ không được niêm phong.", "The event log was not sealed for an hour."),
+            Text(
+                "Chạy `gateway serve` hoặc `gateway worker`; xem `gateway log verify`.",
+                "Run `gateway serve` or `gateway worker`; see `gateway log verify`.",
+            ),
+        )
+    else:
+        yield ok("log.sealed", Text("Nhật ký sự kiện được niêm phong đều đặn.", "The event log is sealed regularly."))
+    yield from _heads(settings, found)
+    yield from _stamps(settings, found, now)
+
+
+def _heads(settings: Settings, found: LogState) -> Iterator[Finding]:
+    path = heads_path(settings)
+    if path is None:
+        return
+    try:
+        known = newest_head(path)
+    except OSError as e:
+        yield fail(
+            "log.heads",
+            Text(f"Không đọc được {path}: {e.strerror}.", f"{path} cannot be read: {e.strerror}."),
+            Text("Sửa [log_chain] heads_file hoặc ổ đĩa đó.", "Correct [log_chain] heads_file, or that disk."),
+        )
+        return
+    # One round may be under way.
+    if known > found.batches or known + _HEADS_BEHIND < found.batches:
+        yield fail(
+            "log.heads",
+            Text(
+                f"Bản sao thứ hai có {known} lô niêm phong, cơ sở dữ liệu có {found.batches}.",
+                f"The second place knows {known} batches, the ledger {found.batches}.",
+            ),
+            Text("gateway log verify; kiểm tra ổ đĩa của bản sao.", "gateway log verify; look at that place's disk."),
+        )
+    else:
+        yield ok("log.heads", Text(f"Bản sao thứ hai có {known} lô.", f"The second place knows {known} batches."))
+
+
+def _stamps(settings: Settings, found: LogState, now: datetime) -> Iterator[Finding]:
+    section = settings.timestamps
+    if not section.urls:
+        return
+    late = overdue(found, now=now)
+    if found.waiting is not None and found.waiting.attempts:
+        hours = f"{late / timedelta(hours=1):.1f}"
+        grade = fail if late > timedelta(hours=section.alarm_after_hours) else warn
+        yield grade(
+            "log.timestamps",
+            Text(
+                f"Chưa lấy được dấu thời gian từ {hours} giờ ({found.waiting.error_code}).",
+                f"No time-stamp could be had for {hours} hours ({found.waiting.error_code}).",
+            ),
+            Text(
+                "Không mất gì, sẽ lấy bù; kiểm tra [timestamps] urls và mạng.",
+                "Nothing is lost, it will be made up for; look at [timestamps] urls and the network.",
+            ),
+        )
+    else:
+        yield ok(
+            "log.timestamps",
+            Text(f"Dấu thời gian gần nhất {moment(found.stamped_at)}.", f"Last time-stamp {moment(found.stamped_at)}."),
+        )
+    if not section.ca:
+        yield warn(
+            "log.timestamps.ca",
+            Text("Chưa có chứng thư gốc của máy chủ dấu thời gian.", "No anchors of time-stamp authorities are set."),
+            Text("Đặt [timestamps] ca.", "Set [timestamps] ca."),
         )

@@ -123,7 +123,7 @@ def make_keys(settings: Settings, *, at: datetime, ca: SigningKey | None = None)
     folder = _private_folder(settings)
     made = [*_session_key(folder / SESSION_KEY), *_systems_key(settings)]
     key_path = settings.within_data(settings.signing.key)
-    if not key_path.exists():
+    if settings.signing.token_module is None and not key_path.exists():
         if ca is None:
             ca, ca_files = _test_ca(settings, folder, at)
             made += ca_files

@@ -70,6 +70,14 @@ port = 8080
 # The gateway's own key: PKCS#12 or PEM, and the file with its password.
 # key = "keys/gateway.p12"
 # password_file = "keys/gateway.password"
+# Instead of a file, a PKCS#11 token: its library, which token and certificate where there are several, and the PIN
+# in a file of the data folder that only its owner can read (or in GATEWAY_TOKEN_PIN).
+# token_module = "/usr/lib/softhsm/libsofthsm2.so"
+# token_label = "gateway"
+# certificate_label = "gateway"
+# pin_file = "keys/token.pin"
+# Earlier certificates of the gateway (PEM), beside those in keys/former of the data folder.
+# former = ["../certs/gateway-2025.pem"]
 # Trust anchors (PEM). Empty: registered certificates are trusted by themselves.
 # anchors = ["../certs/anchors.pem"]
 # Authorities between anchors and certificates (PEM); believed only as far as they chain to an anchor.
@@ -139,6 +147,36 @@ port = 8080
 # One system's login serves others that call with their own id and secret.
 # shared_login = false
 # window_days = 7
+
+[signing_requests]
+# Files that are signed in two steps, with a key that this gateway never sees: how long they wait for the signature,
+# how long the signed file can be fetched, and how much of one agency may wait.
+# minutes = 15
+# kept_minutes = 60
+# per_agency = 50
+# per_agency_bytes = 1073741824
+# largest_bytes = 67108864
+# What the preparation of one PDF may take, in a process of its own.
+# prepare_seconds = 20
+# prepare_memory_bytes = 1610612736
+
+[log_chain]
+# What has happened is sealed into the event log's chain so often.
+# seal_seconds = 5
+# A second place for the chain's heads, only ever appended to; on another machine's disk, best.
+# heads_file = "/mnt/elsewhere/gateway-heads.jsonl"
+
+[timestamps]
+# Time-stamp authorities (RFC 3161), asked in this order; none: nothing is stamped.
+# urls = ["http://tsa.ca.gov.vn"]
+# The anchors (PEM) that they chain to; none: a token is taken whoever signed it.
+# ca = ["../certs/tsa.pem"]
+# policy_oid = "1.2.3"
+# What is sealed has its stamp after so long, or once there are so many events, whichever comes first.
+# every_minutes = 60
+# every_events = 10000
+# When a stamp has been due for so long, `gateway doctor` fails and the console says so; nothing stops.
+# alarm_after_hours = 4
 
 [console]
 # enabled = true
