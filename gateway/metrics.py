@@ -48,3 +48,16 @@ class FetchMeter:
     def fetched(self, *, channel: Channel, kind: PackageKind, outcome: str) -> None:
         """A package was ``taken``, a ``duplicate``, or ``not_taken``."""
         self._fetched.labels(channel.value, kind.value, outcome).inc()
+
+
+class StampMeter:
+    """Counts how stamping the event log goes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._stamps = Counter(
+            "gateway_timestamps_total", "Time-stamps of the event log", ["outcome"], registry=registry
+        )
+
+    def stamped(self, outcome: str) -> None:
+        """``stamped``, or the code of the failure."""
+        self._stamps.labels(outcome).inc()

@@ -178,3 +178,15 @@ def heads_in(path: Path, *, size: int) -> Iterator[Head | None]:
             read += len(line)
             if line.strip():
                 yield read_head(line)
+
+
+def newest_head(path: Path) -> int:
+    """
+    Number of the newest batch in a file of heads; 0 when it knows none.
+
+    :raises OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4 * _LINE_BYTES))
+        heads = [read_head(line) for line in file.read(4 * _LINE_BYTES).split(b"\n")]
+    return max((head.batch for head in heads if head is not None), default=0)

@@ -114,9 +114,6 @@ class StampMeter(Protocol):
     def stamped(self, outcome: str) -> None:
         """The log was ``stamped``, or could not be: the code of the failure."""
 
-    def log_stands(self, *, unsealed: int, unstamped_seconds: float) -> None:
-        """How many events are not sealed, and for how long the oldest sealed one has waited for a stamp."""
-
 
 class Stamper:
     """Stamps the event log. Any number of processes may run one: a statement is tried by one at a time."""
@@ -159,7 +156,6 @@ class Stamper:
         :raises LogProofInvalid: batches were tampered with, and nothing can be said of them.
         """
         now = self._clock()
-        self._say(now)
         waiting = self._events.newest_stamp()
         if waiting is None or waiting.token is not None:
             waiting = self._next(waiting, now, at_once=at_once)
@@ -200,21 +196,8 @@ class Stamper:
             self._meter.stamped("stamped")
         return True
 
-    def _say(self, now: datetime) -> None:
-        if self._meter is not None:
-            found = self._events.state()
-            waited = unstamped_for(found, now=now)
-            self._meter.log_stands(
-                unsealed=found.newest_id - found.sealed_to, unstamped_seconds=waited.total_seconds() if waited else 0
-            )
 
-
-def unstamped_for(found: LogState, *, now: datetime) -> timedelta | None:
-    """
-    How long the oldest batch without a stamp has waited for one; ``None`` when every batch has one.
-
-    :raises LogProofInvalid: its header was tampered with.
-    """
-    if found.unstamped_header is None:
-        return None
-    return max(now - moment(read_header(found.unstamped_header).sealed_at), timedelta(0))
+def overdue(found: LogState, *, now: datetime) -> timedelta:
+    """For how long a stamp has been due and was not to be had; zero when none is due."""
+    since = None if found.waiting is None else found.waiting.made_at
+    return timedelta(0) if since is None else max(now - since, timedelta(0))
