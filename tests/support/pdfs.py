@@ -11,9 +11,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from asn1crypto import x509 as asn1_x509
+from asn1crypto.keys import PrivateKeyInfo
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import signers
+from pyhanko_certvalidator.registry import SimpleCertificateStore
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen import canvas
 
@@ -128,6 +134,30 @@ def annotation(
         writer.update_container(found)
 
     return write
+
+
+def freeing(pdf: bytes, number: int) -> bytes:
+    """The PDF with one more revision, by which that object is no more."""
+    before = pdf.rindex(b"startxref")
+    previous = pdf[before:].split()[1]
+    size = pdf[:before].rsplit(b"/Size", 1)[1].split()[0]
+    root = pdf[:before].rsplit(b"/Root", 1)[1].split(b"R")[0]
+    table = b"xref\n%d 1\n0000000000 00001 f \ntrailer\n<</Size %s/Root%sR/Prev %s>>\n" % (number, size, root, previous)
+    return pdf + table + b"startxref\n%d\n%%%%EOF\n" % len(pdf)
+
+
+def pyhanko_signer(key: SigningKey) -> signers.SimpleSigner:
+    """pyHanko's own signer with one of our keys."""
+    store = SimpleCertificateStore()
+    store.register_multiple([_asn1(c) for c in key.chain])
+    private = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return signers.SimpleSigner(
+        signing_cert=_asn1(key.certificate), signing_key=PrivateKeyInfo.load(private), cert_registry=store
+    )
+
+
+def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
 
 
 def unpacking_to(size: int) -> bytes:

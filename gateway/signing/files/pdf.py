@@ -25,6 +25,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from gateway.model import FileSignature, FileStanding, SignerRole
 from gateway.signing.files import additions
 from gateway.signing.files.cms import Refused, check_signature, check_token, stamped_at
+from gateway.signing.files.enclosed import Enclosed, of_document, of_signature
 from gateway.signing.files.leaks import LEAKS
 from gateway.signing.files.limits import FileLimits
 from gateway.signing.files.objects import dictionary
@@ -64,6 +65,8 @@ def judge_pdf(source: BinaryIO, *, scope: Scope, limits: FileLimits) -> Judgemen
     :raises Unreadable: it cannot be read as a PDF, is encrypted, or holds more than is looked at.
     """
     reader, fields = _opened(source, limits)
+    enclosed = _enclosed(reader)
+    scope = enclosed.added_to(scope)
     signatures: list[_Found] = []
     stamps: list[tuple[int, datetime]] = []
     verdicts: list[FileSignature] = []
@@ -83,7 +86,7 @@ def judge_pdf(source: BinaryIO, *, scope: Scope, limits: FileLimits) -> Judgemen
         signatures.append(_Found(name=name, signed_revision=found.signed_revision, embedded=found))
     signatures.sort(key=lambda s: s.signed_revision)
     for signature in signatures:
-        signature.verdict = _judge(reader, signature, scope=scope, stamps=stamps)
+        signature.verdict = _judge(reader, signature, scope=scope, stamps=stamps, others=enclosed.certificates)
     return joined("pdf", [*_settle(signatures), *verdicts])
 
 
@@ -113,6 +116,14 @@ def _opened(source: BinaryIO, limits: FileLimits) -> tuple[PdfFileReader, list[A
     return reader, fields
 
 
+def _enclosed(reader: PdfFileReader) -> Enclosed:
+    """What the newest revision brings along; nothing when it cannot be read."""
+    try:
+        return of_document(reader.root)
+    except LEAKS:
+        return Enclosed()
+
+
 def _from_header(source: BinaryIO) -> BinaryIO:
     """
     The file from its header on: what stands before it is not part of the PDF, and places count from there.
@@ -126,7 +137,12 @@ def _from_header(source: BinaryIO) -> BinaryIO:
 
 
 def _judge(
-    reader: PdfFileReader, found: _Found, *, scope: Scope, stamps: Sequence[tuple[int, datetime]]
+    reader: PdfFileReader,
+    found: _Found,
+    *,
+    scope: Scope,
+    stamps: Sequence[tuple[int, datetime]],
+    others: tuple[x509.Certificate, ...],
 ) -> FileSignature:
     """The judgement on one signature by itself; what later ones covered comes after."""
     base = FileSignature(
@@ -157,11 +173,11 @@ def _judge(
         proven = min([*times, *([own] if own else [])], default=None)
         signer = judge_signer(
             checked.certificate,
-            scope=scope,
+            scope=of_signature(embedded.signer_info).added_to(scope),
             claimed_at=base.claimed_at,
             stamped_at=proven,
             weak=checked.weak,
-            embedded=checked.embedded,
+            embedded=(*checked.embedded, *others),
         )
     except Refused as e:
         return replace(base, standing=e.standing, reason=e.reason)
@@ -217,8 +233,15 @@ def _check_contents(embedded: EmbeddedPdfSignature) -> None:
     cms_length = len(cms.ContentInfo.load(inside).dump())
     if inside != embedded.pkcs7_content or inside[cms_length:].strip(b"\0"):
         raise whole
-    if embedded.evaluate_signature_coverage() < SignatureCoverageLevel.ENTIRE_REVISION:
+    if embedded.evaluate_signature_coverage() < SignatureCoverageLevel.ENTIRE_REVISION or not _ends(stream):
         raise whole
+
+
+def _ends(stream: BinaryIO) -> bool:
+    """Whether nothing follows the last revision: other readers look for the last ``startxref`` in what does."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - 1024))
+    return not stream.read().rpartition(b"%%EOF")[2].strip(b"\0\t\n\f\r ")
 
 
 def _check_additions(found: _Found) -> tuple[str, ...]:

@@ -1,0 +1,678 @@
+"""Signatures inside PDFs: by whom, in which role, when, and what may be added after them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from asn1crypto import cms, tsp
+from PIL import Image
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import pdf_name, pdf_string
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import fields, signers
+from pyhanko.sign.timestamps import TimeStamper
+from pyhanko.sign.validation.dss import DocumentSecurityStore
+from reportlab.pdfgen import canvas
+
+from gateway.model import FileSignature, FileStanding, FileVerdict, SignerRole
+from gateway.signing.files import FileLimits, FilePolicy, FileReason, RegisteredSigner
+from gateway.signing.keys import SigningKey
+from gateway.signing.pdf_sign import PdfSignOptions, Place
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
+from tests.support import pdfs, pki
+
+VALID, ALTERED = FileStanding.VALID, FileStanding.ALTERED
+HOUR = timedelta(hours=1)
+AGENCY = PdfSignOptions(role=SignerRole.AGENCY)
+
+
+def judged(content: bytes, **how: object) -> FileVerdict:
+    (verdict,) = pdfs.judged(content, **how)  # type: ignore[arg-type]
+    return verdict
+
+
+def only(verdict: FileVerdict) -> FileSignature:
+    (signature,) = verdict.signatures
+    return signature
+
+
+def required(*items: bytes) -> TrustAnchors:
+    """Trust that asks for revocation, and knows these items."""
+    return TrustAnchors(
+        [pki.root().certificate],
+        [pki.intermediate().certificate],
+        mode=RevocationMode.REQUIRED,
+        facts=RevocationFacts([read_item(i, source="test") for i in items]),
+    )
+
+
+def test_both_expected_signatures_are_found_with_their_roles_and_revisions() -> None:
+    verdict = judged(pdfs.issued())
+    person, agency = verdict.signatures
+    assert (verdict.standing, verdict.reason, verdict.format) == (VALID, FileReason.VERIFIED, "pdf")
+    assert (verdict.has_person, verdict.has_agency) == (True, True)
+    assert (person.role, person.revision, person.revisions) == (SignerRole.PERSON, 2, 3)
+    assert (agency.role, agency.revision, agency.revisions) == (SignerRole.AGENCY, 3, 3)
+    assert (person.added_after, agency.added_after) == (("signature",), ())
+    assert person.claimed_at == pdfs.SIGNED
+    assert person.certificate_sha256 == pki.person().certificate_sha256
+    assert "Nguyễn Văn Thử" in (person.subject or "")
+
+
+def test_a_dispatch_without_the_agencys_signature_lacks_it() -> None:
+    verdict = judged(pdfs.by_person())
+    assert (verdict.standing, verdict.has_person, verdict.has_agency) == (VALID, True, False)
+
+
+def test_a_pdf_without_signatures_is_unsigned() -> None:
+    verdict = judged(pdfs.plain())
+    assert (verdict.standing, verdict.reason, verdict.signatures) == (FileStanding.UNSIGNED, FileReason.UNSIGNED, ())
+
+
+def test_a_pdf_is_one_by_its_content_even_behind_other_bytes() -> None:
+    assert judged(b"\r\n\r\n" + pdfs.plain()).standing is FileStanding.UNSIGNED
+    signed = judged(b"\r\n\r\n" + pdfs.issued())
+    assert (signed.standing, signed.reason) == (ALTERED, FileReason.COVERAGE)  # nobody signed those bytes
+
+
+# Who
+
+
+def test_a_registered_role_counts_more_than_the_subject() -> None:
+    as_agency = (RegisteredSigner(sha256=pki.person().certificate_sha256, role=SignerRole.AGENCY),)
+    assert only(judged(pdfs.by_person(), signers=as_agency)).role is SignerRole.AGENCY
+
+
+def test_an_ended_registration_names_no_role() -> None:
+    ended = (
+        RegisteredSigner(sha256=pki.person().certificate_sha256, role=SignerRole.AGENCY, valid_to=pdfs.SIGNED - HOUR),
+    )
+    assert only(judged(pdfs.by_person(), signers=ended)).role is SignerRole.PERSON
+    unknown = judged(pdfs.by_person(), signers=ended, policy=FilePolicy(role_by_subject=False))
+    assert only(unknown).role is SignerRole.UNKNOWN
+
+
+def test_without_anchors_only_the_registered_are_trusted() -> None:
+    nobody = TrustAnchors()
+    assert judged(pdfs.by_person(), anchors=nobody).standing is VALID
+    verdict = judged(pdfs.by_person(), anchors=nobody, signers=())
+    assert (verdict.standing, verdict.reason) == (FileStanding.UNTRUSTED, FileReason.CERTIFICATE_UNTRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("key", "standing", "reason"),
+    [
+        (pki.person, VALID, FileReason.VERIFIED),
+        (pki.signs_only, VALID, FileReason.VERIFIED),
+        (pki.repudiates_not, VALID, FileReason.VERIFIED),
+        (pki.no_usage, VALID, FileReason.VERIFIED),
+        (pki.agency, VALID, FileReason.VERIFIED),  # RSA
+        (pki.stranger, FileStanding.UNTRUSTED, FileReason.CERTIFICATE_UNTRUSTED),
+        (pki.expired, FileStanding.UNTRUSTED, FileReason.CERTIFICATE_EXPIRED),
+        (pki.not_yet_valid, FileStanding.UNTRUSTED, FileReason.CERTIFICATE_NOT_YET_VALID),
+        (pki.wrong_usage, FileStanding.UNTRUSTED, FileReason.CERTIFICATE_USAGE),
+        (pki.sha1_rsa_certificate, FileStanding.UNTRUSTED, FileReason.CERTIFICATE_UNTRUSTED),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_the_certificate_decides(key: Callable[[], SigningKey], standing: FileStanding, reason: FileReason) -> None:
+    verdict = judged(pdfs.signed(pdfs.plain(), key(), at=pdfs.NOW - timedelta(minutes=10)))
+    assert (verdict.standing, verdict.reason) == (standing, reason)
+
+
+def test_weak_chains_and_keys_are_valid_weak_where_tolerated() -> None:
+    sha1 = by_pyhanko(pki.sha1_rsa_certificate())
+    short = by_pyhanko(pki.rsa1024())
+    assert judged(short).reason == FileReason.KEY_TOO_SMALL
+    for content, policy in ((sha1, FilePolicy(tolerate_sha1=True)), (short, FilePolicy(tolerate_rsa_1024=True))):
+        assert judged(content).standing is FileStanding.UNTRUSTED
+        verdict = judged(content, policy=policy)
+        assert (verdict.standing, verdict.reason) == (FileStanding.VALID_WEAK, FileReason.WEAK)
+
+
+def test_a_signature_with_sha1_is_valid_weak_where_tolerated() -> None:
+    content = by_pyhanko(pki.agency(), digest="sha1")
+    verdict = judged(content)
+    assert (verdict.standing, verdict.reason) == (FileStanding.UNTRUSTED, FileReason.ALGORITHM)
+    assert judged(content, policy=FilePolicy(tolerate_sha1=True)).standing is FileStanding.VALID_WEAK
+
+
+def test_an_algorithm_that_nobody_tolerates_is_refused() -> None:
+    content = by_pyhanko(pki.agency(), digest="md5")
+    assert judged(content, policy=FilePolicy(tolerate_sha1=True)).reason == FileReason.ALGORITHM
+
+
+# When
+
+
+def stamped(key: SigningKey, at: datetime, authority: SigningKey | None = None) -> bytes:
+    return pdfs.signed(pdfs.plain(), key, token=lambda digest: pki.timestamp_token(digest, at=at, authority=authority))
+
+
+def test_a_trusted_time_stamp_is_the_time_of_signing() -> None:
+    signature = only(judged(stamped(pki.person(), pdfs.NOW - HOUR)))
+    assert (signature.standing, signature.stamped_at) == (VALID, pdfs.NOW - HOUR)
+
+
+@pytest.mark.parametrize("authority", [pki.tsa_stranger, pki.person, lambda: pki.tsa(expired=True)])
+def test_a_time_stamp_of_anybody_else_proves_no_time(authority: Callable[[], SigningKey]) -> None:
+    signature = only(judged(stamped(pki.person(), pdfs.NOW - timedelta(minutes=1), authority())))
+    assert (signature.standing, signature.stamped_at) == (VALID, None)
+
+
+def test_a_time_stamp_over_something_else_proves_no_time() -> None:
+    def token(_: bytes) -> bytes:
+        return pki.timestamp_token(b"\1" * 32)
+
+    with_other = by_pyhanko(pki.person(), token=token)
+    assert only(judged(with_other)).stamped_at is None
+
+
+def test_a_time_stamp_of_the_document_dates_every_signature_before_it() -> None:
+    content = with_document_stamp(pdfs.by_person(), pdfs.NOW - HOUR)
+    signature = only(judged(content))
+    assert (signature.standing, signature.stamped_at, signature.added_after) == (VALID, pdfs.NOW - HOUR, ())
+
+
+def test_an_expired_certificate_is_believed_to_have_signed_before() -> None:
+    later = pdfs.NOW + 2 * pki.YEAR  # when the certificate has long expired
+    assert judged(pdfs.by_person(), at=later).standing is VALID
+
+
+def test_a_claimed_time_after_receipt_is_not_believed() -> None:
+    received = pki.NOW - pki.YEAR - timedelta(days=30)  # before the certificate began
+    signature = only(judged(pdfs.by_person(), at=received))
+    assert signature.reason == FileReason.CERTIFICATE_NOT_YET_VALID
+
+
+# Revocation: (revoked when, time-stamped?) -> standing
+
+
+@pytest.mark.parametrize(
+    ("revoked_at", "stamp", "standing"),
+    [
+        (pdfs.SIGNED - HOUR, None, FileStanding.REVOKED),
+        (pdfs.SIGNED + HOUR, None, FileStanding.REVOKED),  # before receipt: the claimed time is the signer's word
+        (pdfs.SIGNED + HOUR, pdfs.SIGNED, VALID),  # a time-stamp shows that it is older
+        (pdfs.SIGNED + HOUR, pdfs.SIGNED + HOUR + timedelta(minutes=5), FileStanding.REVOKED),
+    ],
+)
+def test_a_revocation_counts_by_the_time_that_is_proven(
+    revoked_at: datetime, stamp: datetime | None, standing: FileStanding
+) -> None:
+    key = pki.revoked_person()
+    content = stamped(key, stamp) if stamp else pdfs.signed(pdfs.plain(), key)
+    verdict = judged(content, anchors=required(authority_list(), pki.crl(revoked=pki.revocations(revoked_at))))
+    assert verdict.standing is standing
+    assert verdict.reason == (FileReason.VERIFIED if standing is VALID else FileReason.CERTIFICATE_REVOKED)
+
+
+def test_a_revocation_after_receipt_takes_nothing_back() -> None:
+    crl = pki.crl(
+        revoked=pki.revocations(pdfs.NOW + HOUR),
+        this_update=pdfs.NOW + 2 * HOUR,
+        next_update=pdfs.NOW + timedelta(days=7),
+    )
+    later = pki.crl(pki.root(), this_update=pdfs.NOW + 2 * HOUR, next_update=pdfs.NOW + timedelta(days=7))
+    verdict = judged(pdfs.signed(pdfs.plain(), pki.revoked_person()), anchors=required(later, crl))
+    assert verdict.standing is VALID
+
+
+def test_where_revocation_is_required_and_unknown_a_signature_is_indeterminate() -> None:
+    verdict = judged(pdfs.issued(), anchors=required())
+    assert (verdict.standing, verdict.reason) == (FileStanding.INDETERMINATE, FileReason.REVOCATION_UNKNOWN)
+    assert (verdict.has_person, verdict.has_agency) == (False, False)
+
+
+def test_revocation_facts_inside_the_file_are_used() -> None:
+    assert judged(with_facts(pki.person(), pki.crl()), anchors=required()).standing is VALID
+    revoked = with_facts(pki.revoked_person(), pki.crl(revoked=pki.revocations()))
+    assert judged(revoked, anchors=required()).standing is FileStanding.REVOKED
+
+
+def test_revocation_facts_inside_the_file_are_not_believed_by_themselves() -> None:
+    forged = with_facts(pki.person(), pki.crl(signer=pki.stranger()))
+    assert judged(forged, anchors=required()).standing is FileStanding.INDETERMINATE
+
+
+# What later revisions may add
+
+
+def free_text(writer: IncrementalPdfFileWriter) -> None:
+    pdfs.annotation(Subtype=pdf_name("/FreeText"), DA=pdf_string("/Helv 10 Tf 1 0 0 rg"))(writer)
+
+
+def note_with_popup(writer: IncrementalPdfFileWriter) -> None:
+    page = writer.find_page_for_modification(0)[0]
+    popup = writer.allocate_placeholder()
+    note = writer.add_object(
+        dictionary(
+            Type="/Annot", Subtype="/Text", Rect=[500, 780, 520, 800], Contents=pdf_string("ghi chú"), Popup=popup
+        )
+    )
+    made = dictionary(Type="/Annot", Subtype="/Popup", Rect=[100, 400, 400, 600], Parent=note)
+    writer.add_object(made, idnum=popup.reference.idnum)
+    extend(writer, page.get_object(), "/Annots", [note, popup])
+
+
+def metadata(writer: IncrementalPdfFileWriter) -> None:
+    writer.set_info(writer.add_object(dictionary(Producer=pdf_string("another program"))))
+
+
+def stamps_on_two_pages(writer: IncrementalPdfFileWriter) -> None:
+    pdfs.annotation()(writer)
+    pdfs.annotation(page=1)(writer)
+
+
+@pytest.mark.parametrize(
+    ("write", "added"),
+    [
+        (pdfs.annotation(), ("stamp",)),
+        (pdfs.annotation((72, 440, 300, 496)), ("stamp",)),  # right below the line of text
+        (free_text, ("stamp",)),
+        (note_with_popup, ("stamp",)),
+        (stamps_on_two_pages, ("stamp",)),
+        (metadata, ()),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_stamps_and_notes_of_receivers_leave_signatures_valid(write: pdfs.Write, added: tuple[str, ...]) -> None:
+    verdict = judged(pdfs.updated(two_pages(), write))
+    assert (verdict.standing, only(verdict).added_after) == (VALID, added)
+
+
+def test_a_stamp_on_both_signatures_and_another_after_it() -> None:
+    once = pdfs.updated(pdfs.issued(), pdfs.annotation())
+    twice = pdfs.updated(once, pdfs.annotation((300, 700, 440, 780)))
+    person, agency = judged(twice).signatures
+    assert (person.standing, person.added_after) == (VALID, ("signature", "stamp"))
+    assert (agency.standing, agency.added_after, agency.revisions) == (VALID, ("stamp",), 5)
+
+
+def test_a_signed_incoming_stamp_leaves_signatures_valid() -> None:
+    receiver = pki.agency_seal("Sở Nhận văn bản")
+    place = Place(page=1, x_mm=20, y_mm=250)
+    options = PdfSignOptions(role=SignerRole.AGENCY, image=drawn(), place=place)
+    verdict = judged(pdfs.signed(pdfs.issued(), receiver, options=options))
+    assert (verdict.standing, len(verdict.signatures)) == (VALID, 3)
+    assert verdict.signatures[0].added_after == ("signature",)
+
+
+@functools.cache
+def drawn() -> bytes:
+    out = io.BytesIO()
+    seal = Image.new("RGBA", (60, 20), (200, 0, 0, 255))
+    seal.putpixel((0, 0), (0, 0, 0, 0))
+    seal.save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("key", "x_mm", "first"),
+    [
+        (pki.agency_seal, 25.4, VALID),  # he answers for what he covers
+        (pki.stranger, 25.4, ALTERED),
+        (pki.stranger, 140.0, VALID),  # beside the text; the file is untrusted all the same
+    ],
+)
+def test_what_lies_over_the_text_must_be_signed_by_who_is_trusted(
+    key: Callable[[], SigningKey], x_mm: float, first: FileStanding
+) -> None:
+    place = Place(page=1, x_mm=x_mm, y_mm=175 if x_mm < 100 else 250)
+    options = PdfSignOptions(role=SignerRole.AGENCY, image=drawn(), place=place, width_mm=40)
+    verdict = judged(pdfs.signed(pdfs.by_person(), key(), options=options))
+    assert verdict.signatures[0].standing is first
+    if first is ALTERED:
+        assert verdict.signatures[0].reason == FileReason.COVERED_AFTER
+    assert (verdict.standing is VALID) == (key is pki.agency_seal)
+
+
+# What they may not
+
+
+def page_of(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject:
+    found: generic.DictionaryObject = writer.find_page_for_modification(0)[0].get_object()
+    return found
+
+
+def dictionary(**entries: object) -> generic.DictionaryObject:
+    def value(v: object) -> object:
+        if isinstance(v, str) and v.startswith("/"):
+            return pdf_name(v)
+        if isinstance(v, bool):
+            return generic.BooleanObject(v)
+        if isinstance(v, int):
+            return generic.NumberObject(v)
+        return generic.ArrayObject([value(n) for n in v]) if isinstance(v, list) else v
+
+    return generic.DictionaryObject({pdf_name(f"/{k}"): value(v) for k, v in entries.items()})
+
+
+def extend(writer: IncrementalPdfFileWriter, holder: generic.DictionaryObject, key: str, added: list[object]) -> None:
+    holder[key] = generic.ArrayObject([*holder.get(key, generic.ArrayObject()), *added])
+    writer.update_container(holder)
+
+
+def content_replaced(writer: IncrementalPdfFileWriter) -> None:
+    page = page_of(writer)
+    page["/Contents"] = writer.add_object(generic.StreamObject(stream_data=b"BT /F1 14 Tf 72 500 Td (9) Tj ET"))
+    writer.update_container(page)
+
+
+def content_added(writer: IncrementalPdfFileWriter) -> None:
+    page = page_of(writer)
+    more = writer.add_object(generic.StreamObject(stream_data=b"0 0 600 800 re f"))
+    page["/Contents"] = generic.ArrayObject([page.raw_get("/Contents"), more])
+    writer.update_container(page)
+
+
+def stream_overwritten(writer: IncrementalPdfFileWriter) -> None:
+    stream = page_of(writer)["/Contents"]
+    stream._data, stream._encoded_data = b"BT ET", None
+    writer.update_container(stream)
+
+
+def font_exchanged(writer: IncrementalPdfFileWriter) -> None:
+    fonts = page_of(writer)["/Resources"]["/Font"]
+    fonts["/F1"] = writer.add_object(dictionary(Type="/Font", Subtype="/Type1", BaseFont="/ZapfDingbats"))
+    writer.update_container(fonts)
+
+
+def page_added(writer: IncrementalPdfFileWriter) -> None:
+    pages = writer.root["/Pages"]
+    extra = writer.add_object(dictionary(Type="/Page", Parent=writer.root.raw_get("/Pages"), MediaBox=[0, 0, 9, 9]))
+    pages["/Count"] = generic.NumberObject(2)
+    extend(writer, pages, "/Kids", [extra])
+
+
+def page_cropped(writer: IncrementalPdfFileWriter) -> None:
+    page = page_of(writer)
+    page["/CropBox"] = dictionary(x=[0, 600, 595, 842])["/x"]
+    writer.update_container(page)
+
+
+def page_turned(writer: IncrementalPdfFileWriter) -> None:
+    page = page_of(writer)
+    page["/Rotate"] = generic.NumberObject(180)
+    writer.update_container(page)
+
+
+def opens_with_an_action(writer: IncrementalPdfFileWriter) -> None:
+    writer.root["/OpenAction"] = dictionary(S="/JavaScript", JS=pdf_string("app.alert(1)"))
+    writer.update_root()
+
+
+def layers_added(writer: IncrementalPdfFileWriter) -> None:
+    layer = writer.add_object(dictionary(Type="/OCG", Name=pdf_string("x")))
+    writer.root["/OCProperties"] = dictionary(OCGs=[layer], D=dictionary(OFF=[layer]))
+    writer.update_root()
+
+
+def text_field_added(writer: IncrementalPdfFileWriter) -> None:
+    page = page_of(writer)
+    entries = dictionary(
+        Type="/Annot", Subtype="/Widget", FT="/Tx", T=pdf_string("tien"), V=pdf_string("9"), Rect=[300, 300, 400, 320]
+    )
+    added = writer.add_object(entries)
+    extend(writer, writer.root["/AcroForm"], "/Fields", [added])
+    extend(writer, page, "/Annots", [added])
+
+
+def signature_moved(writer: IncrementalPdfFileWriter) -> None:
+    field = writer.root["/AcroForm"]["/Fields"][0].get_object()
+    field["/Rect"] = dictionary(x=[0, 0, 500, 800])["/x"]
+    writer.update_container(field)
+
+
+def signature_rewritten(writer: IncrementalPdfFileWriter) -> None:
+    field = writer.root["/AcroForm"]["/Fields"][0].get_object()
+    field.raw_get("/V").get_object()["/Reason"] = pdf_string("khác")
+    writer.update_container(field.raw_get("/V").get_object())
+
+
+def annotations_dropped(writer: IncrementalPdfFileWriter) -> None:
+    page = page_of(writer)
+    page["/Annots"] = generic.ArrayObject()
+    writer.update_container(page)
+
+
+def appearances_asked_for(writer: IncrementalPdfFileWriter) -> None:
+    form = writer.root["/AcroForm"]
+    form["/NeedAppearances"] = generic.BooleanObject(True)
+    writer.update_container(form)
+
+
+JAVASCRIPT = dictionary(S="/JavaScript", JS=pdf_string("app.alert(1)"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        content_replaced,
+        content_added,
+        stream_overwritten,
+        font_exchanged,
+        page_added,
+        page_cropped,
+        page_turned,
+        opens_with_an_action,
+        layers_added,
+        text_field_added,
+        signature_moved,
+        annotations_dropped,
+        appearances_asked_for,
+        pytest.param(pdfs.annotation((100, 495, 220, 520)), id="stamp-over-text"),
+        pytest.param(pdfs.annotation((0, 0, 595, 400)), id="stamp-too-large"),
+        pytest.param(pdfs.annotation((-100, 700, 40, 780)), id="stamp-off-the-page"),
+        pytest.param(pdfs.annotation(F=generic.NumberObject(2)), id="stamp-hidden"),
+        pytest.param(pdfs.annotation(F=generic.NumberObject(32)), id="stamp-on-paper-only"),
+        pytest.param(pdfs.annotation(A=JAVASCRIPT), id="stamp-with-an-action"),
+        pytest.param(pdfs.annotation(OC=dictionary(Type="/OCG", Name=pdf_string("x"))), id="stamp-on-a-layer"),
+        pytest.param(pdfs.annotation(Subtype=pdf_name("/Link")), id="link"),
+        pytest.param(pdfs.annotation(Subtype=pdf_name("/Square")), id="square"),
+        pytest.param(pdfs.annotation(Subtype=pdf_name("/FileAttachment")), id="attached-file"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_else_is_added_later_makes_a_signature_altered(write: pdfs.Write) -> None:
+    verdict = judged(pdfs.updated(pdfs.by_person(), write))
+    assert (verdict.standing, verdict.reason) == (ALTERED, FileReason.ALTERED_AFTER)
+    assert only(verdict).added_after == ("content",)
+    assert not verdict.has_person
+
+
+def test_a_signature_that_is_written_anew_no_longer_covers_itself() -> None:
+    verdict = judged(pdfs.updated(pdfs.by_person(), signature_rewritten))
+    assert (verdict.standing, verdict.reason) == (ALTERED, FileReason.COVERAGE)
+
+
+def test_the_last_signature_covers_what_the_first_did_not_allow() -> None:
+    verdict = judged(pdfs.signed(pdfs.updated(pdfs.by_person(), content_added), pki.agency_seal(), options=AGENCY))
+    assert [s.standing for s in verdict.signatures] == [ALTERED, VALID]
+    assert (verdict.standing, verdict.has_person, verdict.has_agency) == (ALTERED, False, True)
+
+
+def test_hidden_content_that_is_uncovered_later_is_altered() -> None:
+    # The shadow attack "hide": a picture over the text is signed with it, and set free afterwards.
+    source = pdfs.updated(pdfs.plain(), content_added)
+    signed = pdfs.signed(source, pki.person())
+    overlay = int(signed.split(b"0 0 600 800 re f")[0].rsplit(b" 0 obj", 1)[0].rsplit(None, 1)[-1])
+    assert judged(signed).standing is VALID
+    assert judged(pdfs.freeing(signed, overlay)).standing is ALTERED
+
+
+@functools.cache
+def a_form() -> bytes:
+    out = io.BytesIO()
+    page = canvas.Canvas(out, invariant=1)
+    page.acroForm.textfield(name="so_tien", value="1000", x=100, y=600, width=200, height=20)
+    page.showPage()
+    page.save()
+    return out.getvalue()
+
+
+def filled_in(writer: IncrementalPdfFileWriter) -> None:
+    field = writer.root["/AcroForm"]["/Fields"][0].get_object()
+    field["/V"] = pdf_string("9000")
+    writer.update_container(field)
+
+
+def test_a_form_filled_in_after_signing_is_altered_unless_the_signer_allowed_it() -> None:
+    # The shadow attack "replace": fields show another value than was signed.
+    verdict = judged(pdfs.updated(by_pyhanko(pki.person(), a_form()), filled_in))
+    assert (verdict.standing, only(verdict).added_after) == (ALTERED, ("form",))
+    certified = by_pyhanko(pki.person(), a_form(), certify=True)
+    verdict = judged(pdfs.updated(certified, filled_in))
+    assert (verdict.standing, only(verdict).added_after) == (VALID, ())
+
+
+def test_bytes_after_the_end_that_are_no_revision_are_not_signed() -> None:
+    verdict = judged(pdfs.issued() + b"<script>")
+    assert (verdict.standing, verdict.reason) == (ALTERED, FileReason.COVERAGE)
+    assert judged(pdfs.issued() + b"\r\n").standing is VALID
+
+
+def test_an_earlier_version_of_the_file_says_so_by_what_is_missing() -> None:
+    cut = pdfs.issued()[: len(pdfs.by_person())]
+    assert cut == pdfs.by_person()
+    assert judged(cut).has_agency is False
+
+
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.9, 0.98])
+def test_a_changed_byte_alters_every_signature_over_it(place: float) -> None:
+    content = bytearray(pdfs.by_person())
+    start = content.index(b"/Contents <") + len(b"/Contents <")
+    end = content.index(b">", start)
+    outside = [*range(start), *range(end + 1, len(content))]
+    at = next(n for n in outside[int(place * len(outside)) :] if chr(content[n]).isalnum())
+    content[at] ^= 1
+    assert judged(bytes(content)).standing in (ALTERED, FileStanding.UNREADABLE, FileStanding.UNSIGNED)
+
+
+# Bounds and forms
+
+
+def test_an_encrypted_pdf_is_unreadable() -> None:
+    out = io.BytesIO()
+    page = canvas.Canvas(out, encrypt="mật khẩu")
+    page.drawString(100, 100, "x")
+    page.save()
+    verdict = judged(out.getvalue())
+    assert (verdict.standing, verdict.reason) == (FileStanding.UNREADABLE, FileReason.ENCRYPTED)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [FileLimits(signatures=1), FileLimits(revisions=2), FileLimits(file_bytes=1_000)],
+    ids=["signatures", "revisions", "bytes"],
+)
+def test_more_than_is_looked_at_is_too_large(limits: FileLimits) -> None:
+    verdict = judged(pdfs.issued(), limits=limits)
+    assert (verdict.standing, verdict.reason) == (FileStanding.UNREADABLE, FileReason.TOO_LARGE)
+
+
+@pytest.mark.parametrize("content", [b"%PDF-", b"%PDF-1.7\n" + b"x" * 3000, pdfs.plain()[:-200], b"%PDF-1.7\n%%EOF"])
+def test_a_broken_pdf_is_unreadable(content: bytes) -> None:
+    verdict = judged(content)
+    assert (verdict.standing, verdict.reason) == (FileStanding.UNREADABLE, FileReason.BROKEN)
+
+
+def test_a_form_of_signature_that_is_not_judged_is_named_and_not_valid() -> None:
+    content = pdfs.by_person().replace(b"/ETSI.CAdES.detached", b"/adbe.x509.rsa_sha1 ")
+    verdict = judged(content)
+    assert (verdict.standing, verdict.reason) == (FileStanding.NOT_JUDGED, FileReason.SIGNATURE_FORM)
+
+
+def test_a_signature_that_is_no_cms_is_unreadable() -> None:
+    content = pdfs.by_person()
+    start = content.index(b"/Contents <") + len(b"/Contents <")
+    verdict = judged(content[:start] + b"0" * 400 + content[start + 400 :])
+    assert (verdict.standing, verdict.reason) == (FileStanding.UNREADABLE, FileReason.SIGNATURE_BROKEN)
+
+
+# Signed by others
+
+
+@pytest.mark.parametrize("form", [fields.SigSeedSubFilter.PADES, fields.SigSeedSubFilter.ADOBE_PKCS7_DETACHED])
+def test_signatures_made_by_pyhanko_itself_are_valid(form: fields.SigSeedSubFilter) -> None:
+    signature = only(judged(by_pyhanko(pki.person(), form=form)))
+    assert (signature.standing, signature.role) == (VALID, SignerRole.PERSON)
+
+
+class _Authority(TimeStamper):
+    """The test authority, asked without a network."""
+
+    def __init__(self, token: Callable[[bytes], bytes]) -> None:
+        super().__init__()
+        self._token = token
+
+    async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
+        token = self._token(req["message_imprint"]["hashed_message"].native)
+        return tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": cms.ContentInfo.load(token)})
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        return cms.ContentInfo.load(self._token(message_digest))
+
+
+def by_pyhanko(
+    key: SigningKey,
+    source: bytes | None = None,
+    *,
+    digest: str = "sha256",
+    form: fields.SigSeedSubFilter = fields.SigSeedSubFilter.PADES,
+    certify: bool = False,
+    token: Callable[[bytes], bytes] | None = None,
+) -> bytes:
+    """Signed by pyHanko's own signer, not by ours."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(source or pdfs.plain()))
+    about = signers.PdfSignatureMetadata(
+        field_name="Ky",
+        md_algorithm=digest,
+        subfilter=form,
+        certify=certify,
+        docmdp_permissions=fields.MDPPerm.FILL_FORMS,
+    )
+    timestamper = _Authority(token) if token else None
+    made = asyncio.run(
+        signers.async_sign_pdf(writer, about, pdfs.pyhanko_signer(key), timestamper=timestamper, in_place=False)
+    )
+    content: bytes = made.getvalue()
+    return content
+
+
+def with_document_stamp(content: bytes, at: datetime) -> bytes:
+    """The PDF with a time-stamp over all of it (PAdES-B-LTA)."""
+    authority = _Authority(lambda digest: pki.timestamp_token(digest, at=at))
+    stamper = signers.PdfTimeStamper(authority)
+    writer = IncrementalPdfFileWriter(io.BytesIO(content))
+    made = asyncio.run(stamper.async_timestamp_pdf(writer, md_algorithm="sha256"))
+    stamped_content: bytes = made.getvalue()
+    return stamped_content
+
+
+def authority_list() -> bytes:
+    """That the intermediate itself is good."""
+    return pki.crl(pki.root())
+
+
+def with_facts(key: SigningKey, crl: bytes) -> bytes:
+    """Signed, with the revocation lists of its authorities in the document security store (PAdES-B-LT)."""
+
+    def write(writer: IncrementalPdfFileWriter) -> None:
+        store = DocumentSecurityStore(writer)
+        lists = [writer.add_object(generic.StreamObject(stream_data=raw)) for raw in (authority_list(), crl)]
+        store.crls = lists
+        writer.root["/DSS"] = writer.add_object(dictionary(Type="/DSS", CRLs=list(lists)))
+        writer.update_root()
+
+    return pdfs.updated(pdfs.signed(pdfs.plain(), key), write)
+
+
+@functools.cache
+def two_pages() -> bytes:
+    return pdfs.signed(pdfs.plain(pages=2), pki.person())
