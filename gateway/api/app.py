@@ -20,8 +20,10 @@ from werkzeug.wrappers.response import Response as AnyResponse
 
 from gateway.api import problems
 from gateway.api.services import Services
+from gateway.api.v1 import signing
 from gateway.api.v1.routes import invalid, v1
 from gateway.errors import GatewayError
+from gateway.exchange.stamping import overdue
 from gateway.ledger.records import FetchState, new_id
 
 _log = structlog.get_logger()
@@ -30,7 +32,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 PUBLIC_ENDPOINTS = frozenset({"healthz", "readyz", "metrics", "docs", "openapi_json"})
 """Endpoints of this module that need no credential; the test about authentication reads this list."""
 
-_LARGE_BODIES = frozenset({"v1.post_document", "lgsp.send_edoc", "vxp.send_edoc"})
+_LARGE_BODIES = frozenset({"v1.post_document", "v1.prepare_signing", "lgsp.send_edoc", "vxp.send_edoc"})
+_CALLS = (signing,)
+"""Calls of ``v1`` that stand beside its routes; imported for them."""
 _SMALL_BODY_BYTES = 64 * 1024
 """Words in JSON, a form of the console: of these nobody has more to say, and they are read into memory."""
 
@@ -131,6 +135,8 @@ def _machine_endpoints(
     parked = Gauge("gateway_parked_statuses", "Statuses whose document is not known", registry=registry)
     oldest = Gauge("gateway_oldest_waiting_seconds", "Age of the oldest waiting delivery", registry=registry)
     axes = Gauge("gateway_axes", "Axes that are asked for arrivals, by how they answer", ["state"], registry=registry)
+    unsealed = Gauge("gateway_log_unsealed_events", "Events that the log's chain does not hold yet", registry=registry)
+    waits = Gauge("gateway_timestamp_waiting_seconds", "How long a stamp of the log has been due", registry=registry)
     not_taken = Gauge("gateway_axis_packages", "What axes have and could not be taken", ["state"], registry=registry)
 
     @app.get("/healthz", doc_ui=False)
@@ -153,6 +159,7 @@ def _machine_endpoints(
             waiting = services.parts.ledger.backlog()
             inboxes = services.parts.ledger.inboxes()
             troubles = services.parts.ledger.fetch_counts()
+            log = services.parts.ledger.log.state()
         except GatewayError as error:
             return problems.problem(error)
         for state, number in counts.states.items():
@@ -165,6 +172,8 @@ def _machine_endpoints(
             not_taken.labels(fetched.value).set(sum(n for (_, state), n in troubles.items() if state is fetched))
         now = services.parts.clock()
         oldest.set(max(((now - b.oldest).total_seconds() for b in waiting), default=0.0))
+        unsealed.set(log.newest_id - log.sealed_to)
+        waits.set(overdue(log, now=now).total_seconds())
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

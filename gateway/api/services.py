@@ -9,6 +9,7 @@ from cryptography import x509
 
 from gateway.api.auth import Doorkeeper
 from gateway.exchange.parts import Parts
+from gateway.exchange.signing_requests import Signings
 from gateway.exchange.systems import Systems
 
 
@@ -20,6 +21,8 @@ class Services:
     doorkeeper: Doorkeeper
     systems: Systems
     mailbox_lease_seconds: int
+    signings: Signings | None = None
+    """Files that are signed in two steps; ``None``: this gateway prepares none."""
     certificates: Mapping[str, x509.Certificate] = field(default_factory=dict)
     """The gateway's former certificates, by SHA-256 of the DER in lower-case hex; the present one need not be here."""
 

@@ -122,7 +122,13 @@ class Site:
             rate_limit=options.pop("rate_limit", "100000 per minute"),
         )
         systems = Systems(ledger=self.ledger, box=self.box, clock=self.clock)
-        services = Services(parts=self.parts, doorkeeper=doorkeeper, systems=systems, mailbox_lease_seconds=300)
+        services = Services(
+            parts=self.parts,
+            doorkeeper=doorkeeper,
+            systems=systems,
+            mailbox_lease_seconds=300,
+            signings=options.pop("signings", None),
+        )
         api.install(app, services, ready=options.pop("ready", dict), registry=CollectorRegistry())
         return app.test_client()
 

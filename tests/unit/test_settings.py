@@ -154,7 +154,8 @@ def test_every_limit_of_a_package_can_be_set() -> None:
 def test_every_setting_has_a_section() -> None:
     assert set(Settings.model_fields) == {
         "base", "gateway", "web", "ledger", "payloads", "limits", "signing", "delivery", "vxp",
-        "lgsp", "revocation", "exchange", "fetch", "console", "log", "secrets"
+        "lgsp", "revocation", "exchange", "fetch", "console", "log", "secrets",
+        "signing_requests"
     }  # fmt: skip
 
 

@@ -92,6 +92,7 @@ _PROBLEMS: dict[Any, Any] = {
         "403": "Not allowed, or the signature is not trusted",
         "404": "There is none, or it is not the caller's",
         "409": "Conflict with what was accepted or done before",
+        "410": "Its time is over",
         "413": "Too large",
         "415": "Content type not accepted",
         "422": "The package departs from the standard, or cannot be routed",
@@ -118,6 +119,12 @@ _SCOPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "refuse_delivery": ("receive",),
         "post_status": ("receive", "send"),
         "find_agencies": ("read",),
+        "prepare_signing": ("send",),
+        "get_signing": ("send",),
+        "complete_signing": ("send",),
+        "get_signed_file": ("send",),
+        "cancel_signing": ("send",),
+        "get_certificate": ("send",),
     }
 )
 """What a key must be good for, one of them, to make each call; asked before anything of the body is read."""
@@ -149,7 +156,7 @@ def _admit() -> None:
         _read_json()
 
 
-_READ_BY_THEMSELVES = ("v1.post_document",)
+_READ_BY_THEMSELVES = ("v1.post_document", "v1.prepare_signing")
 _WITH_FILES = ("v1.update_document", "v1.replace_document")
 """Calls that take JSON, or a form with that JSON and files."""
 

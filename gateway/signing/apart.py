@@ -1,0 +1,154 @@
+"""
+Preparing a stranger's PDF in a process of its own, which can be ended.
+
+A PDF can be made so that a reader runs for hours or takes all memory. The process that prepares it has bounds on both,
+and what becomes of it is a refusal of that file. It is forked from a server that has the libraries loaded, so it costs
+some tens of milliseconds; never from the gateway itself, whose threads and connections it must not have.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.errors import FileNotSignable, GatewayError, TooManySignings, every_error
+from gateway.signing.pdf_sign import PdfSignOptions
+from gateway.signing.prepare import Prepared, prepare_pdf
+
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+_LOADED_BEFORE = ("__main__", "gateway.signing.prepare")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What the preparation of one file may take."""
+
+    time: timedelta = timedelta(seconds=20)
+    memory_bytes: int = 1536 * 1024 * 1024
+    """Of address space, libraries included."""
+    at_once: int = 2
+    """Files; others wait for as long as one may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """One file, as it is sent to the process apart."""
+
+    source: Path
+    out: Path
+    certificates: list[bytes]
+    """DER; the signer's first."""
+    options: PdfSignOptions
+    at: datetime
+    memory_bytes: int
+
+
+class PreparedApart:
+    """Prepares PDFs in processes of their own; safe for several threads."""
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self._bounds = bounds or Bounds()
+        self._places = threading.BoundedSemaphore(self._bounds.at_once)
+        # Typed as Any: the two kinds of context have no class in common that knows both methods.
+        self._context: Any = multiprocessing.get_context(_METHOD)
+
+    def prepare(
+        self,
+        source: Path,
+        out: Path,
+        *,
+        certificate: x509.Certificate,
+        chain: Sequence[x509.Certificate],
+        options: PdfSignOptions,
+        at: datetime,
+    ) -> Prepared:
+        """
+        As :func:`gateway.signing.prepare.prepare_pdf`.
+
+        :raises FileNotSignable: also when it takes too long, too much memory, or the process dies of it.
+        :raises TooManySignings: others have taken all places for too long.
+        """
+        if not self._places.acquire(timeout=self._bounds.time.total_seconds()):
+            raise TooManySignings("Other files are being prepared; try again.")
+        try:
+            certificates = [c.public_bytes(Encoding.DER) for c in (certificate, *chain)]
+            work = _Work(
+                source=source,
+                out=out,
+                certificates=certificates,
+                options=options,
+                at=at,
+                memory_bytes=self._bounds.memory_bytes,
+            )
+            return Prepared.from_state(self._run(work))
+        finally:
+            self._places.release()
+
+    def _run(self, work: _Work) -> bytes:
+        if _METHOD == "forkserver":
+            self._context.set_forkserver_preload(list(_LOADED_BEFORE))
+        ours, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_prepare, args=(theirs, work), daemon=True, name="prepare-pdf")
+        process.start()
+        theirs.close()
+        try:
+            if not ours.poll(self._bounds.time.total_seconds()):
+                raise FileNotSignable("The PDF takes too long to read.")
+            error, state = ours.recv()
+        except EOFError as e:
+            raise FileNotSignable("The reader of the PDF died of it.") from e
+        finally:
+            process.kill()
+            process.join()
+            ours.close()
+        if error is not None:
+            raise _error(*error)
+        return bytes(state)
+
+
+def _prepare(answer: Connection, work: _Work) -> None:
+    """In the process apart: one file, then the end."""
+    _bound_memory(work.memory_bytes)
+    certificate, *chain = map(x509.load_der_x509_certificate, work.certificates)
+    try:
+        prepared = prepare_pdf(
+            work.source, work.out, certificate=certificate, chain=chain, options=work.options, at=work.at
+        )
+    except GatewayError as e:
+        answer.send(((e.code, e.detail), None))
+    except MemoryError:
+        answer.send(((FileNotSignable.code, "The PDF takes too much memory to read."), None))
+    else:
+        answer.send((None, prepared.state))
+
+
+def _error(code: str, detail: str) -> GatewayError:
+    """The error that the other process met, by its code: a class is not sent, so that nothing else can be."""
+    kind = next((e for e in every_error(FileNotSignable) if e.code == code), None)
+    kind = kind or next(e for e in every_error() if e.code == code)
+    return kind(detail)
+
+
+if sys.platform == "win32":
+
+    def _bound_memory(limit_bytes: int) -> None:
+        """Windows has no such bound for a process by itself; the one on time holds."""
+        del limit_bytes
+
+else:
+    import resource
+
+    def _bound_memory(limit_bytes: int) -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+        # A crash is told by the end of the process; a dump of a stranger's document would stay on the disk.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

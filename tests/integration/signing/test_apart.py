@@ -1,0 +1,80 @@
+"""PDFs are prepared in a process that can be ended: what becomes of it is a refusal of the file."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gateway.errors import FileNotSignable, PersonSignatureMissing, TooManySignings
+from gateway.model import SignerRole
+from gateway.signing.apart import Bounds, PreparedApart
+from gateway.signing.pdf_sign import PdfSignOptions
+from gateway.signing.prepare import Prepared, complete_pdf, prepare_pdf
+from tests.support import pdfs, pki
+
+
+def prepare(
+    apart: PreparedApart,
+    folder: Path,
+    content: bytes,
+    role: SignerRole = SignerRole.PERSON,
+    image: bytes | None = None,
+) -> Prepared:
+    (folder / "source").write_bytes(content)
+    return apart.prepare(
+        folder / "source",
+        folder / "prepared",
+        certificate=pki.person().certificate,
+        chain=pki.person().chain,
+        options=PdfSignOptions(role=role, image=image),
+        at=pki.NOW,
+    )
+
+
+def test_what_is_prepared_apart_can_be_completed_here(tmp_path: Path) -> None:
+    prepared = prepare(PreparedApart(), tmp_path, pdfs.plain())
+    signature = pki.person().sign(prepared.to_be_signed)
+    complete_pdf(prepared, signature, prepared_file=tmp_path / "prepared", out=tmp_path / "signed")
+    [verdict] = pdfs.judged((tmp_path / "signed").read_bytes())
+    assert verdict.has_person
+
+
+def test_an_error_comes_out_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(PersonSignatureMissing):
+        prepare(PreparedApart(), tmp_path, pdfs.plain(), SignerRole.AGENCY)
+
+
+def test_a_file_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotSignable, match="too long"):
+        prepare(PreparedApart(Bounds(time=timedelta(microseconds=1))), tmp_path, pdfs.plain())
+
+
+def test_a_file_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+    image = io.BytesIO()
+    Image.new("RGBA", (2000, 2000)).save(image, "PNG")
+    # Less than the libraries have already: what the image unpacks to is too much.
+    with pytest.raises(FileNotSignable, match=r"memory|died"):
+        prepare(PreparedApart(Bounds(memory_bytes=2**20)), tmp_path, pdfs.plain(), image=image.getvalue())
+
+
+def test_when_all_places_are_taken_for_too_long_the_next_is_told_to_come_again(tmp_path: Path) -> None:
+    with pytest.raises(TooManySignings):
+        prepare(PreparedApart(Bounds(time=timedelta(microseconds=1), at_once=0)), tmp_path, pdfs.plain())
+
+
+def test_the_process_apart_is_the_same_as_preparing_here(tmp_path: Path) -> None:
+    apart = prepare(PreparedApart(), tmp_path, pdfs.plain())
+    here = prepare_pdf(
+        tmp_path / "source",
+        tmp_path / "here",
+        certificate=pki.person().certificate,
+        chain=pki.person().chain,
+        options=PdfSignOptions(role=SignerRole.PERSON),
+        at=pki.NOW,
+    )
+    assert (apart.kind, apart.chain, apart.signature_algorithm) == (here.kind, here.chain, here.signature_algorithm)
+    assert (tmp_path / "prepared").stat().st_size == (tmp_path / "here").stat().st_size
