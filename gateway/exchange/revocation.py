@@ -1,0 +1,605 @@
+"""
+Knowing what has been revoked: fetched in the background, kept in the ledger, fresh in every process.
+
+One process at a time asks (a lease); none ever asks while a request waits. Only what the operator listed is
+asked, whatever a certificate says. What was known before stays known when a source fails: how long it counts
+is for ``gateway.signing.trust`` to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.delivery.http import HttpClient
+from gateway.directory import Directory, certificate_of
+from gateway.errors import (
+    BodyTooLarge,
+    DeliveryError,
+    GatewayError,
+    PeerFailed,
+    RevocationNotAuthentic,
+    RevocationUnreadable,
+)
+from gateway.exchange.allowed import AllowedUrls
+from gateway.exchange.expiry import endings, to_announce
+from gateway.exchange.rejudge import Rejudge
+from gateway.ledger import Ledger
+from gateway.ledger.revocation import Finding, NewWatched, Source, StoredItem, Watched
+from gateway.signing.keys import KnownCertificate, fingerprint, known
+from gateway.signing.revocation import (
+    OCSP_REQUEST,
+    authentic_crl,
+    authentic_ocsp,
+    crl_urls,
+    ocsp_request,
+    ocsp_urls,
+)
+from gateway.signing.trust import (
+    Revocation,
+    RevocationFacts,
+    RevocationItem,
+    RevocationMode,
+    TrustAnchors,
+    TrustFinding,
+    read_item,
+)
+
+_log = structlog.get_logger()
+
+_FILES_MOST = 10_000
+"""Files of the folder that are looked at."""
+_FIRST_PAUSE = timedelta(minutes=1)
+"""After a source's first failure; doubles up to the time between two questions."""
+
+
+# Every process
+
+
+class RevocationKeeper:
+    """
+    The facts of this process, renewed when the ledger has others; asking costs nothing until the poll is due.
+
+    As with the directory: one thread looks, the others go on with what there is. The first to ask waits for the
+    facts, so that a process that has just started does not believe what was revoked yesterday.
+    """
+
+    def __init__(
+        self, ledger: Ledger, facts: RevocationFacts, *, monotonic: Callable[[], float], poll_seconds: float = 1.0
+    ) -> None:
+        """
+        :param facts: those that the trust anchors look at.
+        :param monotonic: seconds that only grow (``time.monotonic``).
+        :param poll_seconds: how old a change may become before it is seen.
+        """
+        self._ledger = ledger
+        self._facts = facts
+        self._monotonic = monotonic
+        self._poll_seconds = poll_seconds
+        self._lock = threading.Lock()
+        self._items: dict[str, RevocationItem] = {}
+        self._version: int | None = None
+        self._poll_at = 0.0
+
+    def freshen(self) -> None:
+        """
+        See to it that the facts are at most ``poll_seconds`` old.
+
+        :raises LedgerUnavailable: they cannot be had; the next call asks again.
+        """
+        if self._version is None:
+            with self._lock:
+                self._renew()
+        elif self._monotonic() >= self._poll_at and self._lock.acquire(blocking=False):
+            try:
+                self._renew()
+            finally:
+                self._lock.release()
+
+    def freshen_now(self) -> None:
+        """Look at once, for who has just changed them."""
+        with self._lock:
+            self._poll_at = 0.0
+            self._renew()
+
+    def _renew(self) -> None:
+        """Called with the lock held; another thread may have renewed them meanwhile."""
+        now = self._monotonic()
+        if self._version is not None and now < self._poll_at:
+            return
+        if self._version is None or self._ledger.revocation_version() != self._version:
+            self._load()
+        self._poll_at = self._monotonic() + self._poll_seconds
+
+    def _load(self) -> None:
+        version, present, new = self._ledger.revocation_items({n: i.sha256 for n, i in self._items.items()})
+        items = {name: item for name, item in self._items.items() if name in present}
+        items |= {stored.name: _as_fact(stored) for stored in new}
+        self._facts.replace(items.values())
+        self._items, self._version = items, version
+
+
+def _as_fact(stored: StoredItem) -> RevocationItem:
+    return RevocationItem(
+        kind=cast('Literal["crl", "ocsp"]', stored.kind),
+        der=stored.der,
+        this_update=stored.this_update,
+        next_update=stored.next_update,
+        source=stored.name,
+    )
+
+
+# The one that asks
+
+
+class RevocationMeter(Protocol):
+    """Who counts; the metrics live elsewhere."""
+
+    def asked(self, *, kind: str, outcome: str) -> None:
+        """A source was asked: ``new``, ``same``, or the code of the failure."""
+
+    def looked(self, *, sources: int, failing: int, stale: int) -> None:
+        """How the sources stand after a round: all, those that failed last, those whose item is out of date."""
+
+    def expiring(self, within: Mapping[int, int]) -> None:
+        """How many certificates without a successor end within so many days."""
+
+    def rejudged(self, *, standing: str) -> None:
+        """A document's verdict has changed to this standing."""
+
+
+class Uncounted:
+    """A meter that counts nothing."""
+
+    def asked(self, *, kind: str, outcome: str) -> None:
+        """Nothing."""
+
+    def looked(self, *, sources: int, failing: int, stale: int) -> None:
+        """Nothing."""
+
+    def expiring(self, within: Mapping[int, int]) -> None:
+        """Nothing."""
+
+    def rejudged(self, *, standing: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevocationPace:
+    """What may be asked, how often, and how much of it."""
+
+    allowed: AllowedUrls
+    crls: tuple[str, ...] = ()
+    """Asked though no certificate names them; each allowed by being here."""
+    folder: Path | None = None
+    every: timedelta = timedelta(hours=1)
+    """Between two questions to one source."""
+    limit_bytes: int = 32 * 1024 * 1024
+    per_round: int = 500
+    threads: int = 4
+    lease: timedelta = timedelta(minutes=10)
+    """For so long no other process asks; when the asker has died, it is also how long nobody does."""
+    look: timedelta = timedelta(seconds=15)
+    """Between two rounds: newly registered certificates are asked about after so long at most."""
+
+    def pause(self, failures: int) -> timedelta:
+        """Until a source is asked again that has failed so often in a row."""
+        # Bounded, because timedelta overflows.
+        doubled: timedelta = _FIRST_PAUSE * 2 ** min(max(failures - 1, 0), 20)
+        return min(doubled, self.every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """One source, and what its answers are held against."""
+
+    name: str
+    kind: Literal["crl", "ocsp"]
+    url: str
+    certificate: x509.Certificate | None = None
+    issuer: x509.Certificate | None = None
+    """Both of an OCSP question."""
+
+
+@dataclass(kw_only=True)
+class _Scene:
+    """What one round looks at."""
+
+    certificates: dict[str, KnownCertificate] = field(default_factory=dict)
+    """Watched ones by SHA-256."""
+    pairs: dict[str, tuple[x509.Certificate, x509.Certificate]] = field(default_factory=dict)
+    """Every certificate of the chains below an anchor, with its issuer; by SHA-256."""
+    authorities: list[x509.Certificate] = field(default_factory=list)
+    targets: dict[str, _Target] = field(default_factory=dict)
+
+
+class RevocationWatch:
+    """Looks after revocation and the ends of certificates. One instance per process; several may share a ledger."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        directory: Callable[[], Directory],
+        anchors: TrustAnchors,
+        keeper: RevocationKeeper,
+        rejudge: Rejudge,
+        http: HttpClient,
+        pace: RevocationPace,
+        clock: Callable[[], datetime],
+        own: Sequence[x509.Certificate] = (),
+        former: Sequence[x509.Certificate] = (),
+        meter: RevocationMeter | None = None,
+    ) -> None:
+        """
+        :param http: bounded in time; shared with nobody who waits for answers.
+        :param own: the certificate of the gateway's key; ``former`` those of its earlier keys.
+        """
+        self._ledger = ledger
+        self._directory = directory
+        self._anchors = anchors
+        self._keeper = keeper
+        self._rejudge = rejudge
+        self._http = http
+        self._pace = pace
+        self._clock = clock
+        self._own = tuple(own)
+        self._former = tuple(former)
+        self._meter = meter or Uncounted()
+        self._known: dict[str, KnownCertificate] = {}
+        self._files: dict[str, tuple[int, int]] = {}
+        """Modification and size of the files that were read, by source."""
+
+    # Running
+
+    def run(self, stop: threading.Event) -> None:
+        """A round every now and then, until told to stop; a question under way is finished."""
+        while not stop.is_set():
+            try:
+                self.round(stop=stop)
+            except GatewayError as error:
+                _log.warning("revocation.round_failed", action="revocation.round_failed", code=error.code)
+            except Exception:  # noqa: BLE001 # nobody would notice that this thread has ended
+                _log.exception("revocation.fault")
+            stop.wait(self._pace.look.total_seconds())
+
+    def round(self, *, at_once: bool = False, stop: threading.Event | None = None) -> bool:
+        """
+        Ask what is due, and draw the conclusions; whether it was this process' turn.
+
+        :param at_once: whoever's turn it is, and whatever is due.
+        """
+        now = self._clock()
+        if not self._ledger.take_revocation_round(now=now, lease=self._pace.lease, at_once=at_once):
+            return False
+        done = False
+        try:
+            self._round(now, at_once=at_once, stop=stop or threading.Event())
+            done = True
+        finally:
+            now = self._clock()
+            self._ledger.end_revocation_round(now=now, due_at=now + self._pace.look, done=done)
+        return True
+
+    def _round(self, now: datetime, *, at_once: bool, stop: threading.Event) -> None:
+        self._watch(now)
+        if self._anchors.mode is RevocationMode.OFF:
+            # What waited for an answer that is not asked for any more need not wait.
+            self._rejudge.undecided(now=now)
+            return
+        scene = self._scene(now)
+        self._read_folder(scene, now)
+        self._ask(scene, at_once=at_once, stop=stop)
+        self._keeper.freshen_now()
+        self._conclude(scene)
+        self._rejudge.undecided(now=self._clock())
+        self._count(scene)
+
+    # Which certificates
+
+    def _watch(self, now: datetime) -> None:
+        """Certificates that came since the last round, and those that end soon."""
+        directory = self._directory()
+        agencies = [a for a in directory.agencies() if a.certificates]
+        found: dict[str, tuple[str, x509.Certificate]] = {}
+        for origin, certificates in (("own", self._own), ("former", self._former)):
+            found |= {fingerprint(c): (origin, c) for c in certificates}
+        found |= {r.sha256: ("registered", certificate_of(r)) for a in agencies for r in a.certificates}
+        for sha256, (_, certificate) in found.items():
+            self._known.setdefault(sha256, known(certificate))
+        watched = {w.sha256: w for w in self._ledger.watched_certificates()}
+        new = [
+            _to_watch(self._known[s], origin)
+            for s, (origin, _) in found.items()
+            if s not in watched or watched[s].origin == "file"
+        ]
+        if new:
+            self._ledger.watch_certificates(new, now=now)
+        ends = endings(agencies, own=self._own[0] if self._own else None, former=self._former, now=now)
+        told = [e for e in to_announce(ends, now=now) if not _told(watched.get(e.sha256), e.ends, e.days)]
+        if told:
+            self._ledger.announce_expiring(told, now=now)
+        bare = [e for e in ends if not e.covered]
+        self._meter.expiring({d: sum((e.threshold(now) or d + 1) <= d for e in bare) for d in (7, 30, 60)})
+
+    def _scene(self, now: datetime) -> _Scene:
+        """Watched certificates, their chains, and whom to ask about them."""
+        scene = _Scene(authorities=[*self._anchors.anchors, *self._anchors.intermediates])
+        # An expired certificate is nobody's to ask about: authorities drop it from their lists.
+        watched = [w for w in self._ledger.watched_certificates() if w.not_after >= now]
+        missing = [w.sha256 for w in watched if w.sha256 not in self._known]
+        for sha256, der in self._ledger.certificates_der(missing).items():
+            self._known[sha256] = known(x509.load_der_x509_certificate(der))
+        self._known = {w.sha256: self._known[w.sha256] for w in watched if w.sha256 in self._known}
+        scene.certificates = dict(self._known)
+        for certificate in scene.certificates.values():
+            chain = self._judged(certificate, now).chain
+            for below, above in itertools.pairwise(chain):
+                scene.pairs[fingerprint(below)] = (below, above)
+        seen = {fingerprint(a) for a in scene.authorities}
+        for _, above in scene.pairs.values():
+            if (name := fingerprint(above)) not in seen:
+                seen.add(name)
+                scene.authorities.append(above)
+        scene.targets = {t.name: t for t in self._targets(scene)}
+        return scene
+
+    def _targets(self, scene: _Scene) -> Iterable[_Target]:
+        for url in self._pace.crls:
+            yield _Target(name=url, kind="crl", url=url)
+        for sha256, (certificate, issuer) in scene.pairs.items():
+            for url in crl_urls(certificate):
+                if self._pace.allowed.allows(url):
+                    yield _Target(name=url, kind="crl", url=url)
+            for url in ocsp_urls(certificate):
+                if self._pace.allowed.allows(url):
+                    name = f"ocsp:{sha256} {url}"
+                    yield _Target(name=name, kind="ocsp", url=url, certificate=certificate, issuer=issuer)
+
+    def _judged(self, certificate: KnownCertificate, now: datetime) -> TrustFinding:
+        """
+        What is known of a certificate now, however weak it is; policy is not asked here.
+
+        An expired one is judged at its end: what was revoked before that stays revoked.
+        """
+        return self._anchors.judge(
+            certificate,
+            at=min(now, certificate.not_after),
+            tolerate_sha1=True,
+            tolerate_rsa_1024=True,
+        )
+
+    # Asking
+
+    def _ask(self, scene: _Scene, *, at_once: bool, stop: threading.Event) -> None:
+        """Ask the sources that are due, several at a time; each answer is durable by itself."""
+        now = self._clock()
+        self._ledger.plan_revocation({t.name: t.kind for t in scene.targets.values()}, now=now)
+        sources = {s.name: s for s in self._ledger.revocation_sources()}
+        due = [s for s in sources.values() if s.name in scene.targets and (at_once or _is_due(s, now, self._pace))]
+        due.sort(key=lambda s: s.due_at)
+
+        def one(source: Source) -> None:
+            if not stop.is_set():
+                self._ask_one(scene, scene.targets[source.name], source)
+
+        extended = now
+        with ThreadPoolExecutor(self._pace.threads, thread_name_prefix="revocation") as pool:
+            for _ in pool.map(one, due[: self._pace.per_round]):
+                at = self._clock()
+                if at - extended > self._pace.lease / 4:
+                    extended = at
+                    self._ledger.end_revocation_round(now=at, due_at=at + self._pace.lease, done=False)
+        self._forget(scene, sources, now)
+
+    def _ask_one(self, scene: _Scene, target: _Target, source: Source) -> None:
+        try:
+            item = self._fetched(scene, target)
+        except (DeliveryError, RevocationUnreadable, RevocationNotAuthentic, BodyTooLarge) as error:
+            self._failed(target, source, error)
+            return
+        self._keep(target.name, item, due_at=self._clock() + self._pace.every)
+
+    def _fetched(self, scene: _Scene, target: _Target) -> RevocationItem:
+        """
+        The authentic answer of a source.
+
+        :raises DeliveryError, BodyTooLarge: it could not be had.
+        :raises RevocationUnreadable, RevocationNotAuthentic: it is not worth keeping.
+        """
+        if target.certificate is not None and target.issuer is not None:
+            question = ocsp_request(target.certificate, target.issuer)
+            raw = self._answer("POST", target.url, question)
+            return authentic_ocsp(raw, target.certificate, target.issuer, source=target.name)
+        return authentic_crl(self._answer("GET", target.url, None), scene.authorities, source=target.name)
+
+    def _answer(self, method: str, url: str, body: bytes | None) -> bytes:
+        headers = {"Content-Type": OCSP_REQUEST} if body is not None else {}
+        answer = self._http.request(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            size=len(body or b""),
+            answer_limit_bytes=self._pace.limit_bytes,
+        )
+        if answer.truncated:
+            raise BodyTooLarge(f"The answer has more than {self._pace.limit_bytes} bytes.")
+        if answer.status != 200:
+            # Redirects among them: where they lead to, nobody has allowed.
+            raise PeerFailed(f"It answered with the status {answer.status}.")
+        return answer.body
+
+    def _keep(self, name: str, item: RevocationItem, *, due_at: datetime) -> None:
+        now = self._clock()
+        stored = StoredItem(
+            name=name,
+            kind=item.kind,
+            der=item.der,
+            sha256=hashlib.sha256(item.der).hexdigest(),
+            this_update=item.this_update,
+            next_update=item.next_update,
+        )
+        is_new = self._ledger.keep_revocation(stored, now=now, due_at=due_at)
+        self._meter.asked(kind=item.kind, outcome="new" if is_new else "same")
+
+    def _failed(self, target: _Target, source: Source | None, error: GatewayError) -> None:
+        now = self._clock()
+        due_at = now + self._pace.pause((source.failures if source else 0) + 1)
+        self._ledger.revocation_failed(target.name, code=error.code, detail=error.detail, now=now, due_at=due_at)
+        self._meter.asked(kind=target.kind, outcome=error.code)
+        _log.warning("revocation.failed", action="revocation.failed", source=target.name, code=error.code)
+
+    def _forget(self, scene: _Scene, sources: Mapping[str, Source], now: datetime) -> None:
+        """Sources that nobody names any more, once what they said last no longer counts."""
+        gone = [
+            s.name
+            for s in sources.values()
+            if s.name not in scene.targets
+            and not s.name.startswith("file:")
+            and (s.next_update is None or s.next_update + self._anchors.clock_skew < now)
+        ]
+        if gone:
+            self._ledger.drop_revocation(gone, now=now)
+
+    # From files
+
+    def _read_folder(self, scene: _Scene, now: datetime) -> None:
+        """Take what is new or has changed in the folder, and forget what is gone from it."""
+        present: dict[str, tuple[Path, tuple[int, int]]] = {}
+        if self._pace.folder is not None:
+            try:
+                for path in sorted(self._pace.folder.iterdir())[:_FILES_MOST]:
+                    if path.is_file() and not path.name.startswith("."):
+                        status = path.stat()
+                        present[f"file:{path.name}"] = (path, (status.st_mtime_ns, status.st_size))
+            except OSError as e:
+                # What was read before stays: a mount that is away for a moment takes nothing back.
+                _log.warning("revocation.folder", action="revocation.folder", reason=type(e).__name__)
+                return
+        sources = {s.name: s for s in self._ledger.revocation_sources() if s.name.startswith("file:")}
+        gone = sources.keys() - present.keys()
+        if gone:
+            self._ledger.drop_revocation(gone, now=now)
+        for name, (path, facts) in present.items():
+            source = sources.get(name)
+            # A file that is no good is looked at again when it is due: its authority may be known by then.
+            again = source is not None and source.failures > 0 and _is_due(source, now, self._pace)
+            if self._files.get(name) != facts or source is None or again:
+                self._read_file(scene, name, path, source)
+                self._files[name] = facts
+
+    def _read_file(self, scene: _Scene, name: str, path: Path, source: Source | None) -> None:
+        try:
+            item = self._authentic(scene, name, path)
+        except (RevocationUnreadable, RevocationNotAuthentic, BodyTooLarge) as error:
+            self._failed(_Target(name=name, kind="crl", url=""), source, error)
+        else:
+            self._keep(name, item, due_at=self._clock() + self._pace.every)
+
+    def _authentic(self, scene: _Scene, name: str, path: Path) -> RevocationItem:
+        try:
+            with path.open("rb") as file:
+                raw = file.read(self._pace.limit_bytes + 1)
+        except OSError as e:
+            raise RevocationUnreadable(f"{path.name} cannot be read ({type(e).__name__}).") from e
+        if len(raw) > self._pace.limit_bytes:
+            raise BodyTooLarge(f"{path.name} has more than {self._pace.limit_bytes} bytes.")
+        if read_item(raw, source=name).kind == "crl":
+            return authentic_crl(raw, scene.authorities, source=name)
+        for certificate, issuer in scene.pairs.values():
+            try:
+                return authentic_ocsp(raw, certificate, issuer, source=name)
+            except RevocationNotAuthentic:
+                continue
+        raise RevocationNotAuthentic(f"{path.name} is about no certificate that is watched.")
+
+    # Concluding
+
+    def _conclude(self, scene: _Scene) -> None:
+        """What the facts say now of each certificate; documents that rest on one that was revoked are judged anew."""
+        now = self._clock()
+        findings: list[Finding] = []
+        for before in self._ledger.watched_certificates():
+            certificate = scene.certificates.get(before.sha256)
+            if certificate is None:
+                continue
+            found = _finding(before, self._judged(certificate, now))
+            if _differs(before, found):
+                # The documents first: were this to end here, the certificate would be met as changed again.
+                self._rejudge.of_certificate(certificate, before=before.revoked_at, after=found.revoked_at, now=now)
+            if before.checked_at is None or before.state != found.state or _differs(before, found):
+                findings.append(found)
+        if findings:
+            self._ledger.note_revocation(findings, now=now)
+
+    def _count(self, scene: _Scene) -> None:
+        now = self._clock()
+        sources = [
+            s for s in self._ledger.revocation_sources() if s.name in scene.targets or s.name.startswith("file:")
+        ]
+        stale = sum(is_stale(s, now, self._anchors.clock_skew) for s in sources)
+        self._meter.looked(sources=len(sources), failing=sum(s.failures > 0 for s in sources), stale=stale)
+
+
+def is_stale(source: Source, now: datetime, skew: timedelta) -> bool:
+    """Whether what a source said last is out of date, or it never said anything."""
+    return source.sha256 is None or (source.next_update is not None and source.next_update + skew < now)
+
+
+def watched_signer(certificate: x509.Certificate) -> NewWatched:
+    """A signer met inside a file, for ``Ledger.watch_certificates``."""
+    return _to_watch(known(certificate), "file")
+
+
+def _to_watch(certificate: KnownCertificate, origin: str) -> NewWatched:
+    return NewWatched(
+        sha256=certificate.sha256,
+        origin=origin,
+        subject=certificate.subject[:1_000],
+        not_after=certificate.not_after,
+        der=certificate.certificate.public_bytes(Encoding.DER),
+    )
+
+
+def _told(watched: Watched | None, ends: datetime, days: int) -> bool:
+    """Whether this end was announced for this threshold, so that the ledger need not be asked again."""
+    return (
+        watched is not None
+        and watched.announced_end == ends
+        and watched.announced_days is not None
+        and watched.announced_days <= days
+    )
+
+
+def _is_due(source: Source, now: datetime, pace: RevocationPace) -> bool:
+    # A moment further away than any that is set comes from a clock that was ahead.
+    return source.due_at <= now or source.due_at > now + 2 * pace.every
+
+
+def _finding(before: Watched, found: TrustFinding) -> Finding:
+    """What is to be kept of a certificate now."""
+    if found.revoked_at is not None:
+        return Finding(
+            sha256=before.sha256, state="revoked", revoked_at=found.revoked_at, reason=found.revocation_reason
+        )
+    if before.revoked_at is not None and found.revocation is not Revocation.GOOD:
+        # Lists drop certificates that have expired, and files get lost: that takes no revocation back.
+        return Finding(sha256=before.sha256, state="revoked", revoked_at=before.revoked_at, reason=before.reason)
+    state = found.revocation if found.chain else Revocation.NOT_ASKED
+    return Finding(sha256=before.sha256, state=state.value)
+
+
+def _differs(before: Watched, found: Finding) -> bool:
+    return before.revoked_at != found.revoked_at

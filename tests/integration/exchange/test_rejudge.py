@@ -1,0 +1,222 @@
+"""What becomes of documents whose certificate was revoked, or of which nobody knows whether it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from gateway.errors import RevocationUnknown
+from gateway.exchange import mailbox
+from gateway.exchange.parts import ExaminationRules
+from gateway.ledger.actions import Action
+from gateway.model import (
+    Business,
+    BusinessType,
+    ExaminationKind,
+    ExaminationState,
+    Standing,
+    StatusCode,
+)
+from gateway.signing.trust import RevocationMode
+from tests.support import documents, pki
+from tests.support.exchange import COMMUNE, Site
+from tests.support.pki_server import Fault
+from tests.support.revocation import Watched, a_package, watched
+
+DAY = timedelta(days=1)
+REVOKED = (Standing.INVALID, "signature.certificate_revoked")
+VALID = (Standing.VALID, "signature.verified")
+UNKNOWN = (Standing.INDETERMINATE, "signature.revocation_unknown")
+
+
+@pytest.fixture
+def asking(site: Site) -> Iterator[Watched]:
+    """A site whose department signs with a certificate that names the authority's CRL and OCSP."""
+    with watched(site) as made:
+        yield made
+
+
+def rules(site: Site, unknown: str) -> None:
+    site.rule(
+        accepts=frozenset({Standing.VALID, Standing.UNSIGNED}),
+        examinations=ExaminationRules(revocation_unknown=unknown),  # type: ignore[arg-type]
+    )
+
+
+def waiting(site: Site) -> list[str]:
+    """Documents that the commune can collect now."""
+    rows = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
+    return [row.document.id for row in rows]
+
+
+# What becomes of documents
+
+
+def test_a_later_revocation_with_an_earlier_date_judges_anew_what_came_since_and_tells(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    before = asking.send()
+    site.clock.forward(minutes=30)
+    compromised = site.clock()
+    site.clock.forward(minutes=30)
+    since = [asking.send() for _ in range(3)]
+    unsigned = site.accept(documents.a_package()).document_id
+    asking.server.revoke(asking.key.certificate, compromised)
+    site.clock.forward(hours=2)
+    asking.round()
+    assert asking.verdict(before) == VALID
+    assert [asking.verdict(d) for d in since] == [REVOKED] * 3
+    assert asking.verdict(unsigned)[0] is Standing.UNSIGNED
+    told = asking.events(Action.DOCUMENT_REJUDGED)
+    assert [e.document for e in told] == since
+    assert told[0].data == {
+        "old": "valid",
+        "new": "invalid",
+        "reason": "signature.certificate_revoked",
+        "cause": "revoked",
+        "certificate": asking.key.certificate_sha256,
+        "revoked_at": compromised.isoformat(),
+    }
+    (revoked,) = asking.events(Action.CERTIFICATE_REVOKED)
+    assert revoked.data["reason"] == "key_compromise"
+    assert asking.meter.standing == {"invalid": 3}
+    # Again: nothing new, nothing told.
+    site.clock.forward(hours=2)
+    asking.round()
+    assert len(asking.events(Action.DOCUMENT_REJUDGED)) == 3
+
+
+def test_a_date_that_is_moved_back_reaches_what_came_before(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    first = asking.send()
+    at_first = site.clock()
+    site.clock.forward(hours=1)
+    asking.server.revoke(asking.key.certificate, site.clock())
+    site.clock.forward(hours=1)
+    asking.round()
+    assert asking.verdict(first) == VALID
+    asking.server.revoke(asking.key.certificate, at_first - DAY)
+    site.clock.forward(hours=1)
+    asking.round()
+    assert asking.verdict(first) == REVOKED
+
+
+def test_a_hold_that_is_lifted_makes_the_documents_valid_again(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    document = asking.send()
+    asking.server.revoke(asking.key.certificate, site.clock() - DAY, pki.Reason.certificate_hold)
+    site.clock.forward(hours=2)
+    asking.round()
+    assert asking.verdict(document) == REVOKED
+    asking.server.revoked.clear()
+    site.clock.forward(hours=2)
+    asking.round()
+    assert asking.verdict(document) == VALID
+    assert [j.cause for j in site.ledger.judgements(document)] == ["receipt", "revoked", "unrevoked"]
+    assert Action.CERTIFICATE_UNREVOKED in asking.actions()
+
+
+def test_what_was_revoked_stays_revoked_when_its_source_is_lost(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    document = asking.send()
+    asking.server.revoke(asking.key.certificate, site.clock() - DAY)
+    site.clock.forward(hours=2)
+    asking.round()
+    names = [s.name for s in site.ledger.revocation_sources()]
+    site.ledger.drop_revocation(names, now=site.clock())
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    assert asking.verdict(document) == REVOKED
+    (state,) = [w.state for w in site.ledger.watched_certificates() if w.sha256 == asking.key.certificate_sha256]
+    assert state == "revoked"
+
+
+@pytest.mark.parametrize("mode", [RevocationMode.OFF, RevocationMode.IF_KNOWN])
+def test_ignorance_counts_only_where_knowledge_is_required(site: Site, mode: RevocationMode) -> None:
+    with watched(site, mode=mode) as made:
+        made.server.crl = made.server.ocsp = Fault.DOWN
+        made.round()
+        assert made.verdict(made.send()) == VALID
+        assert bool(made.server.requests) is (mode is not RevocationMode.OFF)
+
+
+# The outage policy
+
+
+def test_accepted_and_judged_again_when_it_is_known(asking: Watched) -> None:
+    site = asking.site
+    rules(site, "accept")
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    document = asking.send()
+    assert asking.verdict(document) == UNKNOWN
+    assert waiting(site) == [document]
+    asking.server.crl = asking.server.ocsp = Fault.NONE
+    asking.round()
+    assert asking.verdict(document) == VALID
+    (row,) = site.ledger.examinations(document)
+    assert (row.kind, row.state, row.holds) == (ExaminationKind.REVOCATION, ExaminationState.DONE, False)
+    assert [e.data["cause"] for e in asking.events(Action.DOCUMENT_REJUDGED)] == ["known"]
+
+
+def test_held_until_it_is_known_and_then_handed_over(asking: Watched) -> None:
+    site = asking.site
+    rules(site, "hold")
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    document = asking.send()
+    assert waiting(site) == []
+    asking.round()
+    assert waiting(site) == []
+    asking.server.crl = asking.server.ocsp = Fault.NONE
+    asking.round()
+    assert waiting(site) == [document]
+    assert asking.verdict(document) == VALID
+
+
+def test_held_and_refused_when_it_had_been_revoked_and_the_sender_is_told(asking: Watched) -> None:
+    site = asking.site
+    rules(site, "hold")
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    document = asking.send()
+    asking.server.crl = asking.server.ocsp = Fault.NONE
+    asking.server.revoke(asking.key.certificate, site.clock() - DAY)
+    asking.round()
+    assert asking.verdict(document) == REVOKED
+    assert waiting(site) == []
+    (delivery,) = site.ledger.deliveries(document)
+    assert delivery.state.value == "refused"
+    told = site.ledger.trace(document)
+    assert told is not None
+    (status,) = told.statuses
+    assert status.code is StatusCode.REFUSED
+    assert "thu hồi" in (status.description or "")
+
+
+def test_refused_for_now_and_taken_when_it_is_known(asking: Watched) -> None:
+    site = asking.site
+    rules(site, "refuse")
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    raw = a_package(asking.key)
+    with pytest.raises(RevocationUnknown):
+        site.accept(raw)
+    asking.server.crl = asking.server.ocsp = Fault.NONE
+    asking.round()
+    assert asking.verdict(site.accept(raw).document_id) == VALID
+
+
+def test_what_takes_effect_at_once_is_not_held_but_to_be_sent_again(asking: Watched) -> None:
+    site = asking.site
+    rules(site, "hold")
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    recall = a_package(asking.key, business=Business(type=BusinessType.REVOKE, reason="Ban hành nhầm"))
+    with pytest.raises(RevocationUnknown):
+        site.accept(recall)

@@ -1,0 +1,276 @@
+"""What has been revoked is fetched in the background, from where the operator said and nowhere else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import SignatureRejected
+from gateway.exchange import mailbox
+from gateway.exchange.allowed import AllowedUrls
+from gateway.exchange.parts import ExaminationRules
+from gateway.exchange.revocation import watched_signer
+from gateway.ledger.actions import Action
+from gateway.model import (
+    Standing,
+)
+from tests.support import pki
+from tests.support.exchange import COMMUNE, DEPARTMENT, Site, registered
+from tests.support.pki_server import Fault
+from tests.support.revocation import Watched, watched
+
+DAY = timedelta(days=1)
+REVOKED = (Standing.INVALID, "signature.certificate_revoked")
+VALID = (Standing.VALID, "signature.verified")
+UNKNOWN = (Standing.INDETERMINATE, "signature.revocation_unknown")
+
+
+@pytest.fixture
+def engine_name() -> str:
+    """What is said here is not of SQL: one engine is enough (``tests/integration/ledger/test_revocation.py``)."""
+    return "sqlite"
+
+
+@pytest.fixture
+def asking(site: Site) -> Iterator[Watched]:
+    """A site whose department signs with a certificate that names the authority's CRL and OCSP."""
+    with watched(site) as made:
+        yield made
+
+
+def rules(site: Site, unknown: str) -> None:
+    site.rule(
+        accepts=frozenset({Standing.VALID, Standing.UNSIGNED}),
+        examinations=ExaminationRules(revocation_unknown=unknown),  # type: ignore[arg-type]
+    )
+
+
+def waiting(site: Site) -> list[str]:
+    """Documents that the commune can collect now."""
+    rows = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
+    return [row.document.id for row in rows]
+
+
+# Asking
+
+
+def test_what_a_round_learns_decides_about_the_next_package(asking: Watched) -> None:
+    asking.round()
+    first = asking.send()
+    assert asking.verdict(first) == VALID
+    asking.server.revoke(asking.key.certificate, asking.site.clock())
+    asking.site.clock.forward(hours=2)
+    asking.round()
+    with pytest.raises(SignatureRejected) as refused:
+        asking.send()
+    assert refused.value.verdict.reason == "signature.certificate_revoked"
+
+
+def test_leaf_and_issuer_are_asked_about_and_nothing_is_asked_twice_before_it_is_due(asking: Watched) -> None:
+    asking.round(at_once=False)
+    assert asking.server.requests == {"crl": 2, "ocsp": 1}  # one list of each authority
+    asking.site.clock.forward(minutes=1)
+    assert asking.round(at_once=False)
+    assert asking.server.requests == {"crl": 2, "ocsp": 1}
+    asking.site.clock.forward(minutes=60)
+    assert asking.round(at_once=False)
+    assert asking.server.requests == {"crl": 4, "ocsp": 2}
+
+
+def test_accepting_never_asks_anybody(asking: Watched) -> None:
+    rules(asking.site, "accept")
+    asking.send()
+    assert asking.server.requests == {}
+
+
+def test_while_one_process_asks_another_does_not(asking: Watched) -> None:
+    assert asking.site.ledger.take_revocation_round(now=asking.site.clock(), lease=timedelta(minutes=5))
+    assert not asking.round(at_once=False)
+    assert asking.server.requests == {}
+
+
+@pytest.mark.parametrize("where", ["nowhere", "elsewhere", "beside"])
+def test_a_url_that_the_operator_did_not_list_is_never_fetched(site: Site, where: str) -> None:
+    with watched(site, urls=[], crls=()) as made:
+        beside = [made.server.url + "crl/other", made.server.url.replace("http:", "https:")]
+        listed = {"nowhere": [], "elsewhere": ["http://ca.gov.vn/"], "beside": beside}[where]
+        made.watch._pace = replace(made.watch._pace, allowed=AllowedUrls(listed))
+        made.round()
+        assert made.server.requests == {}
+        assert site.ledger.revocation_sources() == []
+
+
+def test_a_redirect_is_not_followed(asking: Watched) -> None:
+    asking.server.crl = asking.server.ocsp = Fault.REDIRECT
+    asking.round()
+    sources = asking.site.ledger.revocation_sources()
+    assert {(s.kind, s.last_error_code) for s in sources} == {
+        ("crl", "delivery.peer_failed"),
+        ("ocsp", "delivery.peer_failed"),
+    }
+    assert all(path.startswith(("/crl/", "/ocsp")) for path in asking.server.paths)
+
+
+def test_a_crl_that_no_certificate_names_is_fetched_because_the_operator_names_it(site: Site) -> None:
+    with watched(site, urls=[]) as made:
+        made.round()
+        assert [s.name for s in site.ledger.revocation_sources()] == [made.server.root_crl_url]
+        assert made.server.requests == {"crl": 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault.DOWN, "delivery.peer_failed"),
+        (Fault.CUT, "delivery.peer_unreachable"),
+        (Fault.HANGS, "delivery.peer_unreachable"),
+        (Fault.GARBAGE, "trust.revocation_unreadable"),
+        (Fault.FORGED, "trust.revocation_not_authentic"),
+        (Fault.REFUSES, None),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_named_and_what_was_known_stays(
+    asking: Watched, fault: Fault, code: str | None
+) -> None:
+    asking.round()
+    before = asking.site.ledger.revocation_version()
+    asking.server.crl = asking.server.ocsp = fault
+    asking.site.clock.forward(hours=1)
+    asking.round()
+    asking.round()
+    assert asking.site.ledger.revocation_version() == before
+    sources = asking.site.ledger.revocation_sources()
+    assert [s.failures for s in sources] == [2, 2, 2]
+    assert code is None or {s.last_error_code for s in sources} == {code}
+    assert asking.actions() == [Action.REVOCATION_FAILED] * 3  # each source once, not each time
+    assert asking.verdict(asking.send()) == VALID
+    asking.server.crl = asking.server.ocsp = Fault.NONE
+    asking.site.clock.forward(hours=1)
+    asking.round()
+    assert asking.actions()[3:] == [Action.REVOCATION_RECOVERED] * 3
+
+
+def test_an_answer_without_end_is_cut_off(site: Site) -> None:
+    with watched(site, crls=(), limit_bytes=64 * 1024, ocsp=False) as made:
+        made.server.crl = Fault.ENDLESS
+        made.round()
+        (source,) = site.ledger.revocation_sources()
+        assert source.last_error_code == "request.body_too_large"
+
+
+def test_a_failing_source_is_asked_ever_more_rarely(asking: Watched) -> None:
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asked = []
+    for minute in (0, 1, 2, 3, 6, 7, 14, 15, 30, 31, 62, 63, 122, 123):
+        asking.site.clock.now = pki.NOW + timedelta(minutes=minute)
+        asking.round(at_once=False)
+        asked.append(asking.server.requests["ocsp"])
+    # Doubled up to the hour between two questions.
+    assert asked == [1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8]
+
+
+def test_a_round_asks_only_so_many_and_goes_on_with_the_others(site: Site) -> None:
+    with watched(site, crls=(), per_round=2) as made:
+        keys = [made.seal(crl=False) for _ in range(5)]
+        site.change(DEPARTMENT, certificates=tuple(registered(k) for k in keys))
+        for expected in (2, 4, 5, 5):
+            site.clock.forward(seconds=20)
+            made.round(at_once=False)
+            assert made.server.requests["ocsp"] == expected
+
+
+# Files
+
+
+def test_a_network_that_reaches_nobody_reads_files_again_when_they_change(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "revocation"
+    folder.mkdir()
+    with watched(site, urls=[], crls=(), folder=folder) as made:
+        key = made.key
+        lists = {"intermediate.crl": made.server.crl_answer(pki.intermediate()), "root.crl": pki.crl(pki.root())}
+        for name, der in lists.items():
+            (folder / name).write_bytes(der)
+        made.round(at_once=False)
+        assert made.verdict(made.send()) == VALID
+        made.server.revoke(key.certificate, site.clock())
+        site.clock.forward(minutes=5)
+        (folder / "intermediate.crl").write_bytes(made.server.crl_answer(pki.intermediate()))
+        made.round(at_once=False)
+        with pytest.raises(SignatureRejected):
+            made.send()
+        (folder / "intermediate.crl").unlink()
+        site.clock.forward(minutes=5)
+        made.round(at_once=False)
+        assert [s.name for s in site.ledger.revocation_sources()] == ["file:root.crl"]
+        assert made.server.requests == {}
+
+
+def test_files_that_are_no_good_are_named_and_harm_nobody(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "revocation"
+    folder.mkdir()
+    with watched(site, urls=[], crls=(), folder=folder, limit_bytes=10_000) as made:
+        (folder / "notes.txt").write_text("CRL của năm ngoái")
+        (folder / "forged.crl").write_bytes(pki.crl(signer=pki.stranger()))
+        (folder / "big.crl").write_bytes(b"x" * 20_000)
+        (folder / "other.ocsp").write_bytes(pki.ocsp_response(pki.person().certificate))
+        (folder / "folder").mkdir()
+        made.round()
+        found = {s.name: s.last_error_code for s in site.ledger.revocation_sources()}
+        assert found == {
+            "file:notes.txt": "trust.revocation_unreadable",
+            "file:forged.crl": "trust.revocation_not_authentic",
+            "file:big.crl": "request.body_too_large",
+            "file:other.ocsp": "trust.revocation_not_authentic",
+        }
+        assert site.ledger.revocation_version() == 0
+
+
+# Keeping fresh
+
+
+def test_another_process_sees_a_revocation_within_its_poll(asking: Watched) -> None:
+    asking.round()
+    asking.keeper.freshen()
+    before = asking.site.parts.anchors.facts.version
+    asking.keeper.freshen()
+    assert asking.site.parts.anchors.facts.version == before
+    asking.server.revoke(asking.key.certificate, asking.site.clock())
+    asking.site.clock.forward(hours=1)
+    asking.round()
+    assert asking.site.parts.anchors.facts.version > before
+
+
+def test_signers_of_files_are_asked_about_too(asking: Watched) -> None:
+    person = pki.person(ocsp_url=asking.server.ocsp_url)
+    asking.site.ledger.watch_certificates([watched_signer(person.certificate)], now=asking.site.clock())
+    asking.round()
+    assert asking.server.requests["ocsp"] == 2
+    states = {w.origin: w.state for w in asking.site.ledger.watched_certificates() if w.origin == "file"}
+    assert states == {"file": "good"}
+
+
+def test_the_end_of_a_certificate_is_told_at_each_threshold_once(asking: Watched) -> None:
+    end = asking.key.certificate.not_valid_after_utc
+    for left in (61, 60, 59, 30, 29, 7, 6, 1):
+        asking.site.clock.now = end - left * DAY
+        asking.server.crl = asking.server.ocsp = Fault.DOWN
+        asking.round()
+    told = [e.data for e in asking.events(Action.CERTIFICATE_EXPIRING)]
+    mine = [d for d in told if d["certificate"] == asking.key.certificate_sha256]
+    assert [(d["days"], d["agency"], d["role"]) for d in mine] == [(n, DEPARTMENT, "agency") for n in (60, 30, 7)]
+
+
+def test_it_runs_until_it_is_told_to_stop(asking: Watched) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=asking.watch.run, args=(stop,))
+    thread.start()
+    while not asking.server.requests:
+        stop.wait(0.01)
+    stop.set()
+    thread.join(timeout=5)
+    assert not thread.is_alive()

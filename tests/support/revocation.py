@@ -1,0 +1,163 @@
+"""A gateway that asks test authorities what has been revoked: the parts of ``gateway.exchange.revocation``, joined."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway.delivery.http import HttpClient, HttpSettings
+from gateway.exchange.allowed import AllowedUrls
+from gateway.exchange.examine import settle
+from gateway.exchange.rejudge import Rejudge
+from gateway.exchange.revocation import RevocationKeeper, RevocationPace, RevocationWatch
+from gateway.ledger.actions import Action
+from gateway.ledger.records import EventRow
+from gateway.model import DocumentId, Standing
+from gateway.signing.keys import SigningKey, subject_name
+from gateway.signing.sign import sign_package
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
+from tests.support import documents, pki
+from tests.support.exchange import COMMUNE, DEPARTMENT, Site, registered
+from tests.support.pki_server import PkiServer
+
+
+@dataclass
+class Meter:
+    """Remembers what it is told."""
+
+    outcomes: list[tuple[str, str]]
+    standing: dict[str, int]
+    sources: tuple[int, int, int] = (0, 0, 0)
+
+    def asked(self, *, kind: str, outcome: str) -> None:
+        self.outcomes.append((kind, outcome))
+
+    def looked(self, *, sources: int, failing: int, stale: int) -> None:
+        self.sources = (sources, failing, stale)
+
+    def expiring(self, within: Any) -> None:
+        self.within = dict(within)
+
+    def rejudged(self, *, standing: str) -> None:
+        self.standing[standing] = self.standing.get(standing, 0) + 1
+
+
+@dataclass
+class Watched:
+    """A site whose trust knows of revocation."""
+
+    site: Site
+    server: PkiServer
+    watch: RevocationWatch
+    keeper: RevocationKeeper
+    meter: Meter
+    key: SigningKey
+    """Of the department that sends; its certificate names the authority's CRL and OCSP."""
+
+    def seal(self, *, crl: bool = True, ocsp: bool = True) -> SigningKey:
+        """Another certificate of the department."""
+        return a_seal(self.server, crl=crl, ocsp=ocsp)
+
+    def send(self, **changes: Any) -> str:
+        """Let the department send something; the gateway's id of it."""
+        return self.site.accept(a_package(self.key, **changes)).document_id
+
+    def round(self, *, at_once: bool = True) -> bool:
+        """Ask everything now."""
+        return self.watch.round(at_once=at_once)
+
+    def verdict(self, document_id: str) -> tuple[Standing, str]:
+        """Standing and reason as they are now."""
+        row = self.site.ledger.document(document_id)
+        assert row is not None
+        return row.verdict.standing, row.verdict.reason
+
+    def events(self, action: Action) -> list[EventRow]:
+        return [e for e in self.site.ledger.events() if e.action is action]
+
+    def actions(self) -> list[Action]:
+        """Without those of the documents themselves."""
+        kinds = ("certificate.", "revocation.", "document.rejudged")
+        return [e.action for e in self.site.ledger.events() if e.action.value.startswith(kinds)]
+
+
+_numbers = itertools.count(1)
+
+
+def a_seal(server: PkiServer, *, crl: bool = True, ocsp: bool = True) -> SigningKey:
+    """A certificate that names where the authority can be asked about it."""
+    return pki.certify(
+        subject_name("Sở Kiểm thử", organization="Sở Kiểm thử"),
+        crl_url=server.crl_url if crl else None,
+        ocsp_url=server.ocsp_url if ocsp else None,
+    )
+
+
+def a_package(key: SigningKey, **changes: Any) -> bytes:
+    """A signed dispatch to the commune, another one each time."""
+    changes = {"document_id": DocumentId(f"000.00.14.H37,2026/03/05,{next(_numbers)}/SA-VP"), **changes}
+    return sign_package(documents.a_package(recipients=(documents.an_organization(COMMUNE),), **changes), key)
+
+
+@contextmanager
+def watched(
+    site: Site,
+    *,
+    mode: RevocationMode = RevocationMode.REQUIRED,
+    urls: Sequence[str] | None = None,
+    crls: Sequence[str] | None = None,
+    folder: Path | None = None,
+    crl: bool = True,
+    ocsp: bool = True,
+    **pace: Any,
+) -> Iterator[Watched]:
+    """
+    Let a site ask an authority about its certificates; its clock is the authority's, too.
+
+    :param urls: prefixes that may be fetched; ``None``: all of the authority's.
+    :param crls: fetched whatever certificates say; ``None``: the root's, which is about the intermediate, whose own
+        certificate names none. So with ``()``, too, nothing is known of the intermediate.
+    :param crl: whether the department's certificate names a CRL; ``ocsp``: a responder.
+    """
+    with PkiServer(clock=site.clock) as server:
+        facts = RevocationFacts()
+        anchors = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate], mode=mode, facts=facts)
+        ticks = iter(range(1_000_000))
+        keeper = RevocationKeeper(site.ledger, facts, monotonic=lambda: float(next(ticks)))
+        site.parts = replace(site.parts, anchors=anchors, freshen=keeper.freshen)
+        meter = Meter([], {})
+        http = HttpClient(
+            HttpSettings(connect_timeout=timedelta(seconds=2), read_timeout=timedelta(seconds=1), endpoints=8)
+        )
+        watch = RevocationWatch(
+            ledger=site.ledger,
+            directory=lambda: site.parts.directory(),  # noqa: PLW0108 # a test may put other parts in place
+            anchors=anchors,
+            keeper=keeper,
+            rejudge=Rejudge(
+                site.ledger,
+                anchors,
+                settle=lambda document, kind, outcome: settle(site.parts, document, kind, outcome),
+                counted=lambda s: meter.rejudged(standing=s.value),
+            ),
+            http=http,
+            pace=RevocationPace(
+                allowed=AllowedUrls([server.url] if urls is None else urls),
+                crls=(server.root_crl_url,) if crls is None else tuple(crls),
+                folder=folder,
+                **pace,
+            ),
+            clock=site.clock,
+            meter=meter,
+        )
+        try:
+            key = a_seal(server, crl=crl, ocsp=ocsp)
+            site.change(DEPARTMENT, certificates=(registered(key),))
+            yield Watched(site=site, server=server, watch=watch, keeper=keeper, meter=meter, key=key)
+        finally:
+            http.close()
