@@ -37,13 +37,9 @@ class ExaminationRules:
 
     def required(self, kind: DocumentType | None) -> frozenset[SignerRole]:
         """Whose signatures a document of this type must carry; the name decides before the number."""
-        names = [] if kind is None else [fold(kind.name.strip()) if kind.name else None, _number(kind.detail)]
-        found = next((self.require[name] for name in names if name in self.require), None)
-        return self.require.get("*", frozenset()) if found is None else found
-
-
-def _number(detail: int | None) -> str | None:
-    return None if detail is None else str(detail)
+        name = fold(kind.name.strip()) if kind is not None and kind.name else ""
+        number = str(kind.detail) if kind is not None and kind.detail is not None else ""
+        return next((self.require[key] for key in (name, number, "*") if key in self.require), frozenset())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,558 @@
+"""What is wrong with a document's files is found before anybody has it; what cannot be found out is shown, or held."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.errors import DocumentKeptBack, FileReaderUnavailable, FileSignatureRequired, MalwareFound
+from gateway.exchange import examine, mailbox, operations
+from gateway.exchange.examine import ExaminationPace, Examiner, decide
+from gateway.exchange.parts import ExaminationRules
+from gateway.ledger.actions import Action
+from gateway.ledger.records import ExaminationRow, Examined, OperationState
+from gateway.model import (
+    AgencyCode,
+    Business,
+    BusinessType,
+    DeliveryState,
+    DocumentChange,
+    DocumentType,
+    ExaminationKind,
+    ExaminationState,
+    FileSignature,
+    FileStanding,
+    FileVerdict,
+    RecallState,
+    SignerRole,
+    StatusCode,
+    fold,
+)
+from gateway.scanning import Address
+from gateway.signing.files.reasons import FileReason
+from tests.support import documents, pdfs, pki
+from tests.support.clamd import MALWARE, FakeClamd, Fault, running_clamd, scanner
+from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
+from tests.support.programs import needs
+
+PERSON, AGENCY = SignerRole.PERSON, SignerRole.AGENCY
+BOTH = frozenset({PERSON, AGENCY})
+FILES, MALWARE_KIND = ExaminationKind.FILES, ExaminationKind.MALWARE
+DECISION = DocumentType(type=1, detail=2, name="Quyết định")
+
+
+def verdict(
+    *signatures: tuple[SignerRole, FileStanding], standing: FileStanding | None = None, **changes: Any
+) -> FileVerdict:
+    """On a file that is signed so."""
+    made = tuple(
+        FileSignature(field=f"S{n}", role=role, standing=found, reason="file.test")
+        for n, (role, found) in enumerate(signatures)
+    )
+    worst = standing or (signatures[0][1] if signatures else FileStanding.UNSIGNED)
+    return replace(
+        FileVerdict(
+            content_id="main", name="van-ban.pdf", format="pdf", standing=worst, reason="file.test", signatures=made,
+            judged_at=pki.NOW,
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+GOOD = verdict((PERSON, FileStanding.VALID), (AGENCY, FileStanding.VALID))
+
+
+@dataclass
+class Reader:
+    """Judges every file as the test says, and keeps what it was asked."""
+
+    answers: tuple[FileVerdict, ...] = (GOOD,)
+    fails: Exception | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
+        self.asked.append({"content": path.read_bytes(), **question})
+        if self.fails is not None:
+            raise self.fails
+        return tuple(
+            replace(a, content_id=question["content_id"], name=question["name"], judged_at=question["at"])
+            for a in self.answers
+        )
+
+
+def rule(site: Site, **changes: Any) -> None:
+    site.rule(examinations=replace(ExaminationRules(inspect=True), **changes))
+
+
+def demand(site: Site, **changes: Any) -> None:
+    """Decisions need both signatures inside a file."""
+    rule(site, require={fold("Quyết định"): BOTH}, **changes)
+
+
+def sent(site: Site, *recipients: AgencyCode, contents: bytes = documents.PDF, **changes: Any) -> str:
+    site.clock.forward(minutes=1)
+    to = tuple(documents.an_organization(r) for r in recipients or (COMMUNE,))
+    envelope = {"recipients": to, "document_type": DECISION, **changes}
+    return site.accept(documents.a_package(contents={"main": contents}, **envelope)).document_id
+
+
+def examiner(site: Site, reader: Reader, **pace: Any) -> Examiner:
+    return Examiner(site.parts, reader=lambda: contextlib.nullcontext(reader), pace=ExaminationPace(**pace))
+
+
+def examined(site: Site, reader: Reader | None = None, kind: ExaminationKind = FILES, **pace: Any) -> Reader:
+    """Let everything that is due be examined."""
+    reader = reader or Reader()
+    job = examiner(site, reader, **pace)
+    while job.examine_next([kind], reader):
+        pass
+    return reader
+
+
+def only(site: Site, document: str) -> ExaminationRow:
+    (row,) = site.ledger.examinations(document)
+    return row
+
+
+def state(site: Site, document: str) -> tuple[DeliveryState, bool]:
+    (delivery,) = site.ledger.deliveries(document)
+    return delivery.state, delivery.blocked
+
+
+def told(site: Site) -> list[tuple[StatusCode, str | None]]:
+    """What statuses the department was sent."""
+    rows = mailbox.peek(site.parts, caller=site.known[DEPARTMENT], limit=50, after=None).rows
+    traces = [site.ledger.trace(row.document.id) for row in rows]
+    return [(s.code, s.description) for trace in traces if trace for s in trace.statuses]
+
+
+HELD, GOES, REFUSED = (DeliveryState.WAITING, True), (DeliveryState.WAITING, False), (DeliveryState.REFUSED, True)
+
+
+# What is demanded, and whether it is met
+
+
+@pytest.mark.parametrize(
+    ("files", "required", "unknown", "ends"),
+    [
+        ([], frozenset(), "hold", "file.judged"),
+        ([verdict()], frozenset(), "refuse", "file.judged"),
+        ([GOOD], BOTH, "hold", "file.required_signatures_valid"),
+        ([verdict(), GOOD], BOTH, "hold", "file.required_signatures_valid"),
+        ([verdict((PERSON, FileStanding.VALID_WEAK))], {PERSON}, "hold", "file.required_signatures_valid"),
+        # An annex that somebody altered is shown, and stops nothing; the dispatch itself would.
+        ([GOOD, verdict((PERSON, FileStanding.ALTERED))], BOTH, "hold", "file.required_signatures_valid"),
+        ([replace(GOOD, standing=FileStanding.ALTERED)], BOTH, "hold", "file.signature_required"),
+        ([verdict()], BOTH, "accept", "file.signature_required"),
+        ([], BOTH, "accept", "file.signature_required"),
+        ([verdict((PERSON, FileStanding.VALID))], BOTH, "accept", "file.signature_required"),
+        # Each signed by one of them is no dispatch signed by both.
+        ([verdict((PERSON, FileStanding.VALID)), verdict((AGENCY, FileStanding.VALID))], BOTH, "accept",
+         "file.signature_required"),
+        ([verdict((PERSON, FileStanding.UNTRUSTED), (AGENCY, FileStanding.VALID))], BOTH, "accept",
+         "file.signature_required"),
+        ([verdict((PERSON, FileStanding.REVOKED))], {PERSON}, "accept", "file.signature_required"),
+        ([verdict((SignerRole.UNKNOWN, FileStanding.VALID))], {PERSON}, "accept", "file.signature_required"),
+        ([verdict((PERSON, FileStanding.INDETERMINATE))], {PERSON}, "accept", "file.revocation_unknown"),
+        ([verdict((PERSON, FileStanding.INDETERMINATE))], {PERSON}, "refuse", "file.signature_required"),
+    ],
+)  # fmt: skip
+def test_one_file_must_carry_every_required_signature(
+    files: Sequence[FileVerdict], required: frozenset[SignerRole], unknown: str, ends: str
+) -> None:
+    outcome = decide(files, frozenset(required), unknown=unknown)
+    assert isinstance(outcome, Examined)
+    assert outcome.reason == ends
+    assert (outcome.state is ExaminationState.REFUSED) == (ends == "file.signature_required")
+
+
+def test_what_only_revocation_stands_against_waits_where_that_is_the_rule() -> None:
+    found = [verdict((PERSON, FileStanding.INDETERMINATE))]
+    assert decide(found, frozenset({PERSON}), unknown="hold") is FileReason.REVOCATION_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("kind", "required"),
+    [
+        (DocumentType(type=1, detail=2, name="  QUYẾT định "), BOTH),
+        (DocumentType(type=1, detail=7, name="Giấy mời"), frozenset({AGENCY})),
+        (DocumentType(type=1, detail=9, name="Công văn"), frozenset({PERSON})),
+        (None, frozenset({PERSON})),
+        (DocumentType(type=1, detail=7, name="Quyết định"), BOTH),
+    ],
+)
+def test_a_type_is_known_by_its_name_then_by_its_number(
+    kind: DocumentType | None, required: frozenset[SignerRole]
+) -> None:
+    rules = ExaminationRules(require={fold("Quyết định"): BOTH, "7": frozenset({AGENCY}), "*": frozenset({PERSON})})
+    assert rules.required(kind) == required
+
+
+# Files
+
+
+def test_files_are_judged_after_acceptance_and_hold_nothing_where_nothing_is_required(site: Site) -> None:
+    rule(site)
+    document = sent(site)
+    assert state(site, document) == GOES
+    reader = examined(site)
+    row = only(site, document)
+    assert (row.state, row.reason) == (ExaminationState.DONE, "file.judged")
+    assert row.result is not None
+    (one,) = row.result.files
+    assert (one.content_id, one.name, one.has_person, one.has_agency) == ("main", "07-SA-VP.pdf", True, True)
+    (question,) = reader.asked
+    assert question["content"] == documents.PDF
+    assert question["at"] == site.ledger.document(document).received_at  # type: ignore[union-attr]
+    assert {r.role for r in question["registered"]} == {AGENCY}
+
+
+def test_a_required_signature_is_waited_for_and_then_the_document_goes(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    assert state(site, document) == HELD
+    assert mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=9, after=None).rows == ()
+    examined(site)
+    assert state(site, document) == GOES
+    assert only(site, document).reason == "file.required_signatures_valid"
+
+
+def test_a_document_without_the_required_signature_is_refused_and_its_sender_told(site: Site) -> None:
+    demand(site)
+    document = sent(site, COMMUNE, PUSHED)
+    examined(site, Reader((verdict((PERSON, FileStanding.VALID)),)))
+    assert {(d.state, d.blocked) for d in site.ledger.deliveries(document)} == {REFUSED}
+    statuses = told(site)
+    assert [code for code, _ in statuses] == [StatusCode.REFUSED] * 2
+    assert all(words and "Thiếu chữ ký hợp lệ của cơ quan" in words for _, words in statuses)
+    assert all(words and "[file.signature_required]" in words for _, words in statuses)
+    row = only(site, document)
+    assert (row.state, row.reason) == (ExaminationState.REFUSED, "file.signature_required")
+    actions = [e.action for e in site.ledger.events()]
+    assert actions.count(Action.DELIVERY_REJECTED) == 2
+
+
+def test_what_was_refused_for_one_recipient_goes_to_no_other(site: Site) -> None:
+    demand(site)
+    to = tuple(documents.an_organization(r) for r in (COMMUNE, PUSHED))
+    raw = documents.a_package(recipients=to, document_type=DECISION)
+    document = site.accept(raw, only=[COMMUNE]).document_id
+    examined(site, Reader((verdict(),)))
+    with pytest.raises(DocumentKeptBack):
+        site.accept(raw)
+    assert state(site, document) == REFUSED
+    assert site.accept(raw, only=[COMMUNE]).duplicate
+
+
+def test_a_type_that_requires_signatures_is_refused_at_once_without_a_file(site: Site) -> None:
+    demand(site)
+    with pytest.raises(FileSignatureRequired):
+        site.accept(documents.a_package(contents={}, references=(), document_type=DECISION))
+    assert site.ledger.refusals()[0].code == "file.signature_required"
+
+
+def test_other_types_are_not_held(site: Site) -> None:
+    demand(site)
+    document = sent(site, document_type=DocumentType(type=1, detail=3, name="Công văn"))
+    assert state(site, document) == GOES
+
+
+def test_a_status_and_a_package_without_files_are_not_examined(site: Site) -> None:
+    rule(site)
+    bare = site.accept(documents.a_package(contents={}, references=())).document_id
+    assert site.ledger.examinations(bare) == ()
+
+
+@pytest.mark.parametrize("reason", [FileReason.READER_CRASHED, FileReason.READER_STALLED])
+def test_a_reader_that_failed_is_no_reason_to_refuse_at_once(site: Site, reason: FileReason) -> None:
+    demand(site)
+    document = sent(site)
+    bad = Reader((verdict(standing=FileStanding.UNREADABLE, reason=reason),))
+    for _ in range(4):
+        examined(site, bad)
+        assert state(site, document) == HELD
+        assert only(site, document).reason == reason
+        site.clock.forward(hours=1)
+    examined(site, bad)
+    assert state(site, document) == REFUSED
+
+
+def test_unknown_revocation_waits_until_it_is_known(site: Site) -> None:
+    demand(site, revocation_unknown="hold")
+    document = sent(site)
+    unknown = verdict((PERSON, FileStanding.INDETERMINATE), (AGENCY, FileStanding.VALID))
+    examined(site, Reader((unknown,)))
+    assert (state(site, document), only(site, document).reason) == (HELD, "file.revocation_unknown")
+    site.clock.forward(hours=1)
+    # Verdicts of an hour ago are not those of now.
+    assert len(examined(site).asked) == 1
+    assert state(site, document) == GOES
+
+
+def test_the_same_file_is_read_once_for_many_documents(site: Site) -> None:
+    rule(site)
+    for number in range(3):
+        sent(site, document_id=f"000.00.14.H37,2026/03/05,{number}/SA-VP")
+    sent(site, contents=documents.PDF + b"%", document_id="000.00.14.H37,2026/03/05,9/SA-VP")
+    reader = examined(site)
+    assert len(reader.asked) == 2
+    moments = {
+        e.result.files[0].judged_at for d in site.ledger.documents().rows for e in [only(site, d.id)] if e.result
+    }
+    assert len(moments) == 4
+
+
+def test_what_cannot_be_read_is_tried_again_and_then_given_up_when_it_holds_nothing(site: Site) -> None:
+    rule(site)
+    document = sent(site)
+    broken = Reader(fails=RuntimeError("a bug"))
+    with capture_logs() as logged:
+        for _ in range(4):
+            examined(site, broken)
+            assert only(site, document).reason == "examination.fault"
+            site.clock.forward(hours=1)
+        examined(site, broken)
+    assert [line["event"] for line in logged].count("examination.fault") == 5
+    assert (only(site, document).state, only(site, document).reason) == (
+        ExaminationState.FAILED,
+        "examination.given_up",
+    )
+    assert state(site, document) == GOES
+
+
+def test_what_holds_is_never_given_up(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    unavailable = Reader(fails=FileReaderUnavailable())
+    for _ in range(8):
+        examined(site, unavailable)
+        site.clock.forward(hours=1)
+    assert only(site, document).reason == "files.reader_unavailable"
+    assert (only(site, document).state, state(site, document)) == (ExaminationState.PENDING, HELD)
+    examined(site)
+    assert state(site, document) == GOES
+
+
+def test_what_would_take_too_long_is_left_unread(site: Site) -> None:
+    rule(site)
+    references = tuple(documents.kit_reference(name, f"{name}.pdf") for name in ("a", "b"))
+    files = {"a": documents.PDF, "b": documents.PDF + b"%"}
+    document = site.accept(documents.a_package(contents=files, references=references)).document_id
+
+    class Slow(Reader):
+        def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
+            site.clock.forward(minutes=9)
+            return super().inspect(path, **question)
+
+    examined(site, Slow())
+    result = only(site, document).result
+    assert result is not None
+    assert [f.reason for f in result.files] == ["file.test", FileReason.READER_STALLED]
+
+
+# With the real reader
+
+
+def test_a_signed_dispatch_goes_and_an_unsigned_one_does_not(site: Site) -> None:
+    from gateway.signing.files import Inspector
+
+    demand(site)
+    signed = sent(site, contents=pdfs.issued())
+    unsigned = sent(site, contents=pdfs.plain(), document_id="000.00.14.H37,2026/03/05,8/SA-VP")
+    with Inspector() as reader:
+        job = Examiner(site.parts, reader=lambda: contextlib.nullcontext(reader))
+        while job.examine_next([FILES], reader):
+            pass
+    result = only(site, signed).result
+    assert result is not None
+    (one,) = result.files
+    assert (one.format, one.standing, one.has_person, one.has_agency) == ("pdf", FileStanding.VALID, True, True)
+    assert state(site, signed) == GOES
+    assert state(site, unsigned) == REFUSED
+
+
+# Malware
+
+
+@pytest.fixture(scope="module")
+def clamd() -> Iterator[Address]:
+    with running_clamd() as address:
+        yield address
+
+
+@contextlib.contextmanager
+def scanned_by(site: Site, fault: Fault, **rules: Any) -> Iterator[FakeClamd]:
+    """A site whose clamd behaves so."""
+    rule(site, **({"inspect": False} | rules))
+    peer = FakeClamd(fault)
+    with peer.listening() as address:
+        site.parts = replace(site.parts, scanner=scanner(address, pause=timedelta(0)))
+        yield peer
+
+
+@needs("clamd")
+def test_malware_is_refused_by_name_and_not_kept(site: Site, clamd: Address) -> None:
+    site.parts = replace(site.parts, scanner=scanner(clamd))
+    raw = documents.a_package(contents={"main": MALWARE})
+    with pytest.raises(MalwareFound) as refused:
+        site.accept(raw)
+    assert (refused.value.file, refused.value.code) == ("07-SA-VP.pdf", "malware.found")
+    assert "Thu.Nghiem-1" in refused.value.detail
+    (refusal,) = site.ledger.refusals()
+    assert (refusal.code, refusal.payload_kept, refusal.sha256 is None) == ("malware.found", False, False)
+    assert site.ledger.documents().rows == ()
+
+
+@needs("clamd")
+def test_a_clean_document_says_who_searched_it(site: Site, clamd: Address) -> None:
+    site.parts = replace(site.parts, scanner=scanner(clamd))
+    document = sent(site)
+    row = only(site, document)
+    assert (row.kind, row.state, row.reason) == (MALWARE_KIND, ExaminationState.DONE, "malware.none")
+    assert row.result is not None
+    assert row.result.scanned == 1
+    assert (row.result.scanner or "").startswith("ClamAV")
+    assert state(site, document) == GOES
+
+
+def test_what_nobody_searched_is_held_until_somebody_does(site: Site) -> None:
+    with scanned_by(site, Fault(answer=None)) as peer:
+        document = sent(site)
+        assert (state(site, document), only(site, document).reason) == (HELD, "malware.scanner_unreachable")
+        examined(site, kind=MALWARE_KIND)
+        assert state(site, document) == HELD
+        peer.fault = Fault()
+        examined(site, kind=MALWARE_KIND)
+        assert state(site, document) == HELD  # it waits for its next try
+        site.clock.forward(minutes=1)
+        examined(site, kind=MALWARE_KIND)
+    assert state(site, document) == GOES
+    assert only(site, document).reason == "malware.none"
+
+
+def test_malware_found_later_is_refused_and_its_sender_told(site: Site) -> None:
+    with scanned_by(site, Fault(answer=None)) as peer:
+        document = sent(site)
+        peer.fault = Fault(answer=b"stream: Thu.Nghiem-1 FOUND\0")
+        examined(site, kind=MALWARE_KIND)
+    assert state(site, document) == REFUSED
+    ((code, words),) = told(site)
+    assert code is StatusCode.REFUSED
+    assert words is not None
+    assert "07-SA-VP.pdf: Thu.Nghiem-1" in words
+    assert not site.ledger.may_see(document, COMMUNE)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(answer=None), "malware.scanner_unreachable"),
+        (Fault(answer=b"INSTREAM size limit exceeded. ERROR\0"), "malware.too_large"),
+        (Fault(answer=b"?\0"), "malware.scanner_answer_unusable"),
+    ],
+)
+def test_where_the_operator_wants_it_what_nobody_searched_goes_and_says_so(site: Site, fault: Fault, code: str) -> None:
+    with scanned_by(site, fault, unscanned="pass"):
+        document = sent(site)
+    row = only(site, document)
+    assert (row.state, row.reason, row.result) == (ExaminationState.FAILED, code, None)
+    assert state(site, document) == GOES
+
+
+def test_what_is_too_large_to_search_is_held_for_an_operator(site: Site) -> None:
+    with scanned_by(site, Fault(answer=b"INSTREAM size limit exceeded. ERROR\0")):
+        document = sent(site)
+        examined(site, kind=MALWARE_KIND)
+    assert (state(site, document), only(site, document).reason) == (HELD, "malware.too_large")
+    examine.release(site.parts, document, MALWARE_KIND, reason="đã quét bằng tay", actor="thu")
+    assert state(site, document) == GOES
+
+
+def test_settings_that_have_changed_let_go_what_is_held(site: Site) -> None:
+    with scanned_by(site, Fault(answer=None)):
+        first = sent(site)
+        rule(site, inspect=False, unscanned="pass")
+        examined(site, kind=MALWARE_KIND)
+        assert (only(site, first).state, state(site, first)) == (ExaminationState.RELEASED, GOES)
+
+
+def test_a_repeat_is_not_searched_again(site: Site) -> None:
+    with scanned_by(site, Fault()) as peer:
+        raw = documents.a_package()
+        site.accept(raw)
+        before = len(peer.files)
+        assert site.accept(raw).duplicate
+        assert len(peer.files) == before == 1
+
+
+# Operations
+
+
+def test_a_refused_update_leaves_the_copy_as_it_was_and_answers_its_sender(site: Site) -> None:
+    rule(site)
+    document = sent(site)
+    site.collect(COMMUNE)
+    demand(site)
+    change = Business(type=BusinessType.UPDATE, reason="Sửa số liệu", changes=(DocumentChange(content=True),))
+    update = sent(site, business=change)
+    assert state(site, update) == HELD
+    site.collect(DEPARTMENT)  # the arrivals so far
+    examined(site, Reader((verdict(),)))
+    (copy,) = site.ledger.deliveries(document)
+    assert (copy.state, copy.recall, copy.status) == (DeliveryState.DELIVERED, RecallState.NONE, StatusCode.ARRIVED)
+    assert state(site, update) == REFUSED
+    (request,) = site.ledger.operations_on(update)
+    assert request.state is OperationState.DECLINED
+    assert [code for code, _ in told(site)] == [StatusCode.DISAGREED]
+
+
+def test_a_held_document_is_recalled_without_ever_being_seen(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    operations.revoke(site.parts, caller=site.known[DEPARTMENT], document_id=document, reason="Gửi nhầm")
+    assert state(site, document) == (DeliveryState.WITHDRAWN, False)
+    examined(site)
+    assert state(site, document) == (DeliveryState.WITHDRAWN, False)
+    assert mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=9, after=None).rows == ()
+    assert [code for code, _ in told(site)] == [StatusCode.AGREED]
+
+
+# Running
+
+
+def test_the_job_examines_until_it_is_told_to_stop(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    stop, seen = threading.Event(), threading.Event()
+
+    class Watching(Reader):
+        def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
+            seen.set()
+            return super().inspect(path, **question)
+
+    job = examiner(site, Watching(), look=timedelta(milliseconds=5))
+    thread = threading.Thread(target=job.run, args=(stop,))
+    thread.start()
+    assert seen.wait(10)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert state(site, document) == GOES
+
+
+def test_settling_twice_is_done_once(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    refused = Examined(state=ExaminationState.REFUSED, reason="signature.certificate_revoked", detail="Đã thu hồi.")
+    assert examine.settle(site.parts, document, FILES, refused)
+    assert not examine.settle(site.parts, document, FILES, refused)
+    ((_, words),) = told(site)
+    assert words == "Trục liên thông đã kiểm tra và không chuyển văn bản: Đã thu hồi. [signature.certificate_revoked]"
