@@ -28,6 +28,7 @@ from gateway.api.lgsp.tokens import TokenMint
 from gateway.api.services import Services
 from gateway.api.systems import SystemDoor
 from gateway.api.vxp import routes as vxp
+from gateway.console import words as console_words
 from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.http import HttpClient, HttpSettings
@@ -40,16 +41,20 @@ from gateway.directory.keeper import DirectoryKeeper
 from gateway.directory.store import DirectoryStore
 from gateway.edxml import Limits
 from gateway.errors import GatewayError, SettingsInvalid, StorageFull, TokenPinNeeded
-from gateway.exchange import lookup, own_reports
+from gateway.exchange import examine, lookup, own_reports
+from gateway.exchange.allowed import AllowedUrls
+from gateway.exchange.evidence import EvidenceMaker
 from gateway.exchange.fetch import FetchPace, Poller
 from gateway.exchange.parts import Parts, Rules
+from gateway.exchange.rejudge import Rejudge
+from gateway.exchange.revocation import RevocationKeeper, RevocationPace, RevocationWatch
 from gateway.exchange.sealing import HeadsFile, Sealer
 from gateway.exchange.signing_requests import SigningRules, Signings
 from gateway.exchange.stamping import Stamper, StampPace, Timestamps
 from gateway.exchange.systems import KEY_FILE, SecretBox, Systems
 from gateway.ledger import Ledger, check, open_engine, prepare
-from gateway.ledger.records import RefusalBounds, SigningBounds, new_id
-from gateway.metrics import DeliveryMeter, FetchMeter, StampMeter
+from gateway.ledger.records import RefusalBounds, SigningBounds, Trace, new_id
+from gateway.metrics import DeliveryMeter, FetchMeter, RevocationMeter, StampMeter
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
@@ -57,7 +62,7 @@ from gateway.signing.apart import Bounds, PreparedApart
 from gateway.signing.keys import Signer, fingerprint, load_certificates, load_key
 from gateway.signing.token import Token, read_pin
 from gateway.signing.token_service import SharedTokenKey
-from gateway.signing.trust import TrustAnchors
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Below this the gateway says that it is not ready, while it still has room to finish what it has begun."""
@@ -121,6 +126,7 @@ class Gateway:
     ledger: Ledger
     store: DirectoryStore
     keeper: DirectoryKeeper
+    revocation: RevocationKeeper
     waker: Waker
     scratch: OwnFolder
     """Where packages are while they arrive; lasts as long as this object."""
@@ -167,6 +173,8 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
     )
     store = DirectoryStore(engine)
     keeper = DirectoryKeeper(store, site, monotonic=time.monotonic)
+    facts = RevocationFacts()
+    revocation = RevocationKeeper(ledger, facts, monotonic=time.monotonic)
     scratch = _own_spool(settings.data / "spool")
     waker = Waker()
     parts = Parts(
@@ -175,7 +183,9 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
         payloads=_payload_store(settings),
         directory=keeper.current,
         key=gateway_key(settings),
-        anchors=_anchors(settings),
+        anchors=trust_anchors(settings, facts),
+        # Where nothing is asked, nothing needs to be known.
+        freshen=revocation.freshen if settings.revocation.mode != "off" else lambda: None,
         rules=Rules(
             limits=_limits(settings),
             accepts=settings.signing.accepts,
@@ -199,6 +209,7 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
         ledger=ledger,
         store=store,
         keeper=keeper,
+        revocation=revocation,
         waker=waker,
         scratch=scratch,
         metrics=CollectorRegistry(),
@@ -226,8 +237,8 @@ def check_settings(settings: Settings) -> None:
     if isinstance(key, SharedTokenKey):
         key.close()
     _session_key(settings)
-    for path in settings.signing.anchors:
-        load_certificates(settings.beside(path))
+    trust_anchors(settings)
+    revocation_pace(settings)
     timestamp_anchors(settings)
     for name in settings.secrets:
         settings.secret(name)
@@ -264,8 +275,40 @@ def gateway_key(settings: Settings) -> Signer:
     return load_key(settings.within_data(settings.signing.key), password)
 
 
-def _anchors(settings: Settings) -> TrustAnchors:
-    return TrustAnchors([c for path in settings.signing.anchors for c in load_certificates(settings.beside(path))])
+def trust_anchors(settings: Settings, facts: RevocationFacts | None = None) -> TrustAnchors:
+    """
+    Whom the gateway believes, by its settings.
+
+    :param facts: of revocation, which the caller keeps fresh; ``None``: nothing is known of it.
+    :raises KeyUnusable: a file of certificates cannot be read.
+    """
+    section = settings.signing
+    anchors, intermediates = (
+        [c for path in paths for c in load_certificates(settings.beside(path))]
+        for paths in (section.anchors, section.intermediates)
+    )
+    return TrustAnchors(anchors, intermediates, mode=RevocationMode(settings.revocation.mode), facts=facts)
+
+
+def revocation_pace(settings: Settings) -> RevocationPace:
+    """
+    What may be asked about revocation, and how often.
+
+    :raises SettingsInvalid: a listed address is none.
+    """
+    section = settings.revocation
+    try:
+        allowed, _ = AllowedUrls(section.urls), AllowedUrls(section.crls)
+    except ValueError as e:
+        raise SettingsInvalid(f"revocation: {e}", path="revocation.urls") from e
+    return RevocationPace(
+        allowed=allowed,
+        crls=section.crls,
+        folder=settings.beside(section.folder) if section.folder else None,
+        every=timedelta(minutes=section.refresh_minutes),
+        limit_bytes=section.max_bytes,
+        per_round=section.per_round,
+    )
 
 
 def token_pin(settings: Settings) -> str:
@@ -329,6 +372,7 @@ def make_app(gateway: Gateway) -> api.App:
         systems=Systems(ledger=gateway.ledger, box=SecretBox(settings.within_data(KEY_FILE)), clock=parts.clock),
         mailbox_lease_seconds=settings.delivery.mailbox_lease_seconds,
         signings=make_signings(gateway),
+        evidence=make_evidence(gateway),
         certificates=_former_certificates(settings),
     )
     api.install(app, services, ready=lambda: not_ready(gateway), registry=gateway.metrics)
@@ -360,6 +404,21 @@ def make_signings(gateway: Gateway) -> Signings:
             Bounds(time=timedelta(seconds=section.prepare_seconds), memory_bytes=section.prepare_memory_bytes)
         ),
         stamp=None if stamps is None else stamps.stamp,
+    )
+
+
+def make_evidence(gateway: Gateway) -> EvidenceMaker:
+    """What makes evidence files."""
+    former = _former_certificates(gateway.settings)
+    own = gateway.parts.key
+    # A person or a program waits for the file: as for signing in two steps.
+    stamps = make_timestamps(gateway.settings, make_http(gateway.settings, patience=timedelta(seconds=5)))
+    return EvidenceMaker(
+        gateway.parts,
+        name=gateway.settings.gateway.name,
+        certificate=lambda name: own.certificate if name == own.certificate_sha256 else former.get(name),
+        stamp=(lambda _: None) if stamps is None else stamps.stamp,
+        words=console_words.called,
     )
 
 
@@ -415,12 +474,18 @@ def console_parts(gateway: Gateway) -> ConsoleParts:
     def package(document_id: str) -> BinaryIO:
         return lookup.open_received(parts, document_id)
 
+    evidence = make_evidence(gateway)
+
+    def export(trace: Trace, actor: str) -> BinaryIO:
+        return evidence.export(trace, actor=actor)
+
     return ConsoleParts(
         ledger=ledger,
         directory=gateway.keeper.current,
         clock=parts.clock,
         replay=replay,
         open_package=package,
+        export_evidence=export,
         session_key=_session_key(settings),
         session=timedelta(minutes=settings.console.session_minutes),
         default_language=settings.console.language,
@@ -586,6 +651,40 @@ def _log_jobs(gateway: Gateway, http: HttpClient, stop: threading.Event) -> list
     return threads
 
 
+def make_revocation_watch(gateway: Gateway, http: HttpClient) -> RevocationWatch:
+    """
+    What looks after revocation and the ends of certificates.
+
+    :param http: of ``make_revocation_http``.
+    """
+    parts, meter = gateway.parts, RevocationMeter(gateway.metrics)
+    return RevocationWatch(
+        ledger=gateway.ledger,
+        directory=gateway.keeper.current,
+        anchors=parts.anchors,
+        keeper=gateway.revocation,
+        rejudge=Rejudge(
+            gateway.ledger,
+            parts.anchors,
+            settle=lambda document, kind, outcome: examine.settle(parts, document, kind, outcome),
+            counted=lambda standing: meter.rejudged(standing=standing.value),
+        ),
+        http=http,
+        pace=revocation_pace(gateway.settings),
+        clock=parts.clock,
+        own=[parts.key.certificate],
+        former=list(_former_certificates(gateway.settings).values()),
+        meter=meter,
+    )
+
+
+def make_revocation_http(settings: Settings) -> HttpClient:
+    """Connections to authorities, apart from those of deliveries: a slow one of these delays no document."""
+    bound = timedelta(seconds=settings.revocation.timeout_seconds)
+    ca_file = settings.beside(settings.delivery.ca_file) if settings.delivery.ca_file else None
+    return HttpClient(HttpSettings(connect_timeout=bound, read_timeout=bound, ca_file=ca_file, endpoints=16))
+
+
 def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None) -> None:
     """Deliver, and fetch from axes, until told to stop; what is under way is finished first."""
     worker, http = make_worker(gateway, name)
@@ -598,6 +697,10 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
     sweeping = threading.Thread(target=make_signings(gateway).run, args=(stop,), name="signings", daemon=True)
     sweeping.start()
     log_jobs = _log_jobs(gateway, http, stop)
+    authorities = make_revocation_http(gateway.settings)
+    watch = make_revocation_watch(gateway, authorities)
+    watching = threading.Thread(target=watch.run, args=(stop,), name="revocation", daemon=True)
+    watching.start()
     try:
         worker.run(stop)
     finally:
@@ -608,5 +711,7 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
         sweeping.join(timeout=gateway.settings.delivery.read_timeout_seconds)
         for thread in log_jobs:
             thread.join(timeout=gateway.settings.delivery.read_timeout_seconds)
+        watching.join(timeout=gateway.settings.revocation.timeout_seconds)
+        authorities.close()
         gateway.waker.worker = None
         http.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.model import AgencyCode, Channel, Lane, PackageKind
 
@@ -61,3 +63,45 @@ class StampMeter:
     def stamped(self, outcome: str) -> None:
         """``stamped``, or the code of the failure."""
         self._stamps.labels(outcome).inc()
+
+
+class RevocationMeter:
+    """Counts what is asked about revocation, and what follows from it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._asked = Counter(
+            "gateway_revocation_asked_total", "Questions to authorities", ["kind", "outcome"], registry=registry
+        )
+        self._sources = Gauge(
+            "gateway_revocation_sources",
+            "Sources of CRLs and OCSP answers: all, failing, stale",
+            ["state"],
+            registry=registry,
+        )
+        self._expiring = Gauge(
+            "gateway_certificates_expiring",
+            "Certificates without a successor that end within so many days",
+            ["days"],
+            registry=registry,
+        )
+        self._rejudged = Counter(
+            "gateway_documents_rejudged_total", "Verdicts changed after acceptance", ["standing"], registry=registry
+        )
+
+    def asked(self, *, kind: str, outcome: str) -> None:
+        """A source was asked: ``new``, ``same``, or the code of the failure."""
+        self._asked.labels(kind, outcome).inc()
+
+    def looked(self, *, sources: int, failing: int, stale: int) -> None:
+        """How the sources stand after a round."""
+        for state, count in (("all", sources), ("failing", failing), ("stale", stale)):
+            self._sources.labels(state).set(count)
+
+    def expiring(self, within: Mapping[int, int]) -> None:
+        """How many certificates end within so many days."""
+        for days, count in within.items():
+            self._expiring.labels(str(days)).set(count)
+
+    def rejudged(self, *, standing: str) -> None:
+        """A document's verdict has changed to this standing."""
+        self._rejudged.labels(standing).inc()
