@@ -26,14 +26,17 @@ from asn1crypto import algos, cms
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from fontTools.ttLib import TTLibError
 from PIL import Image
 from pyhanko.pdf_utils import generic, layout
-from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
+from pyhanko.pdf_utils.font.api import FontEngineFactory
+from pyhanko.pdf_utils.font.opentype import GlyphAccumulator
 from pyhanko.pdf_utils.images import PdfImage
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.text import TextBoxStyle
+from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.sign import fields, signers
 from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest
 from pyhanko.sign.validation.errors import SignatureValidationError
@@ -356,6 +359,21 @@ def _spec(name: str, page: int, box: tuple[float, float, float, float]) -> field
     return fields.SigFieldSpec(name, on_page=page, box=(x0, y0, x1, y1))
 
 
+class _Font(FontEngineFactory):
+    """The font out of a file; pyHanko's own factory leaves the file open."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def create_font_engine(self, writer: BasePdfFileWriter, obj_stream: Any = None) -> GlyphAccumulator:
+        try:
+            return GlyphAccumulator(
+                writer, io.BytesIO(self._file.read_bytes()), font_size=_TEXT_POINTS, obj_stream=obj_stream
+            )
+        except (OSError, TTLibError) as e:
+            raise FileNotSignable(f"{self._file.name} is not a font that can be used.") from e
+
+
 def _line(text: str, font: Path | None) -> TextStampStyle:
     """Black, upright, 10 points; the decree's Times New Roman may not be passed on, so the default is Noto Serif."""
     file = font or next(p for p in (fontpkg_noto_serif.ROOT / "files").iterdir() if p.name.startswith("NotoSerif["))
@@ -363,9 +381,7 @@ def _line(text: str, font: Path | None) -> TextStampStyle:
         border_width=0,
         # The style's text is a template for %-formatting.
         stamp_text=text.replace("%", "%%"),
-        text_box_style=TextBoxStyle(
-            font=GlyphAccumulatorFactory(str(file), font_size=_TEXT_POINTS), font_size=_TEXT_POINTS, border_width=0
-        ),
+        text_box_style=TextBoxStyle(font=_Font(file), font_size=_TEXT_POINTS, border_width=0),
         inner_content_layout=layout.SimpleBoxLayoutRule(
             x_align=layout.AxisAlignment.ALIGN_MAX,
             y_align=layout.AxisAlignment.ALIGN_MAX,

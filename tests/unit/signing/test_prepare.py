@@ -1,0 +1,299 @@
+"""What comes back completes a file only if it signs just what was prepared."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gateway.errors import (
+    AlreadySigned,
+    FileNotSignable,
+    KeyUnusable,
+    NotSignable,
+    PersonSignatureMissing,
+    SigningImageUnusable,
+    SigningMismatch,
+    TimestampRefused,
+)
+from gateway.model import FileStanding, SignerRole, Standing
+from gateway.signing.keys import SigningKey
+from gateway.signing.pdf_sign import PdfForm, PdfSignOptions, Place, copy_line
+from gateway.signing.prepare import (
+    PackageForm,
+    Prepared,
+    complete_package,
+    complete_pdf,
+    prepare_package,
+    prepare_pdf,
+)
+from gateway.signing.sign import sign_pdf
+from tests.support import documents, hostile, pdfs, pki, signed
+
+AGENCY = PdfSignOptions(role=SignerRole.AGENCY)
+
+
+def png(colour: tuple[int, int, int], *, width: int = 60, height: int = 40, alpha: int = 0, **how: object) -> bytes:
+    """An image of a stroke on a background of this opacity."""
+    image = Image.new("RGBA", (width, height), (255, 255, 255, alpha))
+    image.paste((*colour, 255), (2, 2, width // 2, height // 2))
+    out = io.BytesIO()
+    image.save(out, "PNG", **how)
+    return out.getvalue()
+
+
+BLUE, RED = png((0, 0, 200)), png((200, 0, 0), width=100, height=100, dpi=(72, 72))
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    path = tmp_path / "plain.pdf"
+    path.write_bytes(pdfs.plain(pages=2))
+    return path
+
+
+def prepared(plain: Path, key: SigningKey | None = None, options: PdfSignOptions | None = None) -> Prepared:
+    """In ``prepared.pdf`` beside it, and read again as another process would."""
+    key = key or pki.person()
+    made = prepare_pdf(
+        plain,
+        plain.with_name("prepared.pdf"),
+        certificate=key.certificate,
+        chain=key.chain,
+        options=options,
+        at=pki.NOW,
+    )
+    return Prepared.from_state(made.state)
+
+
+def completed(made: Prepared, value: bytes, plain: Path, **more: bytes) -> bytes:
+    out = plain.with_name("out.pdf")
+    complete_pdf(made, value, prepared_file=plain.with_name("prepared.pdf"), out=out, **more)
+    return out.read_bytes()
+
+
+# PDFs
+
+
+@pytest.mark.parametrize("key", [pki.person, pki.agency, lambda: pki.agency_of_curve("secp384r1")])
+def test_a_prepared_pdf_is_valid_once_completed(key: Callable[[], SigningKey], plain: Path) -> None:
+    made = prepared(plain, key())
+    assert made.digest == hashlib.new(made.digest_algorithm, made.to_be_signed).digest()
+    assert made.signature_algorithm == key().algorithm
+    done = completed(made, key().sign(made.to_be_signed), plain)
+    assert done.startswith(plain.read_bytes())
+    assert pdfs.judged(done)[0].standing is FileStanding.VALID
+
+
+def test_the_state_is_plain_json_without_a_secret(plain: Path) -> None:
+    state = json.loads(prepared(plain).state)
+    assert set(state) == {"version", "kind", "certificates", "to_be_signed", "details"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda made: pki.person().sign(made.to_be_signed + b"\0"),
+        lambda made: pki.agency_ec().sign(made.to_be_signed),
+        lambda made: pki.person().sign(made.digest),
+        lambda made: pki.person().sign(made.to_be_signed)[:-1],
+        lambda made: bytes(64),
+        lambda made: b"",
+    ],
+    ids=["other-bytes", "other-key", "hashed-twice", "cut", "zeros", "nothing"],
+)
+def test_a_signature_over_anything_else_is_refused(value: Callable[[Prepared], bytes], plain: Path) -> None:
+    made = prepared(plain)
+    with pytest.raises(SigningMismatch) as caught:
+        completed(made, value(made), plain)
+    assert caught.value.code == "signing.mismatch"
+    assert not plain.with_name("out.pdf").exists()
+    completed(made, pki.person().sign(made.to_be_signed), plain)  # It can still be completed.
+
+
+def test_a_prepared_file_that_was_changed_meanwhile_is_refused(plain: Path) -> None:
+    made = prepared(plain)
+    file = plain.with_name("prepared.pdf")
+    file.write_bytes(file.read_bytes().replace(b"1.000.000", b"9.000.000").replace(b"/MediaBox", b"/MediaBoy", 1))
+    with pytest.raises(FileNotSignable):
+        completed(made, pki.person().sign(made.to_be_signed), plain)
+
+
+def test_a_time_stamp_must_be_over_this_signature(plain: Path) -> None:
+    made = prepared(plain)
+    value = pki.person().sign(made.to_be_signed)
+    right = pki.timestamp_token(hashlib.sha256(made.stamped_part(value)).digest())
+    for wrong in (pki.timestamp_token(hashlib.sha256(b"other").digest()), right[:-1], b"", b"0" * 100):
+        with pytest.raises(TimestampRefused):
+            completed(made, value, plain, timestamp=wrong)
+    [verdict] = pdfs.judged(completed(made, value, plain, timestamp=right))
+    assert verdict.signatures[0].stamped_at == pki.NOW
+    assert pdfs.judged(completed(made, value, plain))[0].signatures[0].stamped_at is None
+
+
+def test_the_agency_signs_after_the_person_only(plain: Path) -> None:
+    with pytest.raises(PersonSignatureMissing):
+        prepared(plain, pki.agency_seal(), AGENCY)
+    own = plain.with_name("own.pdf")
+    sign_pdf(
+        plain, own, pki.agency_seal(), at=pki.NOW, options=PdfSignOptions(role=SignerRole.AGENCY, without_person=True)
+    )
+    with pytest.raises(PersonSignatureMissing):  # Its own signature is no person's.
+        prepared(own, pki.agency_seal(), AGENCY)
+    altered = plain.with_name("altered.pdf")
+    altered.write_bytes(pdfs.by_person().replace(b"/MediaBox", b"/MediaBoy", 1))
+    with pytest.raises(PersonSignatureMissing):  # A broken one is none.
+        prepared(altered, pki.agency_seal(), AGENCY)
+    first = plain.with_name("first.pdf")
+    first.write_bytes(pdfs.by_person())
+    made = prepared(first, pki.agency_seal(), AGENCY)
+    [verdict] = pdfs.judged(completed(made, pki.agency_seal().sign(made.to_be_signed), plain))
+    assert [s.role for s in verdict.signatures] == [SignerRole.PERSON, SignerRole.AGENCY]
+    assert verdict.standing is FileStanding.VALID
+
+
+@pytest.mark.parametrize("form", [PdfForm.ANNEX, PdfForm.COPY])
+def test_annexes_and_copies_carry_a_line_at_the_top_right_and_need_no_person(form: PdfForm, plain: Path) -> None:
+    out = plain.with_name("copy.pdf")
+    options = PdfSignOptions(role=SignerRole.AGENCY, form=form, number="12/2026/QĐ-UBND 100%")
+    sign_pdf(plain, out, pki.agency_seal(), at=pki.NOW, options=options)
+    assert pdfs.judged(out.read_bytes())[0].standing is FileStanding.VALID
+    page, (left, low, right, top) = pdfs_widget(out)
+    assert page == 0
+    assert right > 540  # of 595
+    assert top > 790  # of 842
+    assert low > 770
+    assert left > 300
+
+
+def test_a_font_that_is_none_is_refused_by_name(plain: Path) -> None:
+    options = PdfSignOptions(role=SignerRole.AGENCY, form=PdfForm.COPY, number="1", font=plain)
+    with pytest.raises(FileNotSignable):
+        prepared(plain, pki.agency_seal(), options)
+
+
+def test_the_line_says_number_date_time_and_vietnam_s_zone() -> None:
+    assert copy_line("12/QĐ-UBND", pki.NOW) == "12/QĐ-UBND;\n05/03/2026; 14:30:00 +07:00"
+
+
+def pdfs_widget(file: Path) -> tuple[int, tuple[float, float, float, float]]:
+    """Page and rectangle of the newest signature that is seen."""
+    from gateway.signing.pdf_sign import IncrementalPdfFileWriter, _last_picture
+
+    with file.open("rb") as opened:
+        found = _last_picture(IncrementalPdfFileWriter(opened))
+    assert found is not None
+    return found
+
+
+def test_the_seal_covers_a_third_of_the_person_s_signature_from_the_left_in_its_true_size(plain: Path) -> None:
+    first, second = plain.with_name("1.pdf"), plain.with_name("2.pdf")
+    sign_pdf(plain, first, pki.person(), at=pki.NOW, options=PdfSignOptions(image=BLUE))
+    sign_pdf(first, second, pki.agency_seal(), at=pki.NOW, options=PdfSignOptions(role=SignerRole.AGENCY, image=RED))
+    page, person = pdfs_widget(first)
+    assert page == 1  # the last
+    page, seal = pdfs_widget(second)
+    assert page == 1
+    assert seal[2] - seal[0] == pytest.approx(100, abs=1)  # 100 pixels at 72 dpi are 100 points
+    assert seal[2] == pytest.approx(person[0] + (person[2] - person[0]) / 3, abs=1)
+    assert seal[0] < person[0]
+    assert pdfs.judged(second.read_bytes())[0].standing is FileStanding.VALID
+
+
+def test_an_image_goes_where_one_says(plain: Path) -> None:
+    out = plain.with_name("out.pdf")
+    options = PdfSignOptions(image=BLUE, place=Place(page=1, x_mm=10, y_mm=20), width_mm=30)
+    sign_pdf(plain, out, pki.person(), at=pki.NOW, options=options)
+    page, (left, low, right, _) = pdfs_widget(out)
+    assert page == 0
+    assert (left, low, right) == pytest.approx((28.3, 56.7, 113.4), abs=1)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        b"no image",
+        BLUE[:40],
+        png((0, 0, 200), alpha=255),
+        png((0, 0, 200), width=2500, height=2500),
+        b"\xff\xd8\xff\xe0" + bytes(100),
+        BLUE + bytes(2 * 1024 * 1024),
+    ],
+    ids=["text", "cut", "opaque", "pixels", "jpeg", "bytes"],
+)
+def test_images_that_are_not_small_transparent_pngs_are_refused(image: bytes, plain: Path) -> None:
+    with pytest.raises(SigningImageUnusable):
+        prepared(plain, options=PdfSignOptions(image=image))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda: b"",
+        lambda: b"%PDF-1.7\n",
+        lambda: pdfs.plain()[:-300],
+        lambda: b"PK\x03\x04" + bytes(1000),
+        lambda: pdfs.plain().replace(b"/Root", b"/Toor"),
+    ],
+    ids=["empty", "head", "cut", "zip", "no-root"],
+)
+def test_what_is_no_sound_pdf_is_refused_by_name(content: Callable[[], bytes], plain: Path) -> None:
+    plain.write_bytes(content())
+    with pytest.raises(FileNotSignable) as caught:
+        prepared(plain, options=PdfSignOptions(image=BLUE))
+    assert caught.value.code == "file.not_signable"
+
+
+def test_a_page_that_is_not_there_is_refused(plain: Path) -> None:
+    for page in (0, 3, -3):
+        with pytest.raises(FileNotSignable):
+            prepared(plain, options=PdfSignOptions(image=BLUE, place=Place(page=page, x_mm=1, y_mm=1)))
+
+
+def test_small_keys_prepare_nothing(plain: Path) -> None:
+    with pytest.raises(KeyUnusable):
+        prepared(plain, pki.rsa1024())
+
+
+# Packages
+
+
+@pytest.mark.parametrize("form", list(PackageForm))
+def test_a_prepared_package_is_valid_once_completed(form: PackageForm, tmp_path: Path) -> None:
+    key = pki.agency_ec()
+    source, out = tmp_path / "package.edxml", tmp_path / "signed.edxml"
+    source.write_bytes(documents.a_package())
+    made = Prepared.from_state(prepare_package(source, certificate=key.certificate, form=form, at=pki.NOW).state)
+    complete_package(made, key.sign(made.to_be_signed), source=source, out=out)
+    assert signed.verdict_on(out, tmp_path).standing is Standing.VALID
+    assert hostile.SIGNATURE.sub(b"", out.read_bytes()) == source.read_bytes()
+
+
+@pytest.mark.parametrize("form", list(PackageForm))
+def test_a_package_is_completed_by_its_own_signature_alone(form: PackageForm, tmp_path: Path) -> None:
+    key, raw = pki.agency_ec(), documents.a_package()
+    made = prepare_package(raw, certificate=key.certificate, form=form, at=pki.NOW)
+    out = tmp_path / "signed.edxml"
+    for wrong in (pki.agency().sign(made.to_be_signed), key.sign(made.to_be_signed + b" "), b""):
+        with pytest.raises(SigningMismatch):
+            complete_package(made, wrong, source=raw, out=out)
+    with pytest.raises(FileNotSignable):
+        complete_package(made, key.sign(made.to_be_signed), source=raw.replace(b"H37.21", b"H37.22"), out=out)
+    assert not out.exists()
+
+
+def test_only_xades_carries_a_time_stamp(tmp_path: Path) -> None:
+    key, raw = pki.agency_ec(), documents.a_package()
+    made = prepare_package(raw, certificate=key.certificate, form=PackageForm.XMLDSIG, at=pki.NOW)
+    value = key.sign(made.to_be_signed)
+    token = pki.timestamp_token(hashlib.sha256(made.stamped_part(value)).digest())
+    with pytest.raises(NotSignable):
+        complete_package(made, value, source=raw, out=tmp_path / "out", timestamp=token)
+
+
+def test_a_signed_package_is_not_prepared() -> None:
+    with pytest.raises(AlreadySigned):
+        prepare_package(hostile.good(), certificate=pki.agency_ec().certificate, at=pki.NOW)
