@@ -108,6 +108,7 @@ class TrustAnchors:
         self._lock = threading.Lock()
         self._findings: dict[tuple[object, ...], _Remembered] = {}
         self._statements: dict[tuple[object, ...], Statement | None] = {}
+        self._version = self.facts.version
 
     def __bool__(self) -> bool:
         """False when no anchor is configured: registration alone is then the ground of trust."""
@@ -184,11 +185,19 @@ class TrustAnchors:
         seen = self._findings.get(key)
         if seen is None or seen.version != self.facts.version or not seen.start <= at <= seen.end:
             with self._lock:
+                self._forget()
                 seen = self._find(certificate, at, tolerance, extra)
-                if len(self._findings) >= REMEMBERED:
-                    self._findings.clear()
                 self._findings[key] = seen
         return seen.finding
+
+    def _forget(self) -> None:
+        """Let go of what is out of date, for it holds lists of megabytes; and of everything when it is too much."""
+        version = self.facts.version
+        if version != self._version or len(self._findings) >= REMEMBERED:
+            self._findings.clear()
+            current = {item.sha256 for item in self.facts.items} if len(self._statements) < REMEMBERED else set()
+            self._statements = {key: said for key, said in self._statements.items() if key[0] in current}
+            self._version = version
 
     def _find(
         self, certificate: KnownCertificate, at: datetime, tolerance: Tolerance, extra: tuple[x509.Certificate, ...]
@@ -228,8 +237,6 @@ class TrustAnchors:
             for item in self.facts.about(certificate.serial_number, certificate.issuer.hashable):
                 key = (item.sha256, certificate.sha256, issuer.sha256, tolerance)
                 if key not in self._statements:
-                    if len(self._statements) >= REMEMBERED:
-                        self._statements.clear()
                     self._statements[key] = statement(
                         item, certificate, chain.path, store=self._store, tolerance=tolerance
                     )

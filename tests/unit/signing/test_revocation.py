@@ -7,7 +7,9 @@ All items are real: made by the test authorities, signed, and judged as those of
 from __future__ import annotations
 
 import functools
+import gc
 import re
+import weakref
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -277,6 +279,23 @@ def test_what_is_remembered_is_what_would_be_found_afresh_at_any_moment() -> Non
     for at in [*moments, *reversed(moments)]:
         remembered, afresh = judged(where, at=at), judged(anchors(items), at=at)
         assert (remembered.reason, remembered.revocation) == (afresh.reason, afresh.revocation), at
+
+
+def test_a_list_that_was_replaced_is_not_kept_by_what_was_remembered_of_it() -> None:
+    old = crl(number=1)
+    facts = RevocationFacts([of_root(), old])
+    where = TrustAnchors(
+        [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.REQUIRED, facts=facts
+    )
+    for key in (pki.agency(), pki.person()):
+        assert old in judged(where, key).items
+    facts.replace([of_root(), crl(number=2)])
+    assert judged(where).revocation is Revocation.GOOD
+    # Megabytes each, and a new one every hour.
+    alive = weakref.ref(old)
+    del old
+    gc.collect()
+    assert alive() is None
 
 
 def test_a_certificate_that_is_known_costs_no_second_path(monkeypatch: pytest.MonkeyPatch) -> None:
