@@ -44,8 +44,9 @@ from gateway.errors import GatewayError, SettingsInvalid, StorageFull, TokenPinN
 from gateway.exchange import examine, lookup, own_reports
 from gateway.exchange.allowed import AllowedUrls
 from gateway.exchange.evidence import EvidenceMaker
+from gateway.exchange.examine import ExaminationPace, Examiner
 from gateway.exchange.fetch import FetchPace, Poller
-from gateway.exchange.parts import Parts, Rules
+from gateway.exchange.parts import ExaminationRules, Parts, Rules
 from gateway.exchange.rejudge import Rejudge
 from gateway.exchange.revocation import RevocationKeeper, RevocationPace, RevocationWatch
 from gateway.exchange.sealing import HeadsFile, Sealer
@@ -54,11 +55,14 @@ from gateway.exchange.stamping import Stamper, StampPace, Timestamps
 from gateway.exchange.systems import KEY_FILE, SecretBox, Systems
 from gateway.ledger import Ledger, check, open_engine, prepare
 from gateway.ledger.records import RefusalBounds, SigningBounds, Trace, new_id
-from gateway.metrics import DeliveryMeter, FetchMeter, RevocationMeter, StampMeter
+from gateway.metrics import DeliveryMeter, ExaminationMeter, FetchMeter, RevocationMeter, StampMeter
+from gateway.model import SignerRole, fold
 from gateway.payloads import FileStore, PayloadStore, S3Store
+from gateway.scanning import Address, Clamd, Scanner
 from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
 from gateway.signing.apart import Bounds, PreparedApart
+from gateway.signing.files import FileLimits, Inspector
 from gateway.signing.keys import Signer, fingerprint, load_certificates, load_key
 from gateway.signing.token import Token, read_pin
 from gateway.signing.token_service import SharedTokenKey
@@ -198,7 +202,9 @@ def join(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Gate
             reserialise=settings.exchange.reserialise,
             mailbox_lease=settings.delivery.mailbox_lease,
             retries=scaled(POLICIES, settings.delivery.wait_factor),
+            examinations=examination_rules(settings),
         ),
+        scanner=malware_scanner(settings),
         spool=scratch.path,
         clock=clock,
         wake=waker,
@@ -240,10 +246,36 @@ def check_settings(settings: Settings) -> None:
     trust_anchors(settings)
     revocation_pace(settings)
     timestamp_anchors(settings)
+    malware_scanner(settings)
     for name in settings.secrets:
         settings.secret(name)
     if settings.agencies_file.is_file():
         load_agencies(settings.agencies_file)
+
+
+def examination_rules(settings: Settings) -> ExaminationRules:
+    """What documents are examined for."""
+    section = settings.files
+    return ExaminationRules(
+        inspect=section.inspect,
+        require={fold(kind.strip()): frozenset(map(SignerRole, roles)) for kind, roles in section.require.items()},
+        unscanned=settings.scanning.unreachable,
+        revocation_unknown=settings.revocation.outage,
+        role_by_subject=section.role_by_subject,
+    )
+
+
+def malware_scanner(settings: Settings) -> Scanner | None:
+    """
+    Who searches files for malware; ``None``: nobody does. It is not asked for anything yet.
+
+    :raises SettingsInvalid: its address is none.
+    """
+    section = settings.scanning
+    if section.clamd is None:
+        return None
+    timeout = timedelta(seconds=section.timeout_seconds)
+    return Scanner(Clamd(Address.parse(section.clamd)), timeout=timeout, max_bytes=section.max_bytes)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -685,6 +717,18 @@ def make_revocation_http(settings: Settings) -> HttpClient:
     return HttpClient(HttpSettings(connect_timeout=bound, read_timeout=bound, ca_file=ca_file, endpoints=16))
 
 
+def make_examiner(gateway: Gateway) -> Examiner:
+    """What examines accepted documents: the files of each in a process of their own, and malware once more."""
+    section = gateway.settings.files
+    limits = FileLimits(seconds=section.seconds, memory_bytes=section.memory_bytes, file_bytes=section.file_bytes)
+    return Examiner(
+        gateway.parts,
+        reader=lambda: Inspector(limits),
+        pace=ExaminationPace(readers=section.readers),
+        meter=ExaminationMeter(gateway.metrics),
+    )
+
+
 def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None) -> None:
     """Deliver, and fetch from axes, until told to stop; what is under way is finished first."""
     worker, http = make_worker(gateway, name)
@@ -701,6 +745,8 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
     watch = make_revocation_watch(gateway, authorities)
     watching = threading.Thread(target=watch.run, args=(stop,), name="revocation", daemon=True)
     watching.start()
+    examining = threading.Thread(target=make_examiner(gateway).run, args=(stop,), name="examine", daemon=True)
+    examining.start()
     try:
         worker.run(stop)
     finally:
@@ -712,6 +758,7 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
         for thread in log_jobs:
             thread.join(timeout=gateway.settings.delivery.read_timeout_seconds)
         watching.join(timeout=gateway.settings.revocation.timeout_seconds)
+        examining.join(timeout=gateway.settings.files.seconds)
         authorities.close()
         gateway.waker.worker = None
         http.close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from gateway.model import AgencyCode, Channel, Lane, PackageKind
+from gateway.model import AgencyCode, Channel, ExaminationKind, Lane, PackageKind
 
 
 class DeliveryMeter:
@@ -105,3 +105,16 @@ class RevocationMeter:
     def rejudged(self, *, standing: str) -> None:
         """A document's verdict has changed to this standing."""
         self._rejudged.labels(standing).inc()
+
+
+class ExaminationMeter:
+    """Counts what is examined after acceptance."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._examined = Counter(
+            "gateway_examinations_total", "Examinations of documents", ["kind", "outcome"], registry=registry
+        )
+
+    def examined(self, *, kind: ExaminationKind, outcome: str) -> None:
+        """One was carried out: the state that it ended in, or ``postponed``."""
+        self._examined.labels(kind.value, outcome).inc()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+from cryptography import x509
 
+from gateway.bootstrap import trust_anchors
 from gateway.cli import exits
 from gateway.cli.command import Group, for_programs, option
 from gateway.cli.opened import Opened, actor, opened, utc_now
@@ -27,10 +30,15 @@ from gateway.directory.certificates import (
 )
 from gateway.errors import KeyUnusable, NotFound
 from gateway.exchange.expiry import THRESHOLDS
+from gateway.exchange.revocation import RevocationKeeper, is_stale
 from gateway.ledger.actions import Action
 from gateway.ledger.records import NewEvent
 from gateway.ledger.revocation import Watched
-from gateway.model import VIETNAM_TIME, RegisteredCertificate, Verdict
+from gateway.model import VIETNAM_TIME, Agency, RegisteredCertificate, Verdict
+from gateway.settings import Settings
+from gateway.signing.keys import known, load_certificates
+from gateway.signing.policy import Reason
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 
 _PEM = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DAYS = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
@@ -362,6 +370,107 @@ def _facts(r: Registration, watched: Watched | None, now: datetime) -> dict[str,
         "revocation_reason": watched.reason if watched else None,
         "checked_at": watched.checked_at if watched else None,
     }
+
+
+@certificates.command_of(
+    "check",
+    Text(
+        """Xét từng chứng thư đã đăng ký (hoặc trong tệp PEM) như khi tiếp nhận gói tin bây giờ, và nguồn tin thu hồi.
+Mã kết thúc 1 khi có chứng thư không ký được, hoặc nguồn tin thu hồi đang lỗi hay quá hạn.""",
+        """Judge each registered certificate (or those of PEM files) as for a package that comes now, and where
+revocation is known from. Exit code 1 when one cannot sign, or a source fails or is out of date.""",
+    ),
+    examples="gateway certificates check\ngateway certificates check moi.pem --json",
+)
+@click.argument("files", nargs=-1, type=_PEM)
+@for_programs()
+def check(shell: Shell, *, files: tuple[Path, ...]) -> int:
+    """Judge certificates now."""
+    settings, now = shell.settings(), utc_now()
+    facts = RevocationFacts()
+    anchors = trust_anchors(settings, facts)
+    with opened(settings) as gateway:
+        if anchors.mode is not RevocationMode.OFF:
+            RevocationKeeper(gateway.ledger, facts, monotonic=time.monotonic).freshen()
+        sources = gateway.ledger.revocation_sources() if anchors.mode is not RevocationMode.OFF else []
+        found = [] if files else [r for r in registrations(gateway.store.export()) if r.ends > now]
+    judged = [_judged(anchors, settings, certificate_of(r.certificate), now, r.agency) for r in found]
+    judged += [_judged(anchors, settings, c, now, None) for path in files for c in load_certificates(path)]
+    bad = [s for s in sources if s.failures or is_stale(s, now, anchors.clock_skew)]
+    if shell.json:
+        shell.result({"certificates": judged, "sources": sources})
+    else:
+        _show_judged(shell, judged)
+        for source in bad:
+            text = Text(
+                "Nguồn tin thu hồi {name}: lỗi {code}, tin cũ đến {until}",
+                "Source {name}: {code}, what it said last is good until {until}",
+            )
+            code = source.last_error_code or "–"
+            shell.say(text, name=source.name, code=code, until=moment(source.next_update))
+    good = all(one["problem"] is None and not one["undecided"] for one in judged) and not bad
+    return exits.DONE if good else exits.FAILED
+
+
+def _judged(
+    anchors: TrustAnchors, settings: Settings, certificate: x509.Certificate, now: datetime, agency: Agency | None
+) -> dict[str, Any]:
+    """What is known of one certificate, by the policy for its agency."""
+    facts = known(certificate)
+    finding = anchors.judge(
+        facts,
+        at=now,
+        tolerate_sha1=agency is not None and agency.tolerate_sha1,
+        tolerate_rsa_1024=agency is not None and agency.tolerate_rsa_1024,
+        minimum_rsa_bits=settings.signing.minimum_rsa_bits,
+    )
+    return {
+        "agency": agency.code if agency else None,
+        "sha256": facts.sha256,
+        "subject": facts.subject,
+        "ends": facts.not_after,
+        "problem": str(finding.reason) if finding.reason else None,
+        "weak": finding.weak,
+        "revocation": finding.revocation.value,
+        "undecided": finding.undecided,
+        "revoked_at": finding.revoked_at,
+        "issuers": [c.subject.rfc4514_string() for c in finding.chain[1:]],
+    }
+
+
+def _show_judged(shell: Shell, judged: list[dict[str, Any]]) -> None:
+    columns = [
+        Text("Cơ quan", "Agency"),
+        Text("Chủ thể", "Subject"),
+        Text("Kết luận", "Finding"),
+        Text("Thu hồi", "Revocation"),
+        Text("SHA-256", "SHA-256"),
+    ]
+    rows = [
+        (
+            one["agency"] or "",
+            one["subject"],
+            shell.words(_PROBLEMS.get(one["problem"] or "", _PROBLEMS[""])) + (" *" if one["weak"] else ""),
+            shell.words(_STATES[one["revocation"]], at=moment(one["revoked_at"])),
+            one["sha256"][:16],
+        )
+        for one in judged
+    ]
+    shell.table(columns, rows)
+    if any(one["weak"] for one in judged):
+        shell.say(Text("* thuật toán hoặc khóa yếu, được chấp nhận", "* a weak algorithm or key, tolerated"))
+
+
+_PROBLEMS = {
+    "": Text("dùng được", "usable"),
+    Reason.CERTIFICATE_EXPIRED: Text("HẾT HẠN", "EXPIRED"),
+    Reason.CERTIFICATE_NOT_YET_VALID: Text("CHƯA CÓ HIỆU LỰC", "NOT YET VALID"),
+    Reason.CERTIFICATE_UNTRUSTED: Text("KHÔNG THUỘC CƠ QUAN CHỨNG THỰC ĐƯỢC TIN", "OF NO AUTHORITY THAT IS TRUSTED"),
+    Reason.CERTIFICATE_USAGE: Text("KHÔNG DÙNG ĐỂ KÝ ĐƯỢC", "NOT TO SIGN DOCUMENTS WITH"),
+    Reason.CERTIFICATE_REVOKED: Text("ĐÃ BỊ THU HỒI", "REVOKED"),
+    Reason.KEY_TOO_SMALL: Text("KHÓA QUÁ NGẮN", "KEY TOO SMALL"),
+}
+"""By the reason of the finding."""
 
 
 @certificates.command_of(

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cryptography import x509
 from rich.text import Text as RichText
 
 from gateway.bootstrap import check_settings, gateway_key, heads_path, utc_now
@@ -31,9 +30,11 @@ from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.lgsp import read_credential
 from gateway.delivery.push import read_secrets
 from gateway.delivery.vxp import VxpAxis
-from gateway.directory import certificate_of, exists_at
+from gateway.directory import exists_at
+from gateway.directory.certificates import covered, registrations
 from gateway.errors import GatewayError, LedgerOutdated
 from gateway.evidence.chain import spelled
+from gateway.exchange.revocation import is_stale
 from gateway.exchange.sealing import newest_head
 from gateway.exchange.stamping import overdue
 from gateway.ledger import sqlite_version_is_safe, upkeep
@@ -44,6 +45,7 @@ from gateway.settings import Settings
 from gateway.signing.keys import load_certificates
 from gateway.signing.token import Token
 from gateway.signing.token_service import SharedTokenKey
+from gateway.signing.trust import CLOCK_SKEW
 
 _CLOCK_WARN = timedelta(seconds=2)
 _CLOCK_FAIL = timedelta(seconds=60)
@@ -162,6 +164,7 @@ def examine(settings: Settings, *, now: datetime, links: bool = True) -> Iterato
         with opened(settings) as gateway:
             yield from _database(gateway, now)
             yield from _directory(gateway, now, links=links)
+            yield from _revocation(gateway, now)
             yield from _catalogue(gateway, now)
             yield from _queue(gateway, now)
             yield from _axes(gateway, now)
@@ -344,7 +347,12 @@ def _token(settings: Settings, now: datetime) -> Iterator[Finding]:
         if isinstance(key, SharedTokenKey):
             key.close()
     yield ok("token", Text("Thiết bị ký số ký được.", "The token signs."))
-    yield _expiry("certificate.own", key.certificate, now, Text("Chứng thư của trục", "The gateway's certificate"))
+    yield _expiry(
+        "certificate.own",
+        key.certificate.not_valid_after_utc,
+        now,
+        Text("Chứng thư của trục", "The gateway's certificate"),
+    )
 
 
 def _own_certificate(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -358,11 +366,15 @@ def _own_certificate(settings: Settings, now: datetime) -> Iterator[Finding]:
             Text(f"Đặt chứng thư của trục vào {path}.", f"Put the gateway's certificate at {path}."),
         )
         return
-    yield _expiry("certificate.own", certificate, now, Text("Chứng thư của trục", "The gateway's certificate"))
+    yield _expiry(
+        "certificate.own",
+        certificate.not_valid_after_utc,
+        now,
+        Text("Chứng thư của trục", "The gateway's certificate"),
+    )
 
 
-def _expiry(name: str, certificate: x509.Certificate, now: datetime, whose: Text) -> Finding:
-    end = certificate.not_valid_after_utc
+def _expiry(name: str, end: datetime, now: datetime, whose: Text) -> Finding:
     left = end - now
     words = Text(f"{whose.vi} hết hạn {moment(end)}.", f"{whose.en} ends {moment(end)}.")
     todo = Text("Xin cấp chứng thư mới và đăng ký trước ngày đó.", "Get and register a new one before that day.")
@@ -438,19 +450,74 @@ def _directory(gateway: Opened, now: datetime, *, links: bool) -> Iterator[Findi
             Text(f"Danh bạ có {len(agencies)} cơ quan đang hoạt động.", f"{len(agencies)} agencies in the directory."),
         )
     for agency in agencies:
-        for registered in agency.certificates:
-            finding = _expiry(
-                f"certificate.{agency.code}",
-                certificate_of(registered),
-                now,
-                Text(
-                    f"Chứng thư {registered.sha256[:12]} của {agency.code}", f"{agency.code}'s {registered.sha256[:12]}"
-                ),
-            )
-            if finding.grade is not Grade.OK:
-                yield finding
+        yield from _of_agency(agency, now)
         if agency.endpoint is not None and agency.endpoint.channel is not Channel.MAILBOX:
             yield from _endpoint(gateway.settings, agency, links=links)
+
+
+def _of_agency(agency: Agency, now: datetime) -> Iterator[Finding]:
+    """Its certificates that end soon or have ended, unless a successor is registered or somebody ended them."""
+    for one in registrations([agency]):
+        name = one.certificate.sha256[:12]
+        closed = one.certificate.valid_to is not None and one.certificate.valid_to <= now
+        finding = _expiry(
+            f"certificate.{agency.code}",
+            one.ends,
+            now,
+            Text(f"Chứng thư {name} của {agency.code}", f"{agency.code}'s {name}"),
+        )
+        if finding.grade is not Grade.OK and not closed and not covered(one):
+            yield finding
+
+
+_ROUND_LATE = timedelta(minutes=30)
+"""Rounds follow each other within seconds, as long as a worker runs."""
+
+
+def _revocation(gateway: Opened, now: datetime) -> Iterator[Finding]:
+    """Whether it is known what has been revoked, and what rests on what was."""
+    mode = gateway.settings.revocation.mode
+    for watched in gateway.ledger.watched_certificates():
+        if watched.state == "revoked" and watched.origin != "file" and watched.not_after > now:
+            name, since = watched.sha256[:12], moment(watched.revoked_at)
+            yield fail(
+                f"certificate.{name}",
+                Text(f"Chứng thư {name} bị thu hồi từ {since}.", f"Certificate {name} has been revoked since {since}."),
+                Text(f"gateway certificates affected {name}", f"gateway certificates affected {name}"),
+            )
+    if mode == "off":
+        yield ok("revocation", Text("Không xét việc thu hồi chứng thư.", "Revocation is not judged."))
+        return
+    last = gateway.ledger.last_revocation_round()
+    if last is None or now - last > _ROUND_LATE:
+        yield warn(
+            "revocation.round",
+            Text(f"Lần hỏi tin thu hồi gần nhất: {moment(last)}.", f"Revocation was last asked for: {moment(last)}."),
+            Text("Chạy `gateway serve` hoặc `gateway worker`.", "Run `gateway serve` or `gateway worker`."),
+        )
+    sources = gateway.ledger.revocation_sources()
+    bad = [s for s in sources if s.failures or is_stale(s, now, CLOCK_SKEW)]
+    for source in bad:
+        code = source.last_error_code or "–"
+        until = moment(source.next_update)
+        grade = fail if mode == "required" and is_stale(source, now, CLOCK_SKEW) else warn
+        yield grade(
+            "revocation.source",
+            Text(f"{source.name}: {code}; tin cũ đến {until}.", f"{source.name}: {code}; good until {until}."),
+            Text(
+                "Kiểm tra mạng tới cơ quan chứng thực, [revocation] urls và folder.",
+                "Look at the network to the authority, and at [revocation] urls and folder.",
+            ),
+        )
+    if not sources:
+        yield warn(
+            "revocation",
+            Text("Không có nguồn tin thu hồi nào.", "There is no source of revocation at all."),
+            Text("Đặt [revocation] urls, crls hoặc folder.", "Set [revocation] urls, crls or folder."),
+        )
+    elif not bad:
+        n = len(sources)
+        yield ok("revocation", Text(f"{n} nguồn tin thu hồi còn hạn.", f"{n} sources of revocation are up to date."))
 
 
 _CATALOGUE_AGE = timedelta(days=14)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.bootstrap import check_settings, join, make_revocation_http, make_revocation_watch
+from gateway.cli.doctor import Grade, examine
 from gateway.cli.opened import opened, utc_now
 from gateway.cli.root import root
 from gateway.directory import registered_certificates
+from gateway.errors import SettingsInvalid
 from gateway.ledger.actions import Action
 from gateway.ledger.revocation import Rejudged
 from gateway.model import AgencyCode, Level, Standing, Verdict
@@ -22,6 +26,7 @@ from tests.support import pki
 from tests.support.agencies import MAILBOX, an_agency
 from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.ledger import a_document
+from tests.support.pki_server import Fault, PkiServer
 
 PROVINCE, COMMUNE = "000.00.00.H37", "H37.21"
 DAY = timedelta(days=1)
@@ -81,7 +86,7 @@ def test_a_certificate_is_registered_and_counts_at_once(idle: RunningGateway, tm
     (listed,) = facts(idle, "list")
     assert (listed["agency"], listed["role"], listed["holder"]) == (COMMUNE, "person", "Bà Hà, Chủ tịch")
     assert listed["days_left"] in (399, 400)
-    ((action, data),) = [e for e in events(idle) if e[0] is Action.CERTIFICATE_ADDED]
+    [data] = [data for action, data in events(idle) if action is Action.CERTIFICATE_ADDED]
     assert data == {"certificate": key.certificate_sha256, "agency": COMMUNE, "role": "person", "version": 2}
 
 
@@ -107,7 +112,7 @@ def test_after_a_rotation_both_count_until_the_overlap_is_over(idle: RunningGate
     assert counting(idle, utc_now() + 6.9 * DAY) == {old.certificate_sha256, new.certificate_sha256}
     assert counting(idle, utc_now() + 7.1 * DAY) == {new.certificate_sha256}
     assert facts(idle, "expiring") == []
-    ((_, data),) = [e for e in events(idle) if e[0] is Action.CERTIFICATE_ROTATED]
+    [data] = [data for action, data in events(idle) if action is Action.CERTIFICATE_ROTATED]
     assert (data["certificate"], data["old"]) == (new.certificate_sha256, old.certificate_sha256)
 
 
@@ -142,3 +147,111 @@ def test_the_list_speaks_both_languages(idle: RunningGateway, tmp_path: Path) ->
     assert "not asked" in call(idle, "list").stdout
     assert "không hỏi" in call(idle, "list", language="vi").stdout
     assert AgencyCode(COMMUNE) in call(idle, "list", language="vi").stdout
+
+
+# With an authority that can be asked
+
+
+@pytest.fixture
+def authority() -> Iterator[PkiServer]:
+    with PkiServer() as server:
+        yield server
+
+
+def a_seal(authority: PkiServer) -> SigningKey:
+    """Of the commune, good now: commands look at the clock."""
+    return pki.certify(
+        subject_name("UBND xã Đồng Đăng"),
+        at=utc_now() - DAY,
+        valid_for=400 * DAY,
+        crl_url=authority.crl_url,
+        ocsp_url=authority.ocsp_url,
+    )
+
+
+def asking(folder: Path, authority: PkiServer, **revocation: object) -> RunningGateway:
+    """A gateway that believes the test authorities, and asks them."""
+    config = folder / "h37" / "config"
+    config.mkdir(parents=True)
+    (config / "anchors.pem").write_bytes(certificates_to_pem([pki.root().certificate]))
+    (config / "between.pem").write_bytes(certificates_to_pem([pki.intermediate().certificate]))
+    listed: dict[str, object] = {"mode": "required", "urls": [authority.url], "crls": [authority.root_crl_url]}
+    return a_gateway(
+        folder / "h37",
+        code=PROVINCE,
+        first_levels=["H37"],
+        agencies=[
+            an_agency(PROVINCE, "H37", level=Level.PROVINCE, endpoint=MAILBOX),
+            an_agency(COMMUNE, level=Level.COMMUNE, parent=PROVINCE, endpoint=MAILBOX),
+        ],
+        signing={"anchors": ["anchors.pem"], "intermediates": ["between.pem"]},
+        revocation=listed | revocation,
+    )
+
+
+def ask(gateway: RunningGateway) -> None:
+    """One round, as the worker makes them."""
+    joined = join(gateway.settings)
+    http = make_revocation_http(gateway.settings)
+    try:
+        assert make_revocation_watch(joined, http).round(at_once=True)
+    finally:
+        http.close()
+        joined.scratch.close()
+        joined.ledger.engine.dispose()
+
+
+def test_commands_and_doctor_say_what_the_authority_says(tmp_path: Path, authority: PkiServer) -> None:
+    gateway, key = asking(tmp_path, authority), a_seal(authority)
+    call(gateway, "add", COMMUNE, pem(tmp_path, key))
+    (before,) = facts(gateway, "check", code=1)["certificates"]
+    assert (before["problem"], before["revocation"], before["undecided"]) == (None, "unknown", True)
+    ask(gateway)
+    (good,) = facts(gateway, "check")["certificates"]
+    assert (good["problem"], good["revocation"], len(good["issuers"])) == (None, "good", 2)
+    assert [c["revocation"] for c in facts(gateway, "list")] == ["good"]
+    assert grades(gateway)["revocation"] is Grade.OK
+    since = utc_now().replace(microsecond=0) - timedelta(hours=1)
+    authority.revoke(key.certificate, since)
+    ask(gateway)
+    (bad,) = facts(gateway, "check", code=1)["certificates"]
+    assert bad["problem"] == "signature.certificate_revoked"
+    (listed,) = facts(gateway, "list")
+    assert (listed["revocation"], datetime.fromisoformat(listed["revoked_at"])) == ("revoked", since)
+    assert "REVOKED" in call(gateway, "check", code=1).stdout
+    assert grades(gateway)[f"certificate.{key.certificate_sha256[:12]}"] is Grade.FAIL
+
+
+def test_a_source_that_fails_is_named(tmp_path: Path, authority: PkiServer) -> None:
+    gateway = asking(tmp_path, authority)
+    call(gateway, "add", COMMUNE, pem(tmp_path, a_seal(authority)))
+    authority.ocsp = Fault.DOWN
+    ask(gateway)
+    shown = facts(gateway, "check", code=1)
+    assert [s["last_error_code"] for s in shown["sources"] if s["failures"]] == ["delivery.peer_failed"]
+    assert "delivery.peer_failed" in call(gateway, "check", code=1).stdout
+    assert grades(gateway)["revocation.source"] is Grade.FAIL
+
+
+def test_a_certificate_of_a_stranger_is_of_no_use(tmp_path: Path, authority: PkiServer) -> None:
+    gateway = asking(tmp_path, authority)
+    (found,) = facts(gateway, "check", pem(tmp_path, a_key(400)), code=1)["certificates"]
+    assert found["problem"] == "signature.certificate_untrusted"
+    assert "OF NO AUTHORITY" in call(gateway, "check", pem(tmp_path, a_key(400)), code=1).stdout
+
+
+@pytest.mark.parametrize("urls", [["ca.gov.vn"], ["http://ca.gov.vn/?x"], ["http://u:p@ca.gov.vn/"]])
+def test_an_address_that_is_none_is_refused_at_the_start(tmp_path: Path, authority: PkiServer, urls: list[str]) -> None:
+    gateway = asking(tmp_path, authority, urls=urls)
+    with pytest.raises(SettingsInvalid):
+        check_settings(gateway.settings)
+
+
+def test_revocation_without_anchors_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        a_gateway(tmp_path / "h37", code=PROVINCE, agencies=[], revocation={"mode": "if_known"})
+    assert refused.value.path == "revocation.mode"
+
+
+def grades(gateway: RunningGateway) -> dict[str, Grade]:
+    return {f.name: f.grade for f in examine(gateway.settings, now=utc_now(), links=False)}
