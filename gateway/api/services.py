@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 
 from gateway.api.auth import Doorkeeper
+from gateway.exchange.evidence import EvidenceMaker
 from gateway.exchange.parts import Parts
 from gateway.exchange.signing_requests import Signings
 from gateway.exchange.systems import Systems
@@ -23,6 +24,8 @@ class Services:
     mailbox_lease_seconds: int
     signings: Signings | None = None
     """Files that are signed in two steps; ``None``: this gateway prepares none."""
+    evidence: EvidenceMaker | None = None
+    """Makes evidence files; ``None``: this gateway makes none."""
     certificates: Mapping[str, x509.Certificate] = field(default_factory=dict)
     """The gateway's former certificates, by SHA-256 of the DER in lower-case hex; the present one need not be here."""
 

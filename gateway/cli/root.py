@@ -50,13 +50,20 @@ gateway doctor                     # what is wrong, and what to do""",
             "gateway.cli.deliveries", "deliveries", Text("Lượt chuyển; gửi lại.", "Deliveries; replay.")
         ),
         "axis": Place("gateway.cli.axis", "axis", Text("Lấy văn bản từ trục VXP, LGSP.", "Fetching from axes.")),
+        "log": Place("gateway.cli.log", "log", Text("Nhật ký sự kiện: kiểm tra.", "The event log: verify it.")),
         "refusals": Place("gateway.cli.refusals", "refusals", Text("Gói tin bị từ chối.", "Packages turned away.")),
         "send": Place("gateway.cli.agency", "send", Text("Gửi gói tin.", "Send packages.")),
         "inbox": Place("gateway.cli.agency", "inbox", Text("Nhận văn bản.", "Collect documents.")),
         "status": Place("gateway.cli.agency", "status", Text("Báo trạng thái xử lý.", "Report a status.")),
         "trace": Place("gateway.cli.agency", "trace", Text("Đường đi của văn bản.", "The way of a document.")),
         "sign": Place("gateway.cli.sign", "sign", Text("Ký số PDF, gói tin.", "Sign a PDF or a package.")),
-        "verify": Place("gateway.cli.packages", "verify", Text("Kiểm tra gói tin, chữ ký.", "Check a package.")),
+        "signer": Place("gateway.cli.signer", "signer", Text("Trình ký số cho trang web.", "Sign for web pages.")),
+        "verify": Place(
+            "gateway.cli.verify",
+            "verify",
+            Text("Kiểm tra gói tin, tệp đã ký, tệp bằng chứng.", "Check packages, signed files, evidence."),
+        ),
+        "evidence": Place("gateway.cli.evidence", "evidence", Text("Xuất tệp bằng chứng.", "Export evidence files.")),
         "conformance": Place(
             "gateway.cli.conformance", "conformance", Text("Kiểm tra tương thích giao thức.", "Protocol conformance.")
         ),

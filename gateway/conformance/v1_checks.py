@@ -259,7 +259,7 @@ def reason(v1: V1) -> None:
 def evidence(v1: V1) -> None:
     """There is evidence (receipt, seal) of the document."""
     _, document = v1.needs_sent()
-    content = good(v1.call("GET", f"/documents/{document}/evidence"), 200)
+    content = good(v1.call("GET", f"/documents/{document}/evidence", more=[("Accept", "application/json")]), 200)
     require(content.get("seal"), "Không có niêm phong.", "There is no seal.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from gateway.console.log import number_text
 from gateway.console.parts import parts
 from gateway.console.rendering import agency_name, language
 from gateway.console.way import steps
+from gateway.evidence.container import MEDIA_TYPE as EVIDENCE_TYPE
 from gateway.ledger.actions import Action
 from gateway.ledger.records import AttemptRow, DeliveryRow, Trace
 from gateway.ledger.states import DeliveryEvent, states_that
@@ -107,4 +109,17 @@ def package(document_id: str) -> Response:
     # Named by the gateway's own id: numbers hold slashes, subjects hold anything.
     response = send_file(content, "application/octet-stream", as_attachment=True, download_name=f"{found.id}.edxml")
     response.content_length = found.size
+    return response
+
+
+@pages.get("/documents/<document_id>/evidence")
+def evidence(document_id: str) -> Response:
+    """Everything that proves the document's way, as one file (ASiC-E)."""
+    trace = parts().ledger.trace(document_id)
+    if trace is None:
+        abort(404)
+    content = parts().export_evidence(trace, actor())
+    response = send_file(content, EVIDENCE_TYPE, as_attachment=True, download_name=f"{trace.document.id}.asice")
+    response.content_length = content.seek(0, io.SEEK_END)
+    content.seek(0)
     return response

@@ -12,6 +12,7 @@ from flask import current_app
 from gateway.console.texts import Language
 from gateway.directory import Directory
 from gateway.ledger import Ledger
+from gateway.ledger.records import Trace
 
 EXTENSION = "gateway.console"
 """Key of the parts in ``app.extensions``."""
@@ -31,6 +32,9 @@ class ConsoleParts:
     Raises as ``Ledger.replay`` does."""
     open_package: Callable[[str], BinaryIO]
     """The bytes of a document's package as received, by the gateway's document id; raises ``PayloadMissing``."""
+    export_evidence: Callable[[Trace, str], BinaryIO]
+    """The evidence file of a document, as far as a trace goes: the trace, the operator's login; the event is recorded.
+    Raises ``PayloadMissing`` and ``EvidenceTooLarge``."""
     session_key: bytes = field(repr=False)
     """Signs the session cookie; at least 32 random bytes, the same in all processes."""
     session: timedelta = timedelta(hours=8)

@@ -221,6 +221,7 @@ TEXTS: Final[dict[str, Text]] = {
     "doc.forward_sha256": Text("SHA-256 khi chuyển đi", "SHA-256 as forwarded"),
     "doc.forwarded_as_is": Text("chuyển nguyên vẹn từng byte", "forwarded byte for byte"),
     "doc.download": Text("Tải gói tin gốc (edXML)", "Download the package (edXML)"),
+    "doc.evidence.download": Text("Tải bằng chứng (.asice)", "Download evidence (.asice)"),
     "doc.way": Text("Đường đi của văn bản", "Its way"),
     "doc.way.older": Text("{n} bước trước đó", "{n} earlier steps", "1 earlier step"),
     "doc.way.queued": Text("Xếp hàng chuyển tới {n} nơi nhận", "Queued for {n} recipients"),

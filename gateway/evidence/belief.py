@@ -26,6 +26,8 @@ class Given:
     """Certificates of the gateway that is meant: believed as they are; nobody else is taken for it."""
     senders: tuple[x509.Certificate, ...] = ()
     """Certificates of senders, for packages."""
+    revocation: tuple[RevocationItem, ...] = ()
+    """CRLs and OCSP answers, besides those in the file."""
     at: datetime
     """Now, aware UTC: the moment that counts for what no time-stamp proves to be older."""
 
@@ -42,7 +44,7 @@ class Belief:
         self, given: Given, certificates: Sequence[x509.Certificate] = (), revocation: Iterable[RevocationItem] = ()
     ) -> None:
         self.given = given
-        self._items = tuple(revocation)
+        self._items = (*given.revocation, *revocation)
         self._certificates = tuple(certificates)
         self._pinned = TrustAnchors()
         self.anchors = TrustAnchors(

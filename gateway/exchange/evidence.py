@@ -74,7 +74,7 @@ class EvidenceMaker:
         """
         parts, document = self._parts, trace.document
         now = parts.clock()
-        seal, token_given = self._stamped_seal(document, now)
+        seal, stamped = self._stamped_seal(document, now)
         proofs = self._proofs(trace)
         statuses = self._statuses(trace)
         signers = self._signers(trace, statuses)
@@ -89,11 +89,13 @@ class EvidenceMaker:
         )
         out = cast("BinaryIO", tempfile.TemporaryFile(dir=parts.spool))  # noqa: SIM115 - the caller closes it
         try:
-            write_bundle(out, contents, signer=parts.key, stamp=self._stamp, words=self._words, at=now)
+            # Who did not answer for the seal is not waited for again.
+            stamp = self._stamp if stamped else _nobody
+            write_bundle(out, contents, signer=parts.key, stamp=stamp, words=self._words, at=now)
         except BaseException:
             out.close()
             raise
-        data = {"sha256": document.sha256, "stamped": token_given}
+        data = {"sha256": document.sha256, "stamped": stamped}
         made = NewEvent(action=Action.EVIDENCE_EXPORTED, actor=actor, data=data)
         parts.ledger.record_event(made, now=now, document_id=document.id)
         out.seek(0)
@@ -242,6 +244,10 @@ class EvidenceMaker:
     def _files(self, document_id: str) -> list[FileVerdict]:
         found = self._parts.ledger.examinations(document_id)
         return [verdict for row in found if row.result is not None for verdict in row.result.files]
+
+
+def _nobody(_digest: bytes) -> None:
+    """No authority."""
 
 
 def _pieces(parts: Parts, sha256: str) -> Iterator[bytes]:

@@ -182,7 +182,7 @@ def test_the_evidence_seals_the_files_that_were_sent_and_a_signature_that_nobody
     got = way.take(way.first)
     answer = requests.get(
         f"{way.got_at.url}/api/v1/documents/{got}/evidence",
-        headers={"Authorization": f"Bearer {way.got_at.key(way.first)}"},
+        headers={"Authorization": f"Bearer {way.got_at.key(way.first)}", "Accept": "application/json"},
         timeout=30,
     ).json()
     own = load_certificates(way.got_at.settings.data / CERTIFICATE)[0]

@@ -13,8 +13,8 @@ from gateway.evidence.bundle import Stamper
 from gateway.evidence.timestamp import Stamp, check_token
 from gateway.exchange.evidence import EvidenceMaker
 from gateway.exchange.sealing import Sealer
-from gateway.exchange.stamping import StampPace, Timestamps
 from gateway.exchange.stamping import Stamper as LogStamper
+from gateway.exchange.stamping import StampPace, Timestamps
 from gateway.ledger import Ledger, open_engine, prepare
 from gateway.model import StatusCode
 from gateway.signing.sign import sign_package

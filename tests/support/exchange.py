@@ -128,6 +128,7 @@ class Site:
             systems=systems,
             mailbox_lease_seconds=300,
             signings=options.pop("signings", None),
+            evidence=options.pop("evidence", None),
         )
         api.install(app, services, ready=options.pop("ready", dict), registry=CollectorRegistry())
         return app.test_client()

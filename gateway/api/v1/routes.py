@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import tempfile
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding
-from flask import Response, current_app, g, json, request
+from flask import Response, current_app, g, json, request, send_file
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ValidationError
@@ -63,6 +64,7 @@ from gateway.errors import (
     SenderNotAllowed,
     UnsupportedMedia,
 )
+from gateway.evidence.container import MEDIA_TYPE as EVIDENCE_TYPE
 from gateway.exchange import compose, lookup, mailbox, operations, statuses
 from gateway.exchange.accept import Answer, accept
 from gateway.exchange.upload import Upload, receive_for, unwritten
@@ -582,17 +584,39 @@ def get_trace(path: DocumentPath) -> Response:
 @v1.get(
     "/documents/<document>/evidence",
     tags=[_TAGS["documents"]],
-    summary="What proves its acceptance",
-    responses={"200": EvidenceOut},
+    summary="What proves its way",
+    responses={
+        "200": {
+            "description": "OK",
+            "content": {
+                EVIDENCE_TYPE: {"schema": {"type": "string", "format": "binary"}},
+                "application/json": {
+                    "schema": EvidenceOut.model_json_schema(ref_template="#/components/schemas/{model}")
+                },
+            },
+        }
+    },
 )
 def get_evidence(path: DocumentPath) -> Response:
     """
-    Receipt, seal, verdict and statuses, with the certificate that signed the first two.
+    One file with all evidence on the document (ASiC-E), which `gateway verify` checks offline.
 
-    The receipt's ``jws`` names it in ``kid`` by its SHA-256; ``null`` when the gateway does not have it any more.
+    With `Accept: application/json` the short form: receipt, seal, verdict and statuses, with the certificate that
+    signed the first two. The receipt's `jws` names it in `kid` by its SHA-256; `null` when the gateway does not have
+    it any more.
     """
-    parts = _services().parts
+    parts, maker = _services().parts, _services().evidence
     trace = lookup.visible_trace(parts, path.document, caller=g.caller.agency)
+    # Who accepts anything gets the file.
+    wanted = request.accept_mimetypes.best_match([EVIDENCE_TYPE, "application/json"], default=EVIDENCE_TYPE)
+    if maker is not None and wanted == EVIDENCE_TYPE:
+        content = maker.export(trace, actor=g.caller.agency.code)
+        # Named by the gateway's own id: numbers hold slashes, subjects hold anything.
+        answer = send_file(content, EVIDENCE_TYPE, as_attachment=True, download_name=f"{trace.document.id}.asice")
+        answer.content_length = content.seek(0, io.SEEK_END)
+        content.seek(0)
+        answer.vary.add("Accept")
+        return answer
     receipt = ReceiptOut(**json.loads(trace.document.receipt))
     signer = _services().certificate(jwt.get_unverified_header(receipt.jws)["kid"])
     return _answer(

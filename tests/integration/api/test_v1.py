@@ -286,7 +286,8 @@ def test_the_evidence_verifies_without_the_gateway(site: Site, client: FlaskClie
 
     key = site.key(DEPARTMENT)
     posted = post(client, to_commune(), key).get_json()
-    evidence = client.get(f"/api/v1/documents/{posted['id']}/evidence", headers=key).get_json()
+    asked = {**key, "Accept": "application/json"}
+    evidence = client.get(f"/api/v1/documents/{posted['id']}/evidence", headers=asked).get_json()
     certificate = x509.load_pem_x509_certificate(evidence["certificate"].encode())
     assert check_receipt(evidence["receipt"]["jws"], certificate).sha256 == posted["sha256"]
     assert check_seal(evidence["seal"].encode(), certificate).sha256 == posted["sha256"]
