@@ -194,6 +194,40 @@ class RevocationSection(_Section):
     """Sources that are asked in one round; the next round follows at once."""
 
 
+class FilesSection(_Section):
+    """How the signatures inside attached files are judged, and which documents must carry some."""
+
+    inspect: bool = True
+    """Look at the signatures inside every attached file, after acceptance."""
+    require: dict[str, tuple[Literal["person", "agency"], ...]] = {}
+    """Type of document → whose signatures one of its files must carry; such documents are handed over only then.
+    The type by its name (marks and letter case ignored) or its number; ``*`` for all others."""
+    role_by_subject: bool = True
+    """Tell person from agency by the certificate's subject where it is not registered."""
+    readers: int = Field(default=1, ge=1, le=16)
+    """Documents whose files are read at the same time, each in a process of its own."""
+    seconds: float = Field(default=20, gt=0, le=600)
+    """For one file; then it is ``unreadable``."""
+    memory_bytes: int = Field(default=1024**3, ge=256 * 1024**2)
+    """Of a reading process; its libraries alone take a quarter of the default."""
+    file_bytes: int = Field(default=200 * 1024**2, ge=1024)
+    """A larger file is ``unreadable``."""
+
+
+class ScanningSection(_Section):
+    """Searching attached files for malware."""
+
+    clamd: str | None = None
+    """Where ClamAV's daemon listens: ``unix:/run/clamav/clamd.ctl`` or ``tcp:127.0.0.1:3310``; absent: nobody
+    searches."""
+    unreachable: Literal["hold", "pass"] = "hold"
+    """What becomes of a document that it did not search: kept here until it has, or passed on as not scanned."""
+    timeout_seconds: float = Field(default=20, gt=0, le=600)
+    """For all files of one package, while its sender waits."""
+    max_bytes: int = Field(default=25 * 1024**2, ge=1)
+    """Of one file; larger ones count as not searched. ``StreamMaxLength`` of clamd must not be less."""
+
+
 class ExchangeSection(_Section):
     """How documents are dealt with."""
 
@@ -352,6 +386,8 @@ class Settings(BaseSettings):
     limits: LimitsSection = LimitsSection()
     signing: SigningSection = SigningSection()
     revocation: RevocationSection = RevocationSection()
+    files: FilesSection = FilesSection()
+    scanning: ScanningSection = ScanningSection()
     exchange: ExchangeSection = ExchangeSection()
     delivery: DeliverySection = DeliverySection()
     vxp: VxpSection = VxpSection()

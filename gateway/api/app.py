@@ -25,6 +25,7 @@ from gateway.api.v1.routes import invalid, v1
 from gateway.errors import GatewayError
 from gateway.exchange.stamping import overdue
 from gateway.ledger.records import FetchState, new_id
+from gateway.model import ExaminationState
 
 _log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -137,6 +138,9 @@ def _machine_endpoints(
     axes = Gauge("gateway_axes", "Axes that are asked for arrivals, by how they answer", ["state"], registry=registry)
     unsealed = Gauge("gateway_log_unsealed_events", "Events that the log's chain does not hold yet", registry=registry)
     waits = Gauge("gateway_timestamp_waiting_seconds", "How long a stamp of the log has been due", registry=registry)
+    examinations = Gauge(
+        "gateway_examinations", "Examinations to come, that hold, and refused", ["kind", "state"], registry=registry
+    )
     not_taken = Gauge("gateway_axis_packages", "What axes have and could not be taken", ["state"], registry=registry)
 
     @app.get("/healthz", doc_ui=False)
@@ -160,6 +164,7 @@ def _machine_endpoints(
             inboxes = services.parts.ledger.inboxes()
             troubles = services.parts.ledger.fetch_counts()
             log = services.parts.ledger.log.state()
+            examined = services.parts.ledger.examination_counts()
         except GatewayError as error:
             return problems.problem(error)
         for state, number in counts.states.items():
@@ -170,6 +175,10 @@ def _machine_endpoints(
             axes.labels(how).set(answers[how])
         for fetched in (FetchState.NOT_TAKEN, FetchState.GIVEN_UP):
             not_taken.labels(fetched.value).set(sum(n for (_, state), n in troubles.items() if state is fetched))
+        examinations.clear()
+        for one in examined:
+            held = one.holds and one.state is ExaminationState.PENDING
+            examinations.labels(one.kind.value, "held" if held else one.state.value).set(one.count)
         now = services.parts.clock()
         oldest.set(max(((now - b.oldest).total_seconds() for b in waiting), default=0.0))
         unsealed.set(log.newest_id - log.sealed_to)

@@ -105,6 +105,29 @@ port = 8080
 # max_bytes = 33554432
 # per_round = 500
 
+[files]
+# Judge the signatures inside attached files, after acceptance, in a process of its own.
+# inspect = true
+# Tell person from agency by the certificate's subject where it is not registered.
+# role_by_subject = true
+# How many documents' files are read at the same time, and what one file may take.
+# readers = 1
+# seconds = 20
+# memory_bytes = 1073741824
+# file_bytes = 209715200
+# Whose signatures one of the files must carry, valid, before a document of that type is handed over.
+# [files.require]
+# "Quyết định" = ["person", "agency"]
+# "*" = []
+
+[scanning]
+# ClamAV's daemon; absent: files are not searched for malware.
+# clamd = "unix:/run/clamav/clamd.ctl"
+# What was not searched is kept here until it is ("hold"), or passed on as not scanned ("pass").
+# unreachable = "hold"
+# timeout_seconds = 20
+# max_bytes = 26214400
+
 [exchange]
 # A recall takes back at once what nobody has collected; false: it follows the document, and the receiver answers.
 # withdraw_uncollected = true
