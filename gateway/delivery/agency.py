@@ -107,6 +107,10 @@ class AgencyClient:
         body = {"document": document, "code": code, "description": description, "agency": agency}
         return self._json("POST", "/statuses", json=body)
 
+    def certificate(self, sha256: str) -> dict[str, Any]:
+        """What the gateway says of a certificate before it signs: ``registered``, ``role``, ``reason``, ``now``."""
+        return self._json("GET", f"/signing/certificates/{sha256}")
+
     def trace(self, document: str) -> dict[str, Any]:
         """The way of a document so far, by the gateway's id of it."""
         return self._json("GET", f"/documents/{document}/trace")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from gateway.errors import GatewayError, HelperBusy, KeyUnusable, NothingToSign
-from gateway.signer.desk import Desk, Question, printable
+from cryptography import x509
+
+from gateway.errors import GatewayError, HelperBusy, KeyUnusable, NothingToSign, TokenPinNeeded
+from gateway.signer.desk import Consent, Desk, Question, printable
 from gateway.signer.keyring import Keyring, find
 from gateway.signer.preflight import CertificateState, Finding, examine, examine_clock
+from gateway.signing.keys import Signer, fingerprint
 from gateway.signing.to_be_signed import ToBeSigned, recognise
 
 
@@ -58,6 +62,17 @@ class Signed:
     certificate_sha256: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Open:
+    """A key that stays open for a while, for one page."""
+
+    origin: str
+    until: datetime
+    signer: Signer
+    closing: ExitStack
+    timer: threading.Timer
+
+
 class Helper:
     """Signs with one person's keys, one signature at a time."""
 
@@ -68,18 +83,23 @@ class Helper:
         desk: Desk,
         clock: Callable[[], datetime],
         gateway: GatewayFacts | None = None,
+        keep_open: timedelta = timedelta(),
     ) -> None:
         """
         Join a person with the keys.
 
         :param clock: aware UTC.
+        :param keep_open: for so long after a signature the same page needs no PIN again, only a yes. The PIN is not
+            kept for it: the log-in is.
         """
         self._keyring = keyring
         self._desk = desk
         self._clock = clock
         self._gateway = gateway
+        self._keep_open = keep_open
         # The token takes one at a time, and so does the person.
         self._turn = threading.Lock()
+        self._open: _Open | None = None
 
     def show_code(self, origin: str, code: str) -> None:
         """Show the person the code with which a page is paired."""
@@ -94,15 +114,15 @@ class Helper:
         now, trouble, certificates = self._clock(), None, []
         with self._alone():
             try:
-                certificates = self._keyring.certificates()
+                certificates = self._certificates()
             except KeyUnusable as e:
                 trouble = e
         ahead = self._gateway.ahead() if self._gateway else None
         registered = self._gateway.is_registered if self._gateway else _nobody_knows
         states = []
         for certificate in certificates:
-            known = examine(certificate, registered=None, at=now)
-            states.append(examine(certificate, registered=registered(known.sha256), at=now))
+            known = registered(fingerprint(certificate))
+            states.append(examine(certificate, registered=known, at=now))
         return State(
             now=now,
             key=self._keyring.name,
@@ -128,18 +148,79 @@ class Helper:
         if asked.certificate_sha256 not in (None, certificate_sha256):
             raise NothingToSign("What is to be signed names another certificate.")
         with self._alone():
-            certificate = find(self._keyring.certificates(), certificate_sha256)
+            certificate = find(self._certificates(), certificate_sha256)
             known = examine(certificate, registered=None, at=self._clock())
             faults = [f.words.en for f in known.findings if f.level == "error"]
             if faults:
                 raise KeyUnusable(f"The certificate cannot sign: {' '.join(faults)}")
-            consent = self._desk.ask(_question(origin, description, asked, known))
-            with self._keyring.unlocked(certificate_sha256, consent.pin or "") as signer:
-                return Signed(
-                    signature=signer.sign(to_be_signed),
-                    algorithm=signer.algorithm,
-                    certificate_sha256=signer.certificate_sha256,
-                )
+            question = _question(origin, description, asked, known)
+            held = self._held(origin, certificate_sha256)
+            if held is not None:
+                self._desk.ask(replace(question, needs_pin=False))
+                try:
+                    return self._with(held, to_be_signed)
+                except TokenPinNeeded:
+                    pass  # the token has been pulled out and put back since: it wants its PIN
+            consent = self._desk.ask(question)
+            return self._unlocked(consent, origin, certificate_sha256, to_be_signed)
+
+    def close(self) -> None:
+        """Log out; the helper is about to end."""
+        with self._turn:
+            self._let_go()
+
+    def _certificates(self) -> list[x509.Certificate]:
+        """What the token holds now; an open log-in that no longer shows its own is over, and is asked anew without."""
+        try:
+            found = self._keyring.certificates()
+        except KeyUnusable:
+            self._let_go()
+            raise
+        held = self._open
+        if held is None or held.signer.certificate in found:
+            return found
+        self._let_go()
+        return self._keyring.certificates()
+
+    def _unlocked(self, consent: Consent, origin: str, certificate_sha256: str, data: bytes) -> Signed:
+        """Sign with the PIN that was given, and leave the key open where that is wished for."""
+        self._let_go()
+        with ExitStack() as closing:
+            signer = closing.enter_context(self._keyring.unlocked(certificate_sha256, consent.pin or ""))
+            signed = self._with(signer, data)
+            if self._keep_open:
+                self._keep(origin, signer, closing.pop_all())
+        return signed
+
+    def _with(self, signer: Signer, data: bytes) -> Signed:
+        try:
+            value = signer.sign(data)
+        except KeyUnusable:
+            self._let_go()
+            raise
+        return Signed(signature=value, algorithm=signer.algorithm, certificate_sha256=signer.certificate_sha256)
+
+    def _held(self, origin: str, certificate_sha256: str) -> Signer | None:
+        """The open key, when it is the right one and this page's."""
+        held = self._open
+        if held is None or held.origin != origin or held.until <= self._clock():
+            return None
+        return held.signer if held.signer.certificate_sha256 == certificate_sha256 else None
+
+    def _keep(self, origin: str, signer: Signer, closing: ExitStack) -> None:
+        """Leave the key open, and see that it is closed also when nobody asks again."""
+        timer = threading.Timer(self._keep_open.total_seconds(), self.close)
+        timer.daemon = True
+        self._open = _Open(
+            origin=origin, until=self._clock() + self._keep_open, signer=signer, closing=closing, timer=timer
+        )
+        timer.start()
+
+    def _let_go(self) -> None:
+        held, self._open = self._open, None
+        if held is not None:
+            held.timer.cancel()
+            held.closing.close()
 
     def _alone(self) -> _Turn:
         return _Turn(self._turn)

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from cryptography import x509
 
-from gateway.errors import HelperKeyUnknown, KeyUnusable
+from gateway.errors import HelperKeyUnknown, KeyUnusable, TokenPinNeeded
 from gateway.signing.keys import Signer, fingerprint, load_key
+from gateway.signing.token import Token
 
 
 class Keyring(Protocol):
@@ -69,13 +70,75 @@ class FileKeyring:
         yield key
 
 
+class TokenKeyring:
+    """The keys in a PKCS#11 token, such as a USB token."""
+
+    def __init__(self, module: Path, *, label: str | None = None) -> None:
+        """
+        Name a token; nothing is opened yet, and it need not be plugged in.
+
+        :param label: ``None``: the only one there is.
+        """
+        self._module = module
+        self._label = label
+        self._pin: str | None = None
+        # One object for as long as the helper runs: it knows a refused PIN again, and does not try it twice.
+        self._token = Token(module, label=label, pin=self._given)
+
+    @property
+    def name(self) -> str:
+        """As ``Keyring``."""
+        return self._label or self._module.stem
+
+    def certificates(self) -> list[x509.Certificate]:
+        """As ``Keyring``; those of authorities, which are in most tokens too, are left out."""
+        return [c.certificate for c in self._token.certificates() if not is_authority(c.certificate)]
+
+    @contextmanager
+    def unlocked(self, sha256: str, pin: str) -> Iterator[Signer]:
+        """As ``Keyring``; the log-in ends with the block, the PIN is forgotten as soon as the token has had it."""
+        self._pin = pin
+        try:
+            yield self._token.key(sha256=sha256)
+        finally:
+            self._pin = None
+            self._token.close()
+
+    def _given(self) -> str:
+        """The PIN of the present block, once: a session that is lost meanwhile is not opened again unasked."""
+        pin, self._pin = self._pin, None
+        if pin is None:
+            raise TokenPinNeeded
+        return pin
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it is a CA's; one whose extensions cannot be read is shown, and said not to be for signing."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
 def read_file(path: Path, password: str) -> FileKeyring:
     """
     A key file, after one look into it.
 
-    :raises KeyUnusable: as ``load_key``.
+    :param password: not empty: a key that lies open would sign without anybody being asked for anything.
+    :raises KeyUnusable: as ``load_key``; and the file has no password.
     """
+    if not password or is_unprotected(path):
+        raise KeyUnusable(f"{path.name} has no password; give it one before pages may ask for its signatures.")
     return FileKeyring(path, [load_key(path, password).certificate])
+
+
+def is_unprotected(path: Path) -> bool:
+    """Whether a key file opens without a password."""
+    try:
+        load_key(path)
+    except KeyUnusable:
+        return False
+    return True
 
 
 def find(certificates: list[x509.Certificate], sha256: str) -> x509.Certificate:

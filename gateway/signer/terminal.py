@@ -7,9 +7,8 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
-from typing import TextIO
 
 from gateway.errors import NobodyAnswered, NoWayToAsk, SigningDeclined
 from gateway.model import VIETNAM_TIME
@@ -22,11 +21,11 @@ _LONGEST_PIN = 128
 class Terminal:
     """Asks on the terminal that the helper was started from."""
 
-    def __init__(self, tty: TextIO, language: Language, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tty: int, language: Language, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """
         Use a terminal.
 
-        :param tty: open for reading and writing, such as ``/dev/tty``.
+        :param tty: its descriptor, open for reading and writing; the caller's to close.
         """
         self._tty = tty
         self._language = language
@@ -48,8 +47,11 @@ class Terminal:
             say("holder", self._language, holder=question.holder, end=end),
             say("pin" if question.needs_pin else "yes", self._language, seconds=int(wait.total_seconds())),
         ]
-        self._write("\n".join(lines) + " ")
-        answer = self._read_unseen(wait).strip()
+        with _unseen(self._tty):
+            # What was typed before the question is no answer to it.
+            self._pass_over()
+            self._write("\n".join(lines) + " ")
+            answer = self._line(self._monotonic() + wait.total_seconds()).strip()
         self._write("\n")
         if question.needs_pin:
             if not answer:
@@ -60,29 +62,28 @@ class Terminal:
         return Consent()
 
     def _write(self, text: str) -> None:
+        left = text.encode("utf-8", "replace")
         try:
-            self._tty.write(text)
-            self._tty.flush()
-        except (OSError, ValueError) as e:
+            while left:
+                left = left[os.write(self._tty, left) :]
+        except OSError as e:
             raise NoWayToAsk from e
 
-    def _read_unseen(self, wait: timedelta) -> str:
-        """One line, not echoed; what was typed before the question does not count as an answer."""
+    def _pass_over(self) -> None:
         try:
-            descriptor = self._tty.fileno()
-        except (OSError, ValueError) as e:
+            while select.select([self._tty], [], [], 0)[0] and os.read(self._tty, _LONGEST_PIN):
+                pass
+        except OSError as e:
             raise NoWayToAsk from e
-        with _unseen(descriptor):
-            return self._line(descriptor, self._monotonic() + wait.total_seconds())
 
-    def _line(self, descriptor: int, until: float) -> str:
+    def _line(self, until: float) -> str:
         raw = bytearray()
         while not raw.endswith((b"\n", b"\r")):
             left = until - self._monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            if left <= 0 or not select.select([self._tty], [], [], left)[0]:
                 raise NobodyAnswered
             try:
-                piece = os.read(descriptor, _LONGEST_PIN)
+                piece = os.read(self._tty, _LONGEST_PIN)
             except OSError as e:
                 raise NoWayToAsk from e
             if not piece:
@@ -116,4 +117,5 @@ else:
         try:
             yield
         finally:
-            termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+            with suppress(termios.error):  # the terminal may have gone
+                termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)

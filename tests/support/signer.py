@@ -80,9 +80,16 @@ class Desk:
     origins: tuple[str, ...] = (PAGE,)
     port: int = PORT
     kept: Path | None = None
+    keep_open_minutes: int = 0
 
     def __post_init__(self) -> None:
-        self.helper = Helper(keyring=self.keyring, desk=self.person, clock=self.clock, gateway=self.gateway)
+        self.helper = Helper(
+            keyring=self.keyring,
+            desk=self.person,
+            clock=self.clock,
+            gateway=self.gateway,
+            keep_open=timedelta(minutes=self.keep_open_minutes),
+        )
         self.pairings = Pairings(self.kept, clock=self.clock)
         door = Door(origins=self.origins, port=lambda: self.port, pairings=self.pairings)
         self.app: Flask = make_app(self.helper, door, version="0", status_of=status_of)

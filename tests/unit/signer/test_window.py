@@ -1,0 +1,73 @@
+"""The person at a display: what goes to the program that shows the window, and what its answers mean."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import NobodyAnswered, NoWayToAsk, SigningDeclined
+from gateway.signer.window import Window
+from tests.unit.signer.test_terminal import QUESTION
+
+
+def window(tmp_path: Path, program: str) -> Window:
+    """Another program in the place of the dialog, which reads the same message."""
+    source = f"import json, sys, time\nmessage = json.loads(sys.stdin.buffer.read())\n{program}\n"
+    script = tmp_path / "dialog.py"
+    script.write_text(source, encoding="utf-8")
+    return Window("vi", program=[sys.executable, str(script)])
+
+
+def test_the_button_and_the_pin_are_the_consent(tmp_path: Path) -> None:
+    asked = window(tmp_path, "print(json.dumps({'agreed': True, 'pin': '123456'}))")
+    assert asked.ask(QUESTION).pin == "123456"
+
+
+def test_the_person_is_shown_who_asks_for_what(tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    program = f"open({str(shown)!r}, 'w').write('|'.join(message['lines'])); print(json.dumps({{'agreed': False}}))"
+    with pytest.raises(SigningDeclined):
+        window(tmp_path, program).ask(QUESTION)
+    for words in (QUESTION.origin, QUESTION.description, QUESTION.digest, QUESTION.holder, "05/03/2026"):
+        assert words in shown.read_text()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "{'agreed': False}",
+        "{'agreed': False, 'pin': '123456'}",
+        "{'agreed': True, 'pin': ''}",
+        "{'agreed': 'yes'}",
+        "[]",
+    ],
+)
+def test_anything_else_is_a_no(tmp_path: Path, answer: str) -> None:
+    with pytest.raises(SigningDeclined):
+        window(tmp_path, f"print(json.dumps({answer}))").ask(QUESTION)
+
+
+def test_a_window_that_nobody_answers_is_closed(tmp_path: Path) -> None:
+    with pytest.raises(NobodyAnswered):
+        window(tmp_path, "time.sleep(600)").ask(QUESTION, wait=timedelta(milliseconds=100))
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit(3)", "print('not JSON')", "print()"])
+def test_a_window_that_fails_is_no_consent(tmp_path: Path, program: str) -> None:
+    with pytest.raises(NoWayToAsk):
+        window(tmp_path, program).ask(QUESTION)
+
+
+def test_a_program_that_is_not_there_is_no_consent() -> None:
+    with pytest.raises(NoWayToAsk):
+        Window("vi", program=["/nowhere/dialog"]).ask(QUESTION)
+
+
+@pytest.mark.skipif(bool(os.environ.get("DISPLAY")) or sys.platform in ("win32", "darwin"), reason="there is a display")
+def test_the_dialog_itself_says_when_there_is_no_display() -> None:
+    with pytest.raises(NoWayToAsk):
+        Window("vi").check()
