@@ -73,6 +73,7 @@ def document(document_id: str) -> ResponseReturnValue:
         requests=trace.requests,
         own_code=parts().directory().local.code,
         sentence=words.verdict_sentence(trace.document.verdict, sender, language()),
+        judgements=parts().ledger.judgements(document_id),
     )
 
 

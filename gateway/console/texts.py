@@ -46,6 +46,7 @@ TEXTS: Final[dict[str, Text]] = {
     "skip": Text("Tới nội dung chính", "Skip to the content"),
     "nav": Text("Điều hướng chính", "Main navigation"),
     "nav.log": Text("Nhật ký liên thông", "Routing log"),
+    "nav.certificates": Text("Chứng thư số", "Certificates"),
     "nav.refusals": Text("Gói tin bị từ chối", "Refused packages"),
     "logout": Text("Đăng xuất", "Log out"),
     "language.other": Text("English", "Tiếng Việt"),
@@ -319,6 +320,49 @@ TEXTS: Final[dict[str, Text]] = {
         "Nothing had to be sent again: it was done already, or the state has changed.",
     ),
     # Refusals
+    "doc.judged.receipt": Text("khi tiếp nhận", "at receipt"),
+    "doc.judged.revoked": Text("chứng thư bị thu hồi", "the certificate was revoked"),
+    "doc.judged.unrevoked": Text("chứng thư hết bị thu hồi", "the certificate is good again"),
+    "doc.judged.known": Text("khi đã rõ việc thu hồi", "when it became known"),
+    # Certificates
+    "certificates.title": Text("Chứng thư số", "Certificates"),
+    "certificates.intro": Text(
+        "Chứng thư mà các cơ quan và trục này dùng để ký, sắp hết hạn trước. Đăng ký, thay, kết thúc bằng lệnh "
+        "gateway certificates.",
+        "What agencies and this gateway sign with, those that end first at the head. Registered, replaced and ended by "
+        "the command gateway certificates.",
+    ),
+    "certificates.caption": Text("Chứng thư đang tính, sắp hết hạn trước.", "Certificates that count now."),
+    "certificates.empty": Text("Không có chứng thư nào", "There are none"),
+    "certificates.filter": Text("Lọc chứng thư", "Filter"),
+    "certificates.show.all": Text("Tất cả", "All"),
+    "certificates.show.expiring": Text("Hết hạn trong 60 ngày", "Ending within 60 days"),
+    "certificates.show.revoked": Text("Bị thu hồi", "Revoked"),
+    "certificates.col.whose": Text("Của ai", "Whose"),
+    "certificates.col.subject": Text("Chủ thể", "Subject"),
+    "certificates.col.ends": Text("Đến", "Until"),
+    "certificates.col.revocation": Text("Thu hồi", "Revocation"),
+    "certificates.col.document": Text("Văn bản", "Document"),
+    "certificates.col.verdict": Text("Kết luận mới", "New verdict"),
+    "certificates.role.agency": Text("con dấu cơ quan", "agency"),
+    "certificates.role.person": Text("cá nhân", "person"),
+    "certificates.role.gateway": Text("trục giao gói tin", "gateway that hands over"),
+    "certificates.role.own": Text("khóa của trục này", "this gateway's key"),
+    "certificates.role.former": Text("khóa cũ của trục này", "a former key of this gateway"),
+    "certificates.covered": Text("đã có chứng thư thay", "its successor is registered"),
+    "certificates.left": Text("còn {n} ngày", "{n} days left", "{n} day left"),
+    "certificates.since": Text("từ {time}", "since {time}"),
+    "certificates.more": Text("Còn {n} chứng thư nữa.", "{n} more."),
+    "certificates.source": Text("Nguồn tin thu hồi {name} có trục trặc.", "There is trouble with the source {name}."),
+    "certificates.source.until": Text("Tin cũ dùng được đến {time}.", "What it said last is good until {time}."),
+    "certificates.changes": Text("Kết luận về chữ ký đã thay đổi", "Verdicts that have changed"),
+    "certificates.changes.intro": Text(
+        "Sau khi tiếp nhận mới biết chứng thư đã bị thu hồi, hoặc mới biết là không. Lượt đã chuyển đi không tự "
+        "rút lại: hãy báo nơi nhận, hoặc thu hồi văn bản.",
+        "It became known after the acceptance that the certificate had been revoked, or that it had not. What has "
+        "left is not taken back by itself: tell the receivers, or recall the document.",
+    ),
+    "certificates.changes.none": Text("Chưa có kết luận nào thay đổi.", "None has changed."),
     "refusals.title": Text("Gói tin bị từ chối", "Refused packages"),
     "refusals.intro": Text(
         "Những gì trục đã không tiếp nhận, và vì sao. Bên gửi đã nhận được cùng mã lỗi này.",

@@ -22,7 +22,14 @@ def switch(client: FlaskClient, language: str, page: str) -> TestResponse:
     return client.post("/console/language", data=form)
 
 
-PAGES = ["/console/", "/console/?state=abandoned&q=de+an", "/console/refusals", "/console/replay", "/console/nowhere"]
+PAGES = [
+    "/console/",
+    "/console/?state=abandoned&q=de+an",
+    "/console/refusals",
+    "/console/certificates",
+    "/console/replay",
+    "/console/nowhere",
+]
 
 
 @pytest.mark.parametrize("address", [*PAGES, "/console/login", "/console/counts.json", "/console/static/console.css"])

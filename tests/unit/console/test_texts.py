@@ -16,7 +16,18 @@ CONSOLE = Path(gateway.console.__file__).parent
 SOURCES = [p for p in CONSOLE.rglob("*") if p.suffix in (".html", ".py") and p.name != "texts.py"]
 SPOKEN = "\n".join(p.read_text(encoding="utf-8") for p in SOURCES)
 
-COMPOSED = ("error.", "role.", "attempt.", "age.", "doc.evidence.", "log.filter.from", "log.filter.to")
+COMPOSED = (
+    "error.",
+    "role.",
+    "attempt.",
+    "age.",
+    "doc.evidence.",
+    "log.filter.from",
+    "log.filter.to",
+    "certificates.show.",
+    "certificates.role.",
+    "doc.judged.",
+)
 """Beginnings of keys that are put together where they are used."""
 
 
