@@ -11,6 +11,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from asn1crypto import algos, cms, core, tsp
 from asn1crypto import x509 as asn1_x509
@@ -29,6 +30,12 @@ Post = Callable[[str, bytes, str], bytes]
 
 # What asn1crypto raises for bytes that are not what they should be.
 _NOT_ASN1 = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+
+
+class _Response(core.Sequence):  # type: ignore[misc]  # asn1crypto is untyped
+    """TimeStampResp as RFC 3161 §2.4.2 has it: asn1crypto's own demands a token in a refusal, too."""
+
+    _fields: ClassVar = [("status", tsp.PKIStatusInfo), ("time_stamp_token", cms.ContentInfo, {"optional": True})]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +76,7 @@ def answer(asked: TimestampQuery, raw: bytes) -> bytes:
     :raises TimestampRefused: the authority says no, or the token is not one for this question.
     """
     try:
-        response = tsp.TimeStampResp.load(raw, strict=True)
+        response = _Response.load(raw, strict=True)
         status = response["status"]
         if status["status"].native not in ("granted", "granted_with_mods"):
             raise TimestampRefused(f"The authority answers: {status['status'].native}.")

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from asn1crypto import algos, cms, tsp
+from asn1crypto import algos, cms, core, tsp
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
@@ -542,7 +542,9 @@ def timestamp_answer(request: bytes, *, at: datetime = NOW, authority: SigningKe
 
 def timestamp_refusal(failure: str = "system_failure") -> bytes:
     """A TimeStampResp that grants nothing; ``failure`` as asn1crypto names PKIFailureInfo's bits."""
-    return bytes(tsp.TimeStampResp({"status": {"status": "rejection", "fail_info": {failure}}}).dump())
+    status = tsp.PKIStatusInfo({"status": "rejection", "fail_info": {failure}})
+    # asn1crypto's TimeStampResp cannot be without a token; it is a SEQUENCE of the status alone (RFC 3161 §2.4.2).
+    return bytes(core.Sequence(contents=status.dump()).dump())
 
 
 def _signed_attributes(info: tsp.TSTInfo, authority: SigningKey) -> cms.CMSAttributes:
