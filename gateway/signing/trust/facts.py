@@ -27,7 +27,16 @@ NEWEST_KEPT = 8
 """Items per issuer (CRL) or per serial number (OCSP); older ones say nothing that these do not."""
 
 # What asn1crypto lets through for bytes that are not what they should be; each was seen.
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, NotImplementedError)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    NotImplementedError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from asn1crypto import algos, keys
 from asn1crypto import x509 as asn1
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko_certvalidator.authority import TrustAnchor
 from pyhanko_certvalidator.context import ValidationContext
@@ -42,7 +43,7 @@ EXTRA_CERTIFICATES = 16
 OLDEST_RSA_BITS = 1024
 """Never less, whatever is tolerated."""
 
-FAILURES = (PathError, ValidationError, *UNREADABLE)
+FAILURES = (PathError, ValidationError, UnsupportedAlgorithm, x509.InvalidVersion, *UNREADABLE)
 """What certvalidator raises for a certificate that does not chain, or that cannot be decoded."""
 
 NO_CHECK = CertRevTrustPolicy(NO_REVOCATION, retroactive_revinfo=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import random
 import re
 import weakref
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import RevocationUnreadable
@@ -349,10 +351,57 @@ def test_facts_know_each_item_once_and_only_the_newest_of_one_authority() -> Non
     assert facts.version == version + 1
 
 
-def test_a_large_list_is_not_searched_for_a_number_that_is_not_in_it() -> None:
-    many = {2**100 + n: (NOW - DAY, None) for n in range(2_000)}
-    finding = judged(anchors([of_root(), crl(revoked=many)]))
-    assert finding.revocation is Revocation.GOOD
-    assert judged(anchors([of_root(), crl(revoked=many | {SERIAL: (NOW - DAY, None)})])).reason is (
-        Reason.CERTIFICATE_REVOKED
+# Lists
+
+
+@functools.cache
+def number_five() -> SigningKey:
+    """A certificate whose serial number is 02 01 05 in DER."""
+    issuer, private = pki.intermediate(), keys.generate_key()
+    builder = x509.CertificateBuilder(
+        issuer.certificate.subject, keys.subject_name("Số năm"), private.public_key(), 5, NOW - pki.YEAR, NOW + pki.YEAR
     )
+    return SigningKey(private, builder.sign(issuer.private, hashes.SHA256()))
+
+
+@pytest.mark.parametrize(
+    ("listed", "known_to_be"),
+    [
+        ([], Revocation.GOOD),
+        ([0x7F020105], Revocation.GOOD),  # the same bytes, in another's number
+        ([0x05, 0x7F020105], Revocation.REVOKED),
+        ([0x0500, 0x0105, 0x06], Revocation.GOOD),
+        ([*range(1000, 3000), 5, *range(3000, 5000)], Revocation.REVOKED),
+    ],
+)
+def test_a_list_is_searched_for_whole_numbers(listed: list[int], known_to_be: Revocation) -> None:
+    entries = {n: (NOW - DAY, RevocationReason.superseded if n % 2 else None) for n in listed}
+    assert judged(anchors([of_root(), crl(revoked=entries)]), number_five()).revocation is known_to_be
+
+
+def test_an_answer_by_a_key_of_an_unknown_kind_says_nothing() -> None:
+    whole = pki.ocsp_response(SERIAL)
+    of_unknown_kind = whole.replace(b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x2a\x86\x48\xce\x3d\x02\x1f")
+    assert of_unknown_kind != whole
+    item = read_item(of_unknown_kind, source="mutated")
+    assert judged(anchors([of_root(), item])).revocation is Revocation.UNKNOWN
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_broken_lists_and_answers_say_nothing_and_stop_nothing(seed: int) -> None:
+    chance = random.Random(seed)
+    wholes = [pki.crl(revoked=dict.fromkeys((SERIAL, 5, 7), (NOW - DAY, None))), pki.ocsp_response(SERIAL)]
+    for turn in range(60):
+        broken = bytearray(wholes[turn % 2])
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
+        if bytes(broken) in wholes:
+            continue
+        try:
+            item = read_item(bytes(broken), source="mutated")
+            finding = judged(anchors([of_root(), item]))
+        except RevocationUnreadable:
+            continue
+        # A byte outside what is signed may change without harm, such as one of the responder's certificate.
+        said = Revocation.REVOKED if item.kind == "crl" else Revocation.GOOD
+        assert finding.revocation in (Revocation.UNKNOWN, said)
