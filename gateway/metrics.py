@@ -112,7 +112,10 @@ class ExaminationMeter:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._examined = Counter(
-            "gateway_examinations_total", "Examinations of documents", ["kind", "outcome"], registry=registry
+            "gateway_examined_total",
+            "Examinations carried out after acceptance",
+            ["kind", "outcome"],
+            registry=registry,
         )
 
     def examined(self, *, kind: ExaminationKind, outcome: str) -> None:

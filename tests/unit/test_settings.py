@@ -155,7 +155,7 @@ def test_every_setting_has_a_section() -> None:
     assert set(Settings.model_fields) == {
         "base", "gateway", "web", "ledger", "payloads", "limits", "signing", "delivery", "vxp",
         "lgsp", "revocation", "exchange", "fetch", "console", "log", "secrets",
-        "signing_requests"
+        "signing_requests", "files", "scanning", "log_chain", "timestamps",
     }  # fmt: skip
 
 
