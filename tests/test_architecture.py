@@ -86,6 +86,8 @@ PURE = (  # these take `at` or `now` and never ask the clock
     "directory/catalogue.py",
     "delivery/retry.py",
     "signing/policy.py",
+    "signing/verify.py",
+    "signing/trust/*.py",
     "ledger/states.py",
 )
 _CLOCKS = {
