@@ -41,6 +41,7 @@ from gateway.api.v1.shapes import (
     InboxItemOut,
     InboxOut,
     InboxQuery,
+    JudgementOut,
     LockOut,
     MetadataIn,
     OperationOut,
@@ -510,6 +511,10 @@ def get_document(path: DocumentPath) -> Response:
             deliveries=[DeliveryOut.of(d) for d in lookup.visible_deliveries(parts, row, caller=g.caller.agency)],
             attachments=[AttachmentOut.of(a) for a in row.attachments],
             warnings=[ViolationOut.of(w) for w in row.warnings],
+            judgements=[
+                JudgementOut(at=j.at, cause=j.cause, verdict=VerdictOut.of(j.verdict))
+                for j in parts.ledger.judgements(row.id)
+            ],
         )
     )
 

@@ -342,6 +342,17 @@ class VerdictOut(_Out):
         return cls(**{name: getattr(verdict, name) for name in cls.model_fields})
 
 
+class JudgementOut(_Out):
+    """One judgement of a package whose verdict has changed."""
+
+    at: datetime
+    cause: str = Field(
+        description="`receipt`, `revoked` (a revocation became known), `unrevoked` (it was lifted), `known` (what was "
+        "indeterminate is known)"
+    )
+    verdict: VerdictOut
+
+
 class DeliveryOut(_Out):
     """One recipient's copy."""
 
@@ -435,6 +446,9 @@ class DocumentDetailOut(DocumentOut):
     deliveries: list[DeliveryOut]
     attachments: list[AttachmentOut]
     warnings: list[ViolationOut]
+    judgements: list[JudgementOut] = Field(
+        description="How the package was judged at receipt and since, oldest first; empty when the first verdict stands"
+    )
 
 
 class DocumentsOut(_Out):

@@ -21,7 +21,7 @@ from gateway.model import (
 )
 from gateway.signing.trust import RevocationMode
 from tests.support import documents, pki
-from tests.support.exchange import COMMUNE, Site
+from tests.support.exchange import COMMUNE, DEPARTMENT, Site
 from tests.support.pki_server import Fault
 from tests.support.revocation import Watched, a_package, watched
 
@@ -82,6 +82,13 @@ def test_a_later_revocation_with_an_earlier_date_judges_anew_what_came_since_and
     (revoked,) = asking.events(Action.CERTIFICATE_REVOKED)
     assert revoked.data["reason"] == "key_compromise"
     assert asking.meter.standing == {"invalid": 3}
+    shown = site.client().get(f"/api/v1/documents/{since[0]}", headers=site.key(DEPARTMENT)).json
+    assert shown is not None
+    assert (shown["verdict"]["standing"], shown["verdict"]["revocation"]) == ("invalid", "revoked")
+    assert [(j["cause"], j["verdict"]["standing"]) for j in shown["judgements"]] == [
+        ("receipt", "valid"),
+        ("revoked", "invalid"),
+    ]
     # Again: nothing new, nothing told.
     site.clock.forward(hours=2)
     asking.round()
