@@ -42,7 +42,7 @@ class Reason(enum.StrEnum):
     COMMENTS = "signature.comments"
     """Comments or processing instructions, which signatures do not cover."""
     REFERENCE = "signature.reference"
-    """Not exactly one Reference to the whole document."""
+    """Not exactly one Reference to the whole document, or another than to an XAdES signature's own properties."""
     TRANSFORM = "signature.transform"
     """Transforms other than enveloped-signature, optionally followed by canonicalization."""
     ALGORITHM = "signature.algorithm"
