@@ -176,6 +176,7 @@ def certify(
     at: datetime = NOW - YEAR,
     valid_for: timedelta = 2 * YEAR,
     ca: bool = False,
+    path_length: int | None = None,
     usages: frozenset[str] = frozenset({"digital_signature", "content_commitment"}),
     purposes: Sequence[x509.ObjectIdentifier] = (),
     purposes_critical: bool = False,
@@ -205,7 +206,7 @@ def certify(
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(_authority_key(issuer), critical=False)
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
     )
     if usages:
         builder = builder.add_extension(_usage(*usages), critical=True)

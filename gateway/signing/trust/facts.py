@@ -28,14 +28,14 @@ NEWEST_KEPT = 8
 
 # What asn1crypto lets through for bytes that are not what they should be; each was seen.
 UNREADABLE = (
-    ValueError,
-    TypeError,
-    KeyError,
+    ArithmeticError,
+    AssertionError,
     AttributeError,
-    IndexError,
-    OverflowError,
+    LookupError,
     NotImplementedError,
     RecursionError,
+    TypeError,
+    ValueError,
 )
 
 

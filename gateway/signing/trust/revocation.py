@@ -246,8 +246,11 @@ def of_path(statuses: Sequence[Status]) -> Status:
     """
     The status of a path: revoked when one of its certificates is, good when all are.
 
-    :param statuses: of the certificates below the anchor, at the same moment.
+    :param statuses: of the certificates below the anchor, at the same moment. None, when the certificate is itself
+        an anchor: nobody but its issuer could say that it was revoked.
     """
+    if not statuses:
+        return Status(revocation=Revocation.UNKNOWN)
     worst = next(
         (r for r in (Revocation.REVOKED, Revocation.UNKNOWN) if any(s.revocation is r for s in statuses)),
         Revocation.GOOD,
@@ -260,6 +263,6 @@ def of_path(statuses: Sequence[Status]) -> Status:
         revoked_at=first.revoked_at if first else None,
         reason=first.reason if first else None,
         items=tuple(items.values()),
-        start=max((s.start for s in statuses), default=EVER[0]),
-        end=min((s.end for s in statuses), default=EVER[1]),
+        start=max(s.start for s in statuses),
+        end=min(s.end for s in statuses),
     )

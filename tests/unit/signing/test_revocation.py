@@ -229,6 +229,14 @@ def test_without_an_anchor_no_list_can_be_believed() -> None:
     assert not judged(TrustAnchors(mode=RevocationMode.OFF)).undecided
 
 
+def test_of_a_certificate_that_is_itself_an_anchor_nobody_can_say_that_it_was_revoked() -> None:
+    pinned = TrustAnchors(
+        [pki.agency().certificate], mode=RevocationMode.REQUIRED, facts=RevocationFacts([crl(), of_root()])
+    )
+    finding = judged(pinned)
+    assert (finding.reason, finding.revocation, finding.undecided) == (None, Revocation.UNKNOWN, True)
+
+
 def test_of_two_cross_signed_authorities_the_one_that_was_not_revoked_counts() -> None:
     other_root = keys.make_ca(keys.subject_name("Gốc khác"), at=NOW - pki.YEAR)
     twin = pki.certify(

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 
 from gateway.signing import keys
 from gateway.signing.keys import SigningKey, known
@@ -190,16 +191,69 @@ def test_a_critical_extension_that_nobody_knows_breaks_the_path() -> None:
     assert finding_on(harmless).reason is None
 
 
-def test_a_path_longer_than_its_authority_allows_is_none() -> None:
-    narrow = pki.certify(
-        keys.subject_name("CA không được cấp CA"),
-        issuer=pki.agency_ec(),
-        ca=True,
-        usages=frozenset({"key_cert_sign"}),
-    )
-    leaf = pki.certify(keys.subject_name("Giả mạo"), issuer=narrow)
-    extra = [narrow.certificate, pki.agency_ec().certificate]
-    assert finding_on(leaf, extra=extra).reason is Reason.CERTIFICATE_UNTRUSTED
+SIGNS_CERTIFICATES = frozenset({"key_cert_sign", "crl_sign"})
+
+
+def an_authority(issuer: SigningKey | None = None, **change: object) -> SigningKey:
+    """An authority below the intermediate, right unless changed."""
+    right = {"issuer": issuer, "ca": True, "usages": SIGNS_CERTIFICATES}
+    # Of another name than its issuer: what certifies itself does not count in a path's length.
+    name = keys.subject_name("Chứng thực cấp hai" if issuer is None else "Chứng thực cấp ba")
+    return pki.certify(name, **right | change)  # type: ignore[arg-type] # pki.certify's
+
+
+def permitted(*organizations: str) -> x509.NameConstraints:
+    def name(organization: str) -> x509.DirectoryName:
+        country = x509.NameAttribute(NameOID.COUNTRY_NAME, "VN")
+        return x509.DirectoryName(x509.Name([country, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)]))
+
+    return x509.NameConstraints([name(o) for o in organizations], None)
+
+
+@pytest.mark.parametrize(
+    ("chain", "reason"),
+    [
+        (lambda: [an_authority()], None),
+        (lambda: [an_authority(path_length=0)], None),
+        (lambda: [an_authority(path_length=1), an_authority], None),
+        (lambda: [an_authority(extensions=((permitted("Sở Đúng"), True),))], None),
+        (lambda: [an_authority(path_length=0), an_authority], Reason.CERTIFICATE_UNTRUSTED),
+        (lambda: [an_authority(ca=False)], Reason.CERTIFICATE_UNTRUSTED),
+        (lambda: [an_authority(usages=frozenset({"crl_sign"}))], Reason.CERTIFICATE_UNTRUSTED),
+        (lambda: [an_authority(valid_for=pki.YEAR - timedelta(seconds=1))], Reason.CERTIFICATE_UNTRUSTED),
+        (lambda: [an_authority(at=pki.NOW + timedelta(seconds=1))], Reason.CERTIFICATE_UNTRUSTED),
+        (lambda: [an_authority(extensions=((permitted("Sở Khác"), True),))], Reason.CERTIFICATE_UNTRUSTED),
+        (lambda: [an_authority(pki.stranger())], Reason.CERTIFICATE_UNTRUSTED),
+    ],
+    ids=[
+        "right",
+        "path-length-kept",
+        "path-length-kept-by-two",
+        "name-permitted",
+        "path-too-long",
+        "no-authority",
+        "may-not-certify",
+        "authority-expired",
+        "authority-not-yet-valid",
+        "name-not-permitted",
+        "authority-untrusted",
+    ],
+)
+def test_an_authority_between_has_to_be_right_in_everything(chain, reason: Reason | None) -> None:
+    first, *more = chain()
+    authorities = [first]
+    for make in more:
+        authorities.append(make(authorities[-1]))
+    subject = keys.subject_name("Sở Đúng", organization="Sở Đúng")
+    leaf = pki.certify(subject, issuer=authorities[-1])
+    assert finding_on(leaf, extra=[a.certificate for a in authorities]).reason is reason
+
+
+def test_a_certificate_whose_signature_was_changed_has_no_path() -> None:
+    der = bytearray(pki.agency().certificate_der)
+    der[-1] ^= 1
+    changed = x509.load_der_x509_certificate(bytes(der))
+    assert pki.anchors().judge(known(changed), at=pki.NOW).reason is Reason.CERTIFICATE_UNTRUSTED
 
 
 def test_judging_works_inside_somebodys_event_loop_and_in_many_threads_at_once() -> None:
