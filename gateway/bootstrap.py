@@ -523,6 +523,7 @@ def console_parts(gateway: Gateway) -> ConsoleParts:
         default_language=settings.console.language,
         secure_cookies=settings.web.secure_cookies,
         login_rate_limit=settings.web.login_rate_limit,
+        timestamp_alarm=timedelta(hours=settings.timestamps.alarm_after_hours),
         gateway_name=settings.gateway.name,
     )
 

@@ -23,6 +23,9 @@ from gateway.api.services import Services
 from gateway.api.v1 import signing
 from gateway.api.v1.routes import invalid, v1
 from gateway.errors import GatewayError
+from gateway.exchange.expiry import counts as ending_counts
+from gateway.exchange.expiry import endings
+from gateway.exchange.revocation import source_state
 from gateway.exchange.stamping import overdue
 from gateway.ledger.records import FetchState, new_id
 from gateway.model import ExaminationState
@@ -141,6 +144,12 @@ def _machine_endpoints(
     examinations = Gauge(
         "gateway_examinations", "Examinations to come, that hold, and refused", ["kind", "state"], registry=registry
     )
+    sources = Gauge(
+    sources = Gauge("gateway_revocation_sources", "CRLs and OCSP answers by state", ["state"], registry=registry)
+    )
+    ending = Gauge(
+        "gateway_certificates_ending", "Certificates without a successor, by the days left", ["days"], registry=registry
+    )
     not_taken = Gauge("gateway_axis_packages", "What axes have and could not be taken", ["state"], registry=registry)
 
     @app.get("/healthz", doc_ui=False)
@@ -165,6 +174,8 @@ def _machine_endpoints(
             troubles = services.parts.ledger.fetch_counts()
             log = services.parts.ledger.log.state()
             examined = services.parts.ledger.examination_counts()
+            revocation = services.parts.ledger.revocation_sources()
+            agencies = services.parts.directory().agencies()
         except GatewayError as error:
             return problems.problem(error)
         for state, number in counts.states.items():
@@ -181,8 +192,14 @@ def _machine_endpoints(
             examinations.labels(one.kind.value, "held" if held else one.state.value).set(one.count)
         now = services.parts.clock()
         oldest.set(max(((now - b.oldest).total_seconds() for b in waiting), default=0.0))
+        late = Tally(source_state(s, now, services.parts.anchors.clock_skew) for s in revocation)
+        for how in ("good", "failing", "stale"):
+            sources.labels(how).set(late[how])
+        ends = endings((a for a in agencies if a.certificates), own=services.parts.key.certificate, now=now)
+        for days, number in ending_counts(ends, now=now).items():
+            ending.labels(str(days)).set(number)
         unsealed.set(log.newest_id - log.sealed_to)
-        waits.set(overdue(log, now=now).total_seconds())
+        waits.set(overdue(log.waiting, now=now).total_seconds())
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

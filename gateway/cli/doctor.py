@@ -828,7 +828,7 @@ def _stamps(settings: Settings, found: LogState, now: datetime) -> Iterator[Find
     section = settings.timestamps
     if not section.urls:
         return
-    late = overdue(found, now=now)
+    late = overdue(found.waiting, now=now)
     if found.waiting is not None and found.waiting.attempts:
         hours = f"{late / timedelta(hours=1):.1f}"
         grade = fail if late > timedelta(hours=section.alarm_after_hours) else warn

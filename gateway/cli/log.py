@@ -186,7 +186,7 @@ def show(shell: Shell, *, document: str | None) -> None:
                 raise NotFound(f"There is no document {document}.")
             _show_proofs(shell, inclusion(gateway.ledger.log, document))
             return
-    late = overdue(state, now=now)
+    late = overdue(state.waiting, now=now)
     if shell.json:
         shell.result({"state": state, "overdue_seconds": late.total_seconds()})
         return

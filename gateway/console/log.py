@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -15,6 +15,7 @@ from gateway.console.blueprint import pages
 from gateway.console.filters import EVERY_KIND, OFFERED_OPERATIONS, agency_label, read_filters
 from gateway.console.parts import parts
 from gateway.console.rendering import directory, language, number
+from gateway.exchange.stamping import overdue
 from gateway.ledger.records import Counts, DeliveryRow, DocumentSummary, LogRow, Page, Report
 from gateway.model import DeliveryState, DocumentNumber, PackageKind
 
@@ -91,12 +92,19 @@ def log() -> ResponseReturnValue:
         next=found.next,
         cursor=cursor,
         counts=ledger.counts(kind=asked.kind),
+        unstamped_hours=_unstamped_hours(now),
         selecting=person is not None and person.may_replay and any(each.selectable for each in lines),
         agencies=[agency_label(a) for a in known.agencies()] if len(known) <= LISTED_AGENCIES else (),
         agency_label=agency_label,
         every_kind=EVERY_KIND,
         operations_offered=OFFERED_OPERATIONS,
     )
+
+
+def _unstamped_hours(now: datetime) -> int | None:
+    """For how many hours a stamp of the event log could not be had, once that is an alarm."""
+    late = overdue(parts().ledger.log.newest_stamp(), now=now)
+    return int(late / timedelta(hours=1)) if late > parts().timestamp_alarm else None
 
 
 @pages.get("/counts.json")

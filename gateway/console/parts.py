@@ -43,6 +43,8 @@ class ConsoleParts:
     """Until a person has chosen one."""
     secure_cookies: bool = False
     """True behind TLS."""
+    timestamp_alarm: timedelta = timedelta(hours=4)
+    """When a stamp of the event log has been due for so long, the first page says so."""
     login_rate_limit: str = "10 per minute"
     """Log-in tries per address, and per login name, in the notation of ``limits``; counted by each process alone."""
     gateway_name: str

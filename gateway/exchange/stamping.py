@@ -20,7 +20,7 @@ from gateway.delivery.http import HttpClient
 from gateway.errors import DeliveryError, GatewayError, TimestampInvalid, TimestampRefused
 from gateway.evidence.chain import STATEMENT_BATCHES, digest_of, moment, read_header, read_statement, state
 from gateway.evidence.timestamp import Stamp, check_token
-from gateway.ledger.chain import EventLog, LogState
+from gateway.ledger.chain import EventLog
 from gateway.model import LogStamp
 from gateway.signing import timestamp
 from gateway.signing.timestamp import TOKEN_BYTES_MAX
@@ -197,7 +197,8 @@ class Stamper:
         return True
 
 
-def overdue(found: LogState, *, now: datetime) -> timedelta:
-    """For how long a stamp has been due and was not to be had; zero when none is due."""
-    since = None if found.waiting is None else found.waiting.made_at
-    return timedelta(0) if since is None else max(now - since, timedelta(0))
+def overdue(waiting: LogStamp | None, *, now: datetime) -> timedelta:
+    """For how long a stamp has been due and was not to be had, by the newest statement; zero when none is due."""
+    if waiting is None or waiting.token is not None or waiting.made_at is None:
+        return timedelta(0)
+    return max(now - waiting.made_at, timedelta(0))

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
+from gateway.evidence import chain
 from gateway.ledger import Ledger
 from gateway.ledger.records import Forwarded, NewDocument
 from gateway.model import AgencyCode, DeliveryState, Lane, StatusCode
@@ -292,3 +293,18 @@ def test_hostile_texts_are_shown_and_do_nothing(operator: FlaskClient, ledger: L
 def test_agencies_are_suggested_without_accents(operator: FlaskClient) -> None:
     found = operator.get("/console/agencies.json?q=nong+nghiep").json
     assert found == {"agencies": ["Sở Nông nghiệp và Môi trường tỉnh Lạng Sơn — H37.22"]}
+
+
+def test_a_time_stamp_that_cannot_be_had_for_hours_is_an_alarm(
+    operator: FlaskClient, ledger: Ledger, clock: Clock
+) -> None:
+    accept(ledger, a_delivery(SCIENCE))
+    batch = chain.seal(ledger.log.between(0, None, limit=10), after=None, gateway="H37", now=NOON)
+    assert ledger.log.add_batch(batch)
+    assert ledger.log.add_stamp(chain.state([batch.header], after=None, gateway="H37", first=1, now=NOON))
+    clock.now = NOON + timedelta(hours=4)
+    assert "Chưa lấy được dấu thời gian" not in operator.get("/console/").text
+    clock.now += timedelta(minutes=90)
+    assert "Chưa lấy được dấu thời gian cho nhật ký từ 5 giờ" in operator.get("/console/").text
+    assert ledger.log.stamped(1, token=b"token", at=NOON, now=NOON)
+    assert "Chưa lấy được dấu thời gian" not in operator.get("/console/").text

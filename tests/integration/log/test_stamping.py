@@ -139,7 +139,7 @@ def test_an_authority_that_gives_nothing_stops_nothing_and_is_made_up_for(
     assert not log.stamper.stamp()
     assert tsa.requests["tsa"] == asked + 1
     assert len(log.events("timestamp.failed")) == 1  # once for each cause
-    assert overdue(log.ledger.log.state(), now=clock.now) == timedelta(minutes=1)
+    assert overdue(log.ledger.log.newest_stamp(), now=clock.now) == timedelta(minutes=1)
 
     tsa.tsa = Fault.NONE
     clock.later(hours=5)
@@ -148,7 +148,7 @@ def test_an_authority_that_gives_nothing_stops_nothing_and_is_made_up_for(
     assert len(log.events("timestamp.recovered")) == 1
     for document in (first, second):
         assert all(proof.token for proof in inclusion(log.ledger.log, document))
-    assert overdue(log.ledger.log.state(), now=clock.now) == timedelta(0)
+    assert overdue(log.ledger.log.newest_stamp(), now=clock.now) == timedelta(0)
     assert audit(log.ledger.log, anchors=ROOT).findings == ()
 
 
