@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from gateway.model import AgencyCode, Channel, ExaminationKind, Lane, PackageKind
 
@@ -72,18 +70,6 @@ class RevocationMeter:
         self._asked = Counter(
             "gateway_revocation_asked_total", "Questions to authorities", ["kind", "outcome"], registry=registry
         )
-        self._sources = Gauge(
-            "gateway_revocation_sources",
-            "Sources of CRLs and OCSP answers: all, failing, stale",
-            ["state"],
-            registry=registry,
-        )
-        self._expiring = Gauge(
-            "gateway_certificates_expiring",
-            "Certificates without a successor that end within so many days",
-            ["days"],
-            registry=registry,
-        )
         self._rejudged = Counter(
             "gateway_documents_rejudged_total", "Verdicts changed after acceptance", ["standing"], registry=registry
         )
@@ -91,16 +77,6 @@ class RevocationMeter:
     def asked(self, *, kind: str, outcome: str) -> None:
         """A source was asked: ``new``, ``same``, or the code of the failure."""
         self._asked.labels(kind, outcome).inc()
-
-    def looked(self, *, sources: int, failing: int, stale: int) -> None:
-        """How the sources stand after a round."""
-        for state, count in (("all", sources), ("failing", failing), ("stale", stale)):
-            self._sources.labels(state).set(count)
-
-    def expiring(self, within: Mapping[int, int]) -> None:
-        """How many certificates end within so many days."""
-        for days, count in within.items():
-            self._expiring.labels(str(days)).set(count)
 
     def rejudged(self, *, standing: str) -> None:
         """A document's verdict has changed to this standing."""

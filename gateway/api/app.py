@@ -144,9 +144,7 @@ def _machine_endpoints(
     examinations = Gauge(
         "gateway_examinations", "Examinations to come, that hold, and refused", ["kind", "state"], registry=registry
     )
-    sources = Gauge(
     sources = Gauge("gateway_revocation_sources", "CRLs and OCSP answers by state", ["state"], registry=registry)
-    )
     ending = Gauge(
         "gateway_certificates_ending", "Certificates without a successor, by the days left", ["days"], registry=registry
     )

@@ -82,3 +82,9 @@ def to_announce(found: Iterable[Ending], *, now: datetime) -> list[Expiring]:
             facts = {"origin": one.origin, "agency": one.agency, "role": one.role}
             told[one.sha256] = Expiring(sha256=one.sha256, ends=one.ends, days=days, facts=facts)
     return list(told.values())
+
+
+def counts(found: Iterable[Ending], *, now: datetime) -> dict[int, int]:
+    """How many that no successor covers end within each number of days."""
+    bare = [one.threshold(now) for one in found if not one.covered]
+    return {days: sum(at is not None and at <= days for at in bare) for days in THRESHOLDS}

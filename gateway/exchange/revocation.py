@@ -149,12 +149,6 @@ class RevocationMeter(Protocol):
     def asked(self, *, kind: str, outcome: str) -> None:
         """A source was asked: ``new``, ``same``, or the code of the failure."""
 
-    def looked(self, *, sources: int, failing: int, stale: int) -> None:
-        """How the sources stand after a round: all, those that failed last, those whose item is out of date."""
-
-    def expiring(self, within: Mapping[int, int]) -> None:
-        """How many certificates without a successor end within so many days."""
-
     def rejudged(self, *, standing: str) -> None:
         """A document's verdict has changed to this standing."""
 
@@ -163,12 +157,6 @@ class Uncounted:
     """A meter that counts nothing."""
 
     def asked(self, *, kind: str, outcome: str) -> None:
-        """Nothing."""
-
-    def looked(self, *, sources: int, failing: int, stale: int) -> None:
-        """Nothing."""
-
-    def expiring(self, within: Mapping[int, int]) -> None:
         """Nothing."""
 
     def rejudged(self, *, standing: str) -> None:
@@ -304,7 +292,6 @@ class RevocationWatch:
         self._keeper.freshen_now()
         self._conclude(scene)
         self._rejudge.undecided(now=self._clock())
-        self._count(scene)
 
     # Which certificates
 
@@ -330,8 +317,6 @@ class RevocationWatch:
         told = [e for e in to_announce(ends, now=now) if not _told(watched.get(e.sha256), e.ends, e.days)]
         if told:
             self._ledger.announce_expiring(told, now=now)
-        bare = [e for e in ends if not e.covered]
-        self._meter.expiring({d: sum((e.threshold(now) or d + 1) <= d for e in bare) for d in (7, 30, 60)})
 
     def _scene(self, now: datetime) -> _Scene:
         """Watched certificates, their chains, and whom to ask about them."""
@@ -544,18 +529,17 @@ class RevocationWatch:
         if findings:
             self._ledger.note_revocation(findings, now=now)
 
-    def _count(self, scene: _Scene) -> None:
-        now = self._clock()
-        sources = [
-            s for s in self._ledger.revocation_sources() if s.name in scene.targets or s.name.startswith("file:")
-        ]
-        stale = sum(is_stale(s, now, self._anchors.clock_skew) for s in sources)
-        self._meter.looked(sources=len(sources), failing=sum(s.failures > 0 for s in sources), stale=stale)
-
 
 def is_stale(source: Source, now: datetime, skew: timedelta) -> bool:
     """Whether what a source said last is out of date, or it never said anything."""
     return source.sha256 is None or (source.next_update is not None and source.next_update + skew < now)
+
+
+def source_state(source: Source, now: datetime, skew: timedelta) -> str:
+    """``stale`` when nothing that it said counts any more; ``failing`` when only the last question went wrong."""
+    if is_stale(source, now, skew):
+        return "stale"
+    return "failing" if source.failures else "good"
 
 
 def watched_signer(certificate: x509.Certificate) -> NewWatched:

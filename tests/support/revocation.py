@@ -32,16 +32,9 @@ class Meter:
 
     outcomes: list[tuple[str, str]]
     standing: dict[str, int]
-    sources: tuple[int, int, int] = (0, 0, 0)
 
     def asked(self, *, kind: str, outcome: str) -> None:
         self.outcomes.append((kind, outcome))
-
-    def looked(self, *, sources: int, failing: int, stale: int) -> None:
-        self.sources = (sources, failing, stale)
-
-    def expiring(self, within: Any) -> None:
-        self.within = dict(within)
 
     def rejudged(self, *, standing: str) -> None:
         self.standing[standing] = self.standing.get(standing, 0) + 1

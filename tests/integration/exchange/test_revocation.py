@@ -274,3 +274,19 @@ def test_it_runs_until_it_is_told_to_stop(asking: Watched) -> None:
     stop.set()
     thread.join(timeout=5)
     assert not thread.is_alive()
+
+
+def test_metrics_say_how_the_sources_and_the_certificates_stand(asking: Watched) -> None:
+    def shown() -> str:
+        return asking.site.client().get("/metrics").text
+
+    asking.round()
+    assert 'gateway_revocation_sources{state="good"} 3.0' in shown()
+    asking.server.ocsp = Fault.DOWN
+    asking.round()
+    assert 'gateway_revocation_sources{state="failing"} 1.0' in shown()
+    asking.site.clock.forward(days=1)
+    assert 'gateway_revocation_sources{state="stale"} 3.0' in shown()
+    asking.site.clock.now = asking.key.certificate.not_valid_after_utc - 20 * DAY
+    assert 'gateway_certificates_ending{days="30"}' in shown()
+    assert 'gateway_certificates_ending{days="7"} 0.0' in shown()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.directory.certificates import register_certificate
-from gateway.exchange.expiry import endings, to_announce
+from gateway.exchange.expiry import counts, endings, to_announce
 from gateway.model import Agency
 from gateway.signing.keys import certificates_to_pem, fingerprint
 from tests.support import pki
@@ -73,3 +73,9 @@ def test_the_gateways_own_keys_are_told_too() -> None:
     assert [(e.facts["origin"], e.days) for e in found] == [("own", 7)]
     found = to_announce(endings([], former=[CERTIFICATE], now=now), now=now)
     assert [(e.facts["origin"], e.days) for e in found] == [("former", 7)]
+
+
+def test_how_many_end_within_each_number_of_days_is_counted() -> None:
+    now = END - 20 * DAY
+    assert counts(endings([agency()], now=now), now=now) == {7: 0, 30: 1, 60: 1}
+    assert counts(endings([agency(NEW)], now=now), now=now) == {7: 0, 30: 0, 60: 0}
