@@ -439,12 +439,17 @@ def make_signings(gateway: Gateway) -> Signings:
     )
 
 
-def make_evidence(gateway: Gateway) -> EvidenceMaker:
-    """What makes evidence files."""
+def make_evidence(gateway: Gateway, http: HttpClient | None = None) -> EvidenceMaker:
+    """
+    What makes evidence files.
+
+    :param http: the way to the time-stamp authorities; ``None``: one of its own, for as long as the program runs.
+    """
     former = _former_certificates(gateway.settings)
     own = gateway.parts.key
     # A person or a program waits for the file: as for signing in two steps.
-    stamps = make_timestamps(gateway.settings, make_http(gateway.settings, patience=timedelta(seconds=5)))
+    http = http or make_http(gateway.settings, patience=timedelta(seconds=5))
+    stamps = make_timestamps(gateway.settings, http)
     return EvidenceMaker(
         gateway.parts,
         name=gateway.settings.gateway.name,

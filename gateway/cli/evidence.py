@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gateway.bootstrap import join, make_evidence
+from gateway.bootstrap import join, make_evidence, make_http
 from gateway.cli.command import Group, for_programs, option
 from gateway.cli.misuse import Misuse
 from gateway.cli.opened import actor
@@ -47,7 +47,9 @@ Tệp kiểm tra được bằng `gateway verify`, không cần trục này và 
 @for_programs()
 def export(shell: Shell, *, document: str, output: Path | None, force: bool) -> None:
     """Write the file; it appears only when it is complete."""
-    gateway = join(shell.settings())
+    settings = shell.settings()
+    gateway = join(settings)
+    http = make_http(settings)
     try:
         trace = gateway.ledger.trace(document)
         if trace is None:
@@ -57,13 +59,14 @@ def export(shell: Shell, *, document: str, output: Path | None, force: bool) -> 
             raise Misuse(Text("{output} đã có; --force để thay.", "{output} exists; --force replaces it."), output=path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         try:
-            with os.fdopen(handle, "wb") as out, make_evidence(gateway).export(trace, actor=actor()) as made:
+            with os.fdopen(handle, "wb") as out, make_evidence(gateway, http).export(trace, actor=actor()) as made:
                 shutil.copyfileobj(made, out)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
     finally:
+        http.close()
         gateway.scratch.close()
         gateway.ledger.engine.dispose()
     if shell.json:

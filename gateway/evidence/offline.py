@@ -30,7 +30,7 @@ from gateway.evidence.receipt import ReceiptFacts, check_receipt
 from gateway.evidence.seal import FIRST_NAMESPACE, SealedAttachment, SealFacts, check_seal, read_seal
 from gateway.model import SignedBy, Standing, Verdict
 from gateway.signing.keys import fingerprint, known
-from gateway.signing.policy import SignaturePolicy
+from gateway.signing.policy import Reason, SignaturePolicy
 from gateway.signing.trust import RevocationItem, read_item
 from gateway.signing.verify import judge
 from gateway.signing.xades import XadesSignature
@@ -42,6 +42,9 @@ _ITEM_MAX = 64 * 1024 * 1024
 
 _ACCEPTED: Final = "document.accepted"
 """The event that names package, seal and receipt."""
+
+_NOT_BELIEVED = (Reason.CERTIFICATE_UNTRUSTED, Reason.CERTIFICATE_EXPIRED, Reason.NO_REGISTERED_CERTIFICATE)
+"""That nobody given vouches for the certificate does not say that anything was changed."""
 
 _SIGNED = (Standing.VALID, Standing.VALID_WEAK, Standing.INDETERMINATE)
 
@@ -323,7 +326,7 @@ class _Check:
         values |= {"standing": str(again.standing), "reason": again.reason}
         if again.standing in _SIGNED:
             return Point(part=bundle.PACKAGE, outcome=Outcome.HOLDS, code="sender.signed", values=values)
-        outcome = Outcome.BROKEN if again.standing is Standing.INVALID and certificates else Outcome.UNPROVEN
+        outcome = Outcome.UNPROVEN if not certificates or again.reason in _NOT_BELIEVED else Outcome.BROKEN
         return Point(part=bundle.PACKAGE, outcome=outcome, code="sender.differs", values=values)
 
     def _receipt(self, sealed: _Sealed) -> Iterator[Point]:

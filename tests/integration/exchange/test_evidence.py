@@ -1,20 +1,35 @@
-"""What an evidence file proves to somebody who has nothing but the root certificate."""
+"""What an evidence file proves to somebody who has nothing but the root certificate, and what breaks it."""
 
 from __future__ import annotations
 
 import io
 import json
+import random
+import subprocess
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.evidence import container
+from gateway.evidence import bundle, container
 from gateway.evidence.belief import Given
-from gateway.evidence.container import ContainerReader
+from gateway.evidence.bundle import read_signature_part, signature_part
+from gateway.evidence.container import ContainerReader, ContainerWriter
 from gateway.evidence.offline import verify_bundle
-from gateway.evidence.points import Findings, Outcome
+from gateway.evidence.points import Findings
+from gateway.evidence.seal import read_seal
+from gateway.exchange import lookup
 from gateway.ledger.actions import Action
-from tests.support import pki
+from gateway.model import DocumentId
+from gateway.signing import xades
+from gateway.signing.keys import SigningKey
+from gateway.signing.sign import sign_package
+from tests.support import documents, pki
 from tests.support.evidence import (
     YEARS_LATER,
     a_maker,
@@ -23,44 +38,471 @@ from tests.support.evidence import (
     exported,
     nobody,
     seal_log,
+    stamping,
 )
-from tests.support.exchange import Site
+from tests.support.exchange import COMMUNE, Site
+from tests.support.programs import needs
 
 ROOT = pki.root().certificate
 
+EVERYTHING = [
+    ("container.whole", "holds"),
+    ("stamp.holds", "holds"),
+    ("signer.believed", "holds"),
+    ("stamp.holds", "holds"),
+    ("log.holds", "holds"),
+    ("log.seal", "holds"),
+    ("seal.holds", "holds"),
+    ("stamp.holds", "holds"),
+    ("signer.believed", "holds"),
+    ("package.same", "holds"),
+    ("sender.signed", "holds"),
+    ("receipt.holds", "holds"),
+    ("statuses.hold", "holds"),
+    ("facts.told", "noted"),
+]
+
 
 def judged(raw: bytes, spool: Path, **given: object) -> Findings:
-    known = Given(**{"anchors": (ROOT,), "at": pki.NOW, **given})
-    return verify_bundle(io.BytesIO(raw), known, spool=spool)
+    known = Given(**{"anchors": (ROOT,), "at": pki.NOW + timedelta(hours=1), **given})
+    findings = verify_bundle(io.BytesIO(raw), known, spool=spool)
+    assert not list(spool.iterdir()), "nothing is left behind"
+    return findings
 
 
 def codes(findings: Findings) -> list[tuple[str, str]]:
     return [(p.code, str(p.outcome)) for p in findings.points]
 
 
+def broken(findings: Findings) -> list[tuple[str, str]]:
+    return [(p.part, p.code) for p in findings.points if p.outcome == "broken"]
+
+
+def unproven(findings: Findings) -> list[tuple[str, str]]:
+    return [(p.part, p.code) for p in findings.points if p.outcome == "unproven"]
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An evidence file with everything."""
     return an_evidence_file(tmp_path_factory.mktemp("gateway"))
+
+
+@pytest.fixture(scope="module")
+def parts(whole: bytes) -> dict[str, bytes]:
+    """What is in it, in its order."""
+    reader = ContainerReader(io.BytesIO(whole))
+    return {name: reader.read(name, limit=10**9) for name in reader.entries}
 
 
 def test_an_evidence_file_proves_itself_with_the_root_alone(site: Site, tmp_path: Path) -> None:
     document = accepted_and_reported(site)
     seal_log(site)
-    findings = judged(exported(site, document), tmp_path, at=site.clock())
-    assert codes(findings) == [
-        ("container.whole", "holds"),
-        ("stamp.holds", "holds"),
-        ("signer.believed", "holds"),
-        ("stamp.holds", "holds"),
-        ("log.holds", "holds"),
-        ("log.seal", "holds"),
-        ("seal.holds", "holds"),
-        ("stamp.holds", "holds"),
-        ("signer.believed", "holds"),
-        ("package.same", "holds"),
-        ("sender.signed", "holds"),
-        ("receipt.holds", "holds"),
-        ("statuses.hold", "holds"),
-        ("facts.told", "noted"),
-    ]
+    (tmp_path / "v").mkdir()
+    findings = judged(exported(site, document), tmp_path / "v", at=site.clock())
+    assert codes(findings) == EVERYTHING
     assert findings.proven
+    last = site.ledger.trace(document).events[-1]
+    assert (last.action, last.actor, last.data["stamped"]) == (Action.EVIDENCE_EXPORTED, "test", True)
+
+
+def test_it_stands_when_every_certificate_has_ended(whole: bytes, tmp_path: Path) -> None:
+    assert pki.gateway().certificate.not_valid_after_utc < YEARS_LATER
+    assert codes(judged(whole, tmp_path, at=YEARS_LATER)) == EVERYTHING
+
+
+def test_without_a_root_it_is_whole_and_proves_nothing(whole: bytes, tmp_path: Path) -> None:
+    findings = judged(whole, tmp_path, anchors=())
+    assert not findings.proven
+    assert broken(findings) == []
+    assert {code for _, code in unproven(findings)} == {"stamp.not_believed", "signer.no_anchor"}
+
+
+def test_another_root_believes_nobody_in_it(whole: bytes, tmp_path: Path) -> None:
+    findings = judged(whole, tmp_path, anchors=(pki.stranger().chain[-1],) if pki.stranger().chain else ())
+    assert not findings.proven
+    assert broken(findings) == []
+
+
+def test_the_gateway_s_own_certificate_is_enough_while_it_lasts(whole: bytes, tmp_path: Path) -> None:
+    own = pki.gateway().certificate
+    now = codes(judged(whole, tmp_path, anchors=(), gateways=(own,)))
+    assert ("signer.believed", "holds") in now
+    later = judged(whole, tmp_path, anchors=(), gateways=(own,), at=YEARS_LATER)
+    assert ("seal.xml", "signer.no_time") in unproven(later)
+
+
+def test_a_gateway_other_than_the_one_that_is_meant_is_not_taken_for_it(whole: bytes, tmp_path: Path) -> None:
+    findings = judged(whole, tmp_path, gateways=(pki.agency_ec().certificate,))
+    assert ("seal.xml", "signer.other_gateway") in unproven(findings)
+
+
+# What time-stamps are for
+
+
+def without_stamps(tmp_path_factory: pytest.TempPathFactory, **options: Any) -> bytes:
+    return an_evidence_file(tmp_path_factory.mktemp("gateway"), **options)
+
+
+def test_without_any_stamp_it_holds_as_long_as_the_certificates(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    raw = without_stamps(tmp_path_factory, log=False, stamp=nobody)
+    now = judged(raw, tmp_path)
+    assert now.proven
+    assert codes(now).count(("stamp.none", "noted")) == 2
+    assert ("log.none", "noted") in codes(now)
+    later = judged(raw, tmp_path, at=YEARS_LATER)
+    assert not later.proven
+    assert {code for _, code in unproven(later)} == {"signer.no_time"}
+
+
+def test_the_log_s_stamp_alone_proves_when_the_seal_was_made(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    raw = without_stamps(tmp_path_factory, stamp=nobody)
+    later = judged(raw, tmp_path, at=YEARS_LATER)
+    believed = {p.part: p.code for p in later.points if p.code.startswith("signer.")}
+    assert believed["seal.xml"] == "signer.believed"
+    assert believed["META-INF/signatures.xml"] == "signer.no_time"
+
+
+def test_a_stamp_is_had_once_and_serves_every_later_file(site: Site, tmp_path: Path) -> None:
+    document = accepted_and_reported(site)
+    asked: list[bytes] = []
+
+    def counted(digest: bytes) -> bytes:
+        asked.append(digest)
+        return stamping(site.clock)(digest)
+
+    first, second = (exported(site, document, stamp=counted) for _ in range(2))
+    seals = [ContainerReader(io.BytesIO(raw)).read("seal.xml", limit=10**6) for raw in (first, second)]
+    assert seals[0] == seals[1]
+    assert read_seal(seals[0]).signature.token == site.ledger.seal_stamp(document)
+    assert len(asked) == 3, "one for the seal, one for each file"
+
+
+def test_an_authority_that_is_down_stops_nothing_and_is_asked_once(site: Site) -> None:
+    document = accepted_and_reported(site)
+    asked: list[bytes] = []
+    raw = exported(site, document, stamp=asked.append)
+    assert len(asked) == 1
+    assert read_seal(ContainerReader(io.BytesIO(raw)).read("seal.xml", limit=10**6)).signature.token is None
+    assert site.ledger.seal_stamp(document) is None
+
+
+def test_stamps_of_a_stranger_prove_nothing(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    raw = without_stamps(
+        tmp_path_factory,
+        log=False,
+        stamp=lambda digest: pki.timestamp_token(digest, authority=pki.tsa_stranger(), at=pki.NOW + timedelta(hours=1)),
+    )
+    findings = judged(raw, tmp_path, at=YEARS_LATER)
+    assert broken(findings) == []
+    assert ("seal.xml", "stamp.not_believed") in unproven(findings)
+    assert ("seal.xml", "signer.no_time") in unproven(findings)
+
+
+# Revocation
+
+
+def revoked(when: Any) -> tuple[Any, ...]:
+    from gateway.signing.trust import read_item
+
+    serial = pki.gateway().certificate.serial_number
+    der = pki.crl(pki.intermediate(), revoked={serial: (when, None)}, this_update=YEARS_LATER, next_update=None)
+    return (read_item(der, source="test.crl"),)
+
+
+def test_a_key_revoked_after_the_proven_moment_still_proves(whole: bytes, tmp_path: Path) -> None:
+    items = revoked(pki.NOW + timedelta(days=30))
+    assert judged(whole, tmp_path, revocation=items, at=YEARS_LATER).proven
+
+
+def test_a_key_revoked_before_the_proven_moment_proves_nothing(whole: bytes, tmp_path: Path) -> None:
+    findings = judged(whole, tmp_path, revocation=revoked(pki.NOW - timedelta(days=1)), at=YEARS_LATER)
+    assert ("seal.xml", "signer.revoked") in broken(findings)
+
+
+# Altered: the part is named
+
+
+def test_a_byte_changed_in_any_part_names_that_part(whole: bytes, parts: dict[str, bytes], tmp_path: Path) -> None:
+    reader = ContainerReader(io.BytesIO(whole))
+    drawn = random.Random(4)
+    for name, content in parts.items():
+        for _ in range(2):
+            at = reader.entries[name].data_start + drawn.randrange(len(content))
+            changed = whole[:at] + bytes([whole[at] ^ (1 << drawn.randrange(8))]) + whole[at + 1 :]
+            findings = judged(changed, tmp_path)
+            assert {part for part, _ in broken(findings)} == {name}, at
+
+
+def test_a_byte_changed_anywhere_is_seen(whole: bytes, parts: dict[str, bytes], tmp_path: Path) -> None:
+    drawn = random.Random(5)
+    for _ in range(150):
+        at = drawn.randrange(len(whole))
+        changed = whole[:at] + bytes([whole[at] ^ (1 << drawn.randrange(8))]) + whole[at + 1 :]
+        findings = judged(changed, tmp_path)
+        assert len(broken(findings)) >= 1, at
+        assert {part for part, _ in broken(findings)} <= {"zip", *parts}, at
+
+
+def repacked(parts: dict[str, bytes]) -> bytes:
+    """A container whose ZIP is faultless, whatever is in it."""
+    out = io.BytesIO()
+    writer = ContainerWriter(out)
+    for name, content in parts.items():
+        if name != container.MIMETYPE:
+            writer.add(name, [content])
+    writer.close()
+    return out.getvalue()
+
+
+def test_a_part_changed_with_its_checksums_put_right_is_named(parts: dict[str, bytes], tmp_path: Path) -> None:
+    for name, content in parts.items():
+        if name == container.MIMETYPE:
+            continue
+        middle = len(content) // 2
+        changed = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        found = {part for part, _ in broken(judged(repacked({**parts, name: changed}), tmp_path))}
+        assert found == {name}, name
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda p: {n: c for n, c in p.items() if n != "receipt.json"}, "receipt.json"),
+        (lambda p: {**p, "more.json": b"{}"}, "more.json"),
+        (lambda p: {"evidence.json": p["evidence.json"], "seal.xml": p["seal.xml"], **p}, "zip"),
+        (lambda p: {n: c for n, c in p.items() if n != "META-INF/signatures.xml"}, "META-INF/signatures.xml"),
+    ],
+    ids=["removed", "added", "order", "unsigned"],
+)
+def test_parts_removed_added_or_moved_are_named(
+    parts: dict[str, bytes], change: Callable[[dict[str, bytes]], dict[str, bytes]], part: str, tmp_path: Path
+) -> None:
+    if part == "zip":
+        names = list(parts)
+        names[1], names[2] = names[2], names[1]
+        changed = {n: parts[n] for n in names}
+    else:
+        changed = change(parts)
+    assert {p for p, _ in broken(judged(repacked(changed), tmp_path))} == {part}
+
+
+def test_a_zip_that_another_program_packed_is_refused(parts: dict[str, bytes], tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert broken(judged(out.getvalue(), tmp_path))
+
+
+# Made anew by somebody with a key
+
+
+def resigned(parts: dict[str, bytes], key: SigningKey, **changes: bytes | None) -> bytes:
+    """The same container with other parts, signed anew: what somebody with a key can make."""
+    given = {name.replace("__", "/").replace("_dot_", "."): content for name, content in changes.items()}
+    kept = {n: given.get(n, c) for n, c in parts.items() if not n.startswith("META-INF/") and n != container.MIMETYPE}
+    out = io.BytesIO()
+    writer = ContainerWriter(out)
+    for name, content in kept.items():
+        if content is not None:
+            writer.add(name, [content])
+    bundle._sign(writer, key, stamping(lambda: pki.NOW + timedelta(minutes=20)), pki.NOW + timedelta(minutes=20))
+    writer.close()
+    return out.getvalue()
+
+
+def test_signed_anew_by_the_gateway_unchanged_it_holds(parts: dict[str, bytes], tmp_path: Path) -> None:
+    assert codes(judged(resigned(parts, pki.gateway()), tmp_path)) == EVERYTHING
+
+
+def test_a_file_put_together_by_somebody_else_under_the_same_root_is_told(
+    parts: dict[str, bytes], tmp_path: Path
+) -> None:
+    findings = judged(resigned(parts, pki.other_agency()), tmp_path)
+    assert unproven(findings) == [("seal.xml", "container.maker")]
+
+
+def other_package() -> bytes:
+    other = DocumentId("000.00.14.H37,2026/03/05,08/SA-VP")
+    return sign_package(documents.a_package(document_id=other, subject="Một văn bản khác"), pki.agency())
+
+
+def with_json(raw: bytes, **changes: object) -> bytes:
+    return json.dumps({**json.loads(raw), **changes}).encode()
+
+
+def with_document(raw: bytes, **changes: object) -> bytes:
+    facts = json.loads(raw)
+    return json.dumps({**facts, "document": {**facts["document"], **changes}}).encode()
+
+
+def event_changed(raw: bytes) -> bytes:
+    """The first event happened a second later, says this file."""
+    proofs = json.loads(raw)
+    proofs[0]["event"] = proofs[0]["event"].replace(':00.000000Z"', ':01.000000Z"', 1)
+    return json.dumps(proofs).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "found"),
+    [
+        ("package.edxml", lambda c: other_package(), ("package.edxml", "package.other")),
+        ("package.edxml", lambda c: b"not a package", ("package.edxml", "package.other")),
+        ("seal.xml", lambda c: c.replace(b"H37", b"H38", 1), ("seal.xml", "seal.broken")),
+        ("seal.xml", lambda c: b"<Seal/>", ("seal.xml", "seal.broken")),
+        ("receipt.json", lambda c: with_json(c, size=1), ("receipt.json", "receipt.broken")),
+        ("receipt.json", lambda c: b"[]", ("receipt.json", "receipt.broken")),
+        ("evidence.json", lambda c: with_json(c, id="other"), ("evidence.json", "facts.differ")),
+        ("evidence.json", lambda c: with_document(c, sender="H38"), ("evidence.json", "facts.differ")),
+        ("evidence.json", lambda c: b"[]", ("evidence.json", "facts.differ")),
+        ("evidence.json", lambda c: b"{", ("evidence.json", "container.altered")),
+        ("log/proofs.json", event_changed, ("log/proofs.json", "log.broken")),
+        ("log/proofs.json", lambda c: b"7", ("log/proofs.json", "log.broken")),
+        ("log/proofs.json", lambda c: b"[7]", ("log/proofs.json", "log.broken")),
+        ("log/statement-1.json", lambda c: c.replace(b"H37", b"H38"), ("log/statement-1.tsr", "stamp.broken")),
+        ("log/statement-1.tsr", lambda c: c[:-1] + b"\0", ("log/statement-1.tsr", "stamp.broken")),
+        ("statuses/0001.edxml", lambda c: other_package(), ("statuses/0001.edxml", "status.broken")),
+        ("statuses/0001.seal.xml", lambda c: b"<Seal/>", ("statuses/0001.seal.xml", "status.broken")),
+    ],
+)  # fmt: skip
+def test_parts_that_contradict_each_other_are_named_whoever_signed_them(
+    parts: dict[str, bytes], name: str, change: Callable[[bytes], bytes], found: tuple[str, str], tmp_path: Path
+) -> None:
+    raw = resigned(parts, pki.gateway(), **{name: change(parts[name])})
+    assert found in broken(judged(raw, tmp_path))
+
+
+def test_another_document_s_receipt_or_log_does_not_fit(site: Site, tmp_path: Path) -> None:
+    one, two = accepted_and_reported(site), site.accept(other_package()).document_id
+    seal_log(site)
+    reader, other = (ContainerReader(io.BytesIO(exported(site, d))) for d in (one, two))
+    both = [{n: r.read(n, limit=10**9) for n in r.entries} for r in (reader, other)]
+    (tmp_path / "v").mkdir()
+    with_receipt = resigned(both[0], pki.gateway(), **{"receipt.json": both[1]["receipt.json"]})
+    assert ("receipt.json", "receipt.broken") in broken(judged(with_receipt, tmp_path / "v"))
+    assert ("log/proofs.json", "log.other") in broken(judged(with_receipt, tmp_path / "v"))
+    with_log = resigned(both[0], pki.gateway(), **{"log/proofs.json": both[1]["log/proofs.json"]})
+    assert ("log/proofs.json", "log.other") in broken(judged(with_log, tmp_path / "v"))
+
+
+def test_a_signature_that_covers_less_than_everything_is_refused(parts: dict[str, bytes], tmp_path: Path) -> None:
+    signature = read_signature_part(parts[container.SIGNATURES])
+    fewer = xades.sign(signature.references[1:], pki.gateway(), at=pki.NOW)
+    raw = repacked({**parts, container.SIGNATURES: signature_part(fewer)})
+    assert broken(judged(raw, tmp_path)) == [("evidence.json", "container.altered")]
+
+
+def test_a_signature_part_in_any_other_form_is_refused(parts: dict[str, bytes], tmp_path: Path) -> None:
+    for change in (
+        lambda s: s.replace(b"<ds:SignedInfo>", b"<ds:SignedInfo >"),
+        lambda s: s + b"\n",
+        lambda s: s.replace(b"?>\n<asic", b"?>\n<!-- --><asic"),
+        lambda s: s.replace(b"<ds:KeyInfo>", b'<ds:KeyInfo Id="a">'),
+    ):
+        raw = repacked({**parts, container.SIGNATURES: change(parts[container.SIGNATURES])})
+        assert broken(judged(raw, tmp_path)) == [(container.SIGNATURES, "container.signature")]
+
+
+# What is in it
+
+
+def test_a_receiver_s_file_tells_of_its_own_copy_alone(site: Site, tmp_path: Path) -> None:
+    document = accepted_and_reported(site)
+    seal_log(site)
+    trace = lookup.visible_trace(site.parts, document, caller=site.known[COMMUNE])
+    with a_maker(site).export(trace, actor=COMMUNE) as made:
+        raw = made.read()
+    facts = json.loads(ContainerReader(io.BytesIO(raw)).read("evidence.json", limit=10**7))
+    assert {d["recipient"] for d in facts["deliveries"]} == {COMMUNE}
+    proofs = json.loads(ContainerReader(io.BytesIO(raw)).read("log/proofs.json", limit=10**7))
+    own = {d["id"] for d in facts["deliveries"]} | {None}
+    assert {json.loads(p["event"])["delivery"] for p in proofs} <= own
+    (tmp_path / "v").mkdir()
+    assert judged(raw, tmp_path / "v").proven
+
+
+def test_the_pages_tell_it_in_both_languages_without_scripts_and_escaped(site: Site, tmp_path: Path) -> None:
+    subject = "Về việc <script>alert(1)</script> & \u202ethử"
+    document = site.accept(sign_package(documents.a_package(subject=subject), pki.agency())).document_id
+    with zipfile.ZipFile(io.BytesIO(exported(site, document))) as archive:
+        pages = {n: archive.read(n) for n in archive.namelist() if n.startswith("page.")}
+    assert sorted(pages) == ["page.en.html", "page.en.pdf", "page.vi.html", "page.vi.pdf"]
+    for language, words in (("vi", "Chữ ký trên gói tin"), ("en", "Signature on the package")):
+        text = pages[f"page.{language}.html"].decode()
+        assert words in text
+        assert f'<html lang="{language}">' in text
+        assert "<script" not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in text
+        assert "\u202e" not in text
+        assert "http" not in text.replace("http-equiv", "")
+        assert "05/03/2026 14:30:00" in text
+        assert pages[f"page.{language}.pdf"].startswith(b"%PDF-")
+
+
+@needs("pdftotext")
+def test_the_pdf_says_what_the_page_says(parts: dict[str, bytes]) -> None:
+    run = ["pdftotext", "-layout", "-", "-"]
+    text = subprocess.run(run, input=parts["page.vi.pdf"], capture_output=True, check=True).stdout.decode()
+    assert "Chữ ký trên gói tin" in text
+    assert "Sở Kiểm thử" in text or "000.00.14.H37" in text
+    assert "Đã tiếp nhận" in text
+
+
+def test_a_large_package_is_never_in_memory(site: Site, tmp_path: Path) -> None:
+    contents = {"main": documents.PDF + random.Random(6).randbytes(6_000_000)}
+    package = sign_package(documents.a_package(contents=contents), pki.agency())
+    document = site.accept(package).document_id
+    (tmp_path / "v").mkdir()
+    trace = site.ledger.trace(document)
+    maker = a_maker(site)
+    maker.export(trace, actor="test").close()  # what is made once (fonts, styles) is made
+    tracemalloc.start()
+    try:
+        with maker.export(trace, actor="test") as made:
+            size = made.seek(0, 2)
+            findings = verify_bundle(made, Given(anchors=(ROOT,), at=site.clock()), spool=tmp_path / "v")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert findings.proven
+    assert size > len(package) > 8_000_000
+    assert peak < 5_000_000
+
+
+# Other programs
+
+
+@needs("xmlsec1")
+def test_xmlsec1_verifies_the_signature_over_all_parts(parts: dict[str, bytes], tmp_path: Path) -> None:
+    unpacked(parts, tmp_path)
+    command = ["xmlsec1", "--verify", "--pubkey-cert-pem", "gateway.crt", "META-INF/signatures.xml"]
+    good = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    (tmp_path / "receipt.json").write_bytes(parts["receipt.json"] + b" ")
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0
+
+
+@needs("openssl")
+def test_openssl_verifies_the_log_s_time_stamp(parts: dict[str, bytes], tmp_path: Path) -> None:
+    unpacked(parts, tmp_path)
+    (tmp_path / "root.pem").write_bytes(ROOT.public_bytes(Encoding.PEM))
+    between = b"".join(c.public_bytes(Encoding.PEM) for c in (pki.tsa().certificate, pki.intermediate().certificate))
+    (tmp_path / "between.pem").write_bytes(between)
+    at = str(int((pki.NOW + timedelta(hours=1)).timestamp()))
+    command = ["openssl", "ts", "-verify", "-data", "log/statement-1.json", "-in", "log/statement-1.tsr", "-token_in",
+               "-CAfile", "root.pem", "-untrusted", "between.pem", "-attime", at]  # fmt: skip
+    good = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Verification: OK" in good.stdout + good.stderr, good.stderr
+
+
+def unpacked(parts: dict[str, bytes], folder: Path) -> None:
+    for name, content in parts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (folder / "gateway.crt").write_bytes(pki.gateway().certificate.public_bytes(Encoding.PEM))

@@ -1,0 +1,249 @@
+"""``gateway evidence`` and ``gateway verify``: the proof outlives the gateway that gave it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from gateway.cli.opened import opened
+from gateway.cli.root import root
+from gateway.evidence.container import MEDIA_TYPE, ContainerReader
+from gateway.signing import keys
+from gateway.signing.keys import SigningKey, certificates_to_pem
+from tests.integration.cli.test_life import COMMUNE, DEPARTMENT, PROVINCE, agencies, call
+from tests.support import documents, pki
+from tests.support.evidence import YEARS_LATER, an_evidence_file
+from tests.support.gateways import RunningGateway, a_gateway, start_gateway
+from tests.support.ledger import a_delivery, a_document
+from tests.support.pki_server import PkiServer
+
+
+def told(*arguments: object) -> Result:
+    return CliRunner().invoke(root, ["verify", "--lang", "en", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Evidence, its parts, and the root certificate; nothing of a gateway."""
+    here = tmp_path_factory.mktemp("evidence")
+    raw = an_evidence_file(tmp_path_factory.mktemp("gateway"))
+    (here / "van-ban.asice").write_bytes(raw)
+    with (here / "van-ban.asice").open("rb") as source:
+        reader = ContainerReader(source)
+        for name in ("package.edxml", "seal.xml", "receipt.json"):
+            (here / name).write_bytes(reader.read(name, limit=10**7))
+    (here / "receipt.jws").write_text(json.loads((here / "receipt.json").read_text())["jws"])
+    (here / "root.crt").write_bytes(certificates_to_pem([pki.root().certificate]))
+    (here / "gateway.crt").write_bytes(certificates_to_pem([pki.gateway().certificate]))
+    (here / "chain.crt").write_bytes(certificates_to_pem([pki.intermediate().certificate]))
+    (here / "agency.crt").write_bytes(certificates_to_pem([pki.agency().certificate]))
+    return here
+
+
+AT = ("--at", "2026-03-06")
+LATER = ("--at", YEARS_LATER.strftime("%Y-%m-%d"))
+
+
+def test_an_evidence_file_is_proven_by_the_root_years_later_in_words(folder: Path) -> None:
+    done = told(folder / "van-ban.asice", "--anchor", folder / "root.crt", *LATER)
+    assert done.exit_code == 0, done.output
+    assert "CONCLUSION: proven." in done.stdout
+    assert "The package is the one that was sealed" in done.stdout
+    vietnamese = CliRunner().invoke(
+        root,
+        ["verify", "--lang", "vi", str(folder / "van-ban.asice"), "--anchor", str(folder / "root.crt"), *LATER],
+    )
+    assert "KẾT LUẬN: chứng minh được." in vietnamese.stdout
+    assert "Gói tin đúng là gói đã được niêm phong" in vietnamese.stdout
+
+
+def test_a_changed_byte_names_the_part_and_fails(folder: Path, tmp_path: Path) -> None:
+    raw = bytearray((folder / "van-ban.asice").read_bytes())
+    raw[raw.index(b"KT. GI")] ^= 1
+    changed = tmp_path / "changed.asice"
+    changed.write_bytes(raw)
+    done = told(changed, "--anchor", folder / "root.crt", "--json")
+    facts = json.loads(done.stdout)
+    assert (done.exit_code, facts["ok"]) == (1, False)
+    assert [(p["part"], p["outcome"], p["code"]) for p in facts["points"]] == [
+        ("package.edxml", "broken", "container.altered")
+    ]
+    words = told(changed, "--anchor", folder / "root.crt").stdout
+    assert "package.edxml" in words
+    assert "CONCLUSION: NOT proven" in words
+
+
+def test_even_the_first_bytes_of_an_evidence_file_are_its_own(folder: Path, tmp_path: Path) -> None:
+    raw = (folder / "van-ban.asice").read_bytes()
+    for at in range(80):
+        (tmp_path / "file").write_bytes(raw[:at] + bytes([raw[at] ^ 4]) + raw[at + 1 :])
+        facts = json.loads(told(tmp_path / "file", "--json").stdout)
+        assert facts["kind"] == "evidence", at
+        assert not facts["ok"]
+
+
+def test_without_a_root_nothing_is_proven(folder: Path) -> None:
+    done = told(folder / "van-ban.asice", *AT)
+    assert done.exit_code == 1
+    assert "no root certificate was given" in done.stdout
+
+
+def test_a_seal_by_itself_with_its_time_stamp(folder: Path) -> None:
+    # A seal carries its signer's certificate, and not the one above it: that is given as well.
+    anchors = ("--anchor", folder / "chain.crt", "--anchor", folder / "root.crt")
+    assert told(folder / "seal.xml", *anchors, *LATER).exit_code == 0
+    facts = json.loads(told(folder / "seal.xml", *AT, "--json").stdout)
+    assert (facts["kind"], facts["ok"]) == ("seal", False)
+    (folder / "changed.xml").write_bytes((folder / "seal.xml").read_bytes().replace(b"<Size>", b"<Size>1", 1))
+    changed = json.loads(told(folder / "changed.xml", *anchors, "--json").stdout)
+    assert [p["code"] for p in changed["points"]] == ["seal.broken"]
+
+
+@pytest.mark.parametrize("name", ["receipt.json", "receipt.jws"])
+def test_a_receipt_with_the_gateway_s_certificate(folder: Path, name: str) -> None:
+    own = ("--gateway-certificate", folder / "gateway.crt")
+    done = told(folder / name, *own, *AT)
+    assert done.exit_code == 0, done.output
+    assert "accepted package SHA-256" in done.stdout
+    codes = [p["code"] for p in json.loads(told(folder / name, *own, *LATER, "--json").stdout)["points"]]
+    assert codes == ["receipt.alone", "signer.no_time"]
+    without = json.loads(told(folder / name, "--anchor", folder / "root.crt", *AT, "--json").stdout)
+    assert [p["code"] for p in without["points"]] == ["receipt.no_certificate"]
+
+
+@pytest.mark.parametrize("content", ["{}", '{"jws": 5}', '{"jws": "a.b.c"}', "{", "aaaaaaaaaaaa.bbb.ccc", "[" * 5000])
+def test_what_is_no_receipt_is_told(folder: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "r.json").write_text(content)
+    done = told(tmp_path / "r.json", "--gateway-certificate", folder / "gateway.crt", "--json")
+    assert done.exit_code == 1
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_the_package_in_it_by_the_sender_s_certificate(folder: Path) -> None:
+    done = told(folder / "package.edxml", "--certificate", folder / "agency.crt", *AT, "--json")
+    facts = json.loads(done.stdout)
+    assert (done.exit_code, facts["verdict"]["standing"]) == (0, "valid")
+
+
+def test_a_file_that_grew_too_large_for_its_kind_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "big.json").write_bytes(b"{" + b" " * 2_000_000)
+    done = CliRunner().invoke(root, ["verify", str(tmp_path / "big.json")])
+    assert done.exit_code == 1
+    assert "evidence.invalid" in done.stderr
+
+
+# A gateway that is switched off and gone
+
+
+@functools.cache
+def authority() -> SigningKey:
+    """Of today, so that a served gateway's clock fits."""
+    return keys.make_ca(keys.subject_name("Gốc của hôm nay"), at=datetime.now(UTC) - timedelta(days=1))
+
+
+@pytest.fixture
+def tsa() -> Iterator[PkiServer]:
+    with PkiServer() as server:
+        server.authority = pki.certify(
+            keys.subject_name("Dấu thời gian của hôm nay"),
+            issuer=authority(),
+            at=datetime.now(UTC) - timedelta(days=1),
+            usages=frozenset({"digital_signature"}),
+            purposes=(ExtendedKeyUsageOID.TIME_STAMPING,),
+            purposes_critical=True,
+        )
+        yield server
+
+
+@pytest.fixture
+def served(tmp_path: Path, tsa: PkiServer) -> Iterator[RunningGateway]:
+    anchor = tmp_path / "root.crt"
+    anchor.write_bytes(certificates_to_pem([authority().certificate]))
+    gateway = start_gateway(
+        tmp_path / "h37",
+        code=PROVINCE,
+        first_levels=["H37"],
+        agencies=agencies(),
+        ca=authority(),
+        timestamps={"urls": [tsa.tsa_url], "ca": [str(anchor)]},
+    )
+    yield gateway
+    gateway.kill()
+
+
+@pytest.mark.slow
+def test_it_is_proven_after_the_gateway_and_its_database_are_gone(served: RunningGateway, tmp_path: Path) -> None:
+    package = documents.a_package(recipients=(documents.an_organization(COMMUNE),))
+    (tmp_path / "package.edxml").write_bytes(package)
+    key = tmp_path / "key"
+    key.write_text(served.key(DEPARTMENT), encoding="ascii")
+    sent = call(served, "send", str(tmp_path / "package.edxml"), "--url", served.url, "--key-file", str(key), "--json")
+    document = json.loads(sent.stdout)[0]["id"]
+    call(served, "log", "seal", "--stamp")
+    over_http = asked_over_http(served, document)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    call(served, "evidence", "export", document, "-o", str(elsewhere / "van-ban.asice"))
+    assert served.stop() == 0
+    shutil.rmtree(served.folder)
+
+    (elsewhere / "over-http.asice").write_bytes(over_http)
+    shutil.copy(tmp_path / "root.crt", elsewhere / "root.crt")
+    years = (datetime.now(UTC) + timedelta(days=5 * 365)).strftime("%Y-%m-%d")
+    done = verify_as_a_program(elsewhere, "van-ban.asice", "--anchor", "root.crt", "--at", years)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert told(elsewhere / "over-http.asice", "--anchor", elsewhere / "root.crt", "--at", years).exit_code == 0
+    raw = bytearray((elsewhere / "van-ban.asice").read_bytes())
+    raw[random.Random(1).randrange(len(raw))] ^= 1
+    (elsewhere / "changed.asice").write_bytes(raw)
+    assert told(elsewhere / "changed.asice", "--anchor", elsewhere / "root.crt").exit_code == 1
+
+
+def asked_over_http(gateway: RunningGateway, document: str) -> bytes:
+    import urllib.request
+
+    request = urllib.request.Request(
+        f"{gateway.url}/api/v1/documents/{document}/evidence",
+        headers={"Authorization": f"Bearer {gateway.key(DEPARTMENT)}"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.headers["Content-Type"] == MEDIA_TYPE
+        assert f"{document}.asice" in answer.headers["Content-Disposition"]
+        content: bytes = answer.read()
+        assert int(answer.headers["Content-Length"]) == len(content)
+        return content
+
+
+def verify_as_a_program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", "verify", "--lang", "en", *arguments],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_unknown_document_or_a_file_that_is_there_is_told(tmp_path: Path) -> None:
+    idle = a_gateway(tmp_path / "h37", code=PROVINCE, first_levels=["H37"], agencies=agencies())
+    assert "not_found" in call(idle, "evidence", "export", "nothing", "--json", code=1).stderr
+    with opened(idle.settings) as at_hand:
+        document = a_document()
+        at_hand.ledger.accept(document, [a_delivery()])
+    there = tmp_path / "there.asice"
+    there.write_text("kept")
+    call(idle, "evidence", "export", document.id, "-o", str(there), code=2)
+    assert there.read_text() == "kept"
