@@ -19,20 +19,21 @@ from urllib.parse import urlsplit
 
 from rich.text import Text as RichText
 
-from gateway.bootstrap import check_settings, gateway_key, heads_path, utc_now
+from gateway.bootstrap import check_settings, gateway_key, heads_path, malware_scanner, utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, for_programs, option
 from gateway.cli.founding import CERTIFICATE, KEYS, SESSION_KEY
 from gateway.cli.opened import Opened, opened
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
+from gateway.console.words import EXAMINATIONS
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.lgsp import read_credential
 from gateway.delivery.push import read_secrets
 from gateway.delivery.vxp import VxpAxis
 from gateway.directory import exists_at
 from gateway.directory.certificates import covered, registrations
-from gateway.errors import GatewayError, LedgerOutdated
+from gateway.errors import GatewayError, LedgerOutdated, ScanFailed
 from gateway.evidence.chain import spelled
 from gateway.exchange.revocation import is_stale
 from gateway.exchange.sealing import newest_head
@@ -40,7 +41,8 @@ from gateway.exchange.stamping import overdue
 from gateway.ledger import sqlite_version_is_safe, upkeep
 from gateway.ledger.chain import LogState
 from gateway.ledger.records import FetchState
-from gateway.model import Agency, Channel, DeliveryState, PackageKind
+from gateway.model import Agency, Channel, DeliveryState, ExaminationState, PackageKind
+from gateway.scanning.clamd import Deadline
 from gateway.settings import Settings
 from gateway.signing.keys import load_certificates
 from gateway.signing.token import Token
@@ -159,6 +161,7 @@ def examine(settings: Settings, *, now: datetime, links: bool = True) -> Iterato
     yield from _disk(settings)
     yield from _keys(settings)
     yield from _token(settings, now) if settings.signing.token_module else _own_certificate(settings, now)
+    yield from _scanner(settings)
     yield from _sqlite()
     try:
         with opened(settings) as gateway:
@@ -167,6 +170,7 @@ def examine(settings: Settings, *, now: datetime, links: bool = True) -> Iterato
             yield from _revocation(gateway, now)
             yield from _catalogue(gateway, now)
             yield from _queue(gateway, now)
+            yield from _examinations(gateway, now)
             yield from _axes(gateway, now)
             yield from _log(gateway, now)
     except LedgerOutdated as error:
@@ -701,6 +705,71 @@ def _queue(gateway: Opened, now: datetime) -> Iterator[Finding]:
                 f"{len(recent)} packages refused in the last 24 hours ({codes}).",
             ),
             Text("gateway refusals list; báo cho nơi gửi.", "gateway refusals list; tell the senders."),
+        )
+
+
+def _scanner(settings: Settings) -> Iterator[Finding]:
+    """Whether the malware scanner answers, and how old its signatures are by its own words."""
+    scanner = malware_scanner(settings)
+    if scanner is None:
+        return
+    try:
+        version = scanner.clamd.version(deadline=Deadline.after(_ASKED))
+    except ScanFailed as error:
+        holds = settings.scanning.unreachable == "hold"
+        yield (fail if holds else warn)(
+            "scanning",
+            Text(
+                f"Bộ quét mã độc {settings.scanning.clamd} không trả lời: {error.detail}",
+                f"The malware scanner {settings.scanning.clamd} does not answer: {error.detail}",
+            ),
+            Text(
+                "Văn bản có tệp đang bị giữ lại: chạy lại clamd." if holds else "Tệp đang không được quét: chạy clamd.",
+                "Documents with files are held: start clamd." if holds else "Files are not scanned: start clamd.",
+            ),
+        )
+        return
+    yield ok("scanning", Text(f"Bộ quét mã độc trả lời: {version}.", f"The malware scanner answers: {version}."))
+
+
+def _examinations(gateway: Opened, now: datetime) -> Iterator[Finding]:
+    """Documents that wait too long to be examined, and those that were refused for what was found."""
+    counts = gateway.ledger.examination_counts()
+    late = [c for c in counts if c.state is ExaminationState.PENDING and now - c.oldest > _STUCK]
+    for one in late:
+        held = Text("bị giữ", "held") if one.holds else Text("chờ", "waiting")
+        yield (fail if one.holds else warn)(
+            "examinations.late",
+            Text(
+                f"{one.count} văn bản {held.vi} để kiểm tra {EXAMINATIONS[one.kind].vi}, "
+                f"cũ nhất từ {moment(one.oldest)}.",
+                f"{one.count} documents {held.en} to be examined for {EXAMINATIONS[one.kind].en}, the oldest since "
+                f"{moment(one.oldest)}.",
+            ),
+            Text(
+                "gateway examinations list; sửa nguyên nhân, hoặc `gateway examinations release … --reason …`",
+                "gateway examinations list; repair the cause, or `gateway examinations release … --reason …`",
+            ),
+        )
+    refused = sum(c.count for c in counts if c.state is ExaminationState.REFUSED)
+    if refused:
+        yield warn(
+            "examinations.refused",
+            Text(
+                f"{refused} văn bản không được chuyển sau kiểm tra.", f"{refused} documents refused after examination."
+            ),
+            Text(
+                "gateway examinations list; nơi gửi đã được báo.", "gateway examinations list; the senders were told."
+            ),
+        )
+    if not late and not refused:
+        waiting = sum(c.count for c in counts)
+        yield ok(
+            "examinations",
+            Text(
+                f"Không văn bản nào bị giữ lâu ({waiting} chờ kiểm tra).",
+                f"Nothing is held for long ({waiting} to be examined).",
+            ),
         )
 
 

@@ -51,6 +51,9 @@ gateway doctor                     # what is wrong, and what to do""",
         ),
         "axis": Place("gateway.cli.axis", "axis", Text("Lấy văn bản từ trục VXP, LGSP.", "Fetching from axes.")),
         "log": Place("gateway.cli.log", "log", Text("Nhật ký sự kiện: kiểm tra.", "The event log: verify it.")),
+        "examinations": Place(
+            "gateway.cli.examinations", "examinations", Text("Văn bản chờ kiểm tra.", "Documents to be examined.")
+        ),
         "refusals": Place("gateway.cli.refusals", "refusals", Text("Gói tin bị từ chối.", "Packages turned away.")),
         "send": Place("gateway.cli.agency", "send", Text("Gửi gói tin.", "Send packages.")),
         "inbox": Place("gateway.cli.agency", "inbox", Text("Nhận văn bản.", "Collect documents.")),

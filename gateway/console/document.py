@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,9 +20,9 @@ from gateway.console.rendering import agency_name, language
 from gateway.console.way import steps
 from gateway.evidence.container import MEDIA_TYPE as EVIDENCE_TYPE
 from gateway.ledger.actions import Action
-from gateway.ledger.records import AttemptRow, DeliveryRow, Trace
+from gateway.ledger.records import AttemptRow, DeliveryRow, ExaminationRow, Trace
 from gateway.ledger.states import DeliveryEvent, states_that
-from gateway.model import PackageKind
+from gateway.model import FileVerdict, PackageKind
 
 REPLAYABLE = states_that(DeliveryEvent.REPLAY)
 
@@ -53,6 +54,7 @@ def document(document_id: str) -> ResponseReturnValue:
     if trace is None:
         abort(404)
     way = steps(trace, language(), agency_name)
+    examinations = parts().ledger.examinations(document_id)
     legs = _legs(trace)
     report = parts().ledger.reports([trace.document.id]).get(trace.document.id)
     sender = agency_name(trace.document.sender, trace.document.sender_name)
@@ -74,7 +76,18 @@ def document(document_id: str) -> ResponseReturnValue:
         own_code=parts().directory().local.code,
         sentence=words.verdict_sentence(trace.document.verdict, sender, language()),
         judgements=parts().ledger.judgements(document_id),
+        examinations=examinations,
+        files=_files(examinations),
     )
+
+
+def _files(examinations: Sequence[ExaminationRow]) -> dict[str, list[FileVerdict]]:
+    """The verdicts on the attached files by content id; several for an archive."""
+    found: dict[str, list[FileVerdict]] = defaultdict(list)
+    for one in examinations:
+        for verdict in one.result.files if one.result else ():
+            found[verdict.content_id].append(verdict)
+    return found
 
 
 def _legs(trace: Trace) -> list[Leg]:

@@ -12,6 +12,9 @@ CONTENT_SECURITY_POLICY = (
 )
 """Own files only; no inline script or style anywhere, so that hostile text stays text even if it were not escaped."""
 
+WITH_HELPER = CONTENT_SECURITY_POLICY.replace("connect-src 'self'", "connect-src 'self' http://127.0.0.1:*")
+"""For the one page that also asks the signing helper on the reader's own machine."""
+
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -26,7 +29,8 @@ _HEADERS = {
 
 def secure(response: Response) -> Response:
     """Add the headers to a response of the console."""
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     if parts().secure_cookies:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.endpoint != "console.static":

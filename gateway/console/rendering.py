@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -125,10 +125,18 @@ def vocabulary() -> dict[str, Any]:
     def cause(code: str) -> str:
         return words.cause(code, spoken)
 
+    def finding(code: str) -> str:
+        return words.finding(code, spoken)
+
+    def added(names: Iterable[str]) -> str:
+        return ", ".join(words.ADDED[name].say(spoken) if name in words.ADDED else plain(name) for name in names)
+
     functions: dict[str, Callable[..., Any]] = {
         "t": t,
         "word": word,
         "cause": cause,
+        "finding": finding,
+        "added": added,
         "moment": moment,
         "clock_of": clock_of,
         "day": day,

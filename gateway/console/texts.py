@@ -313,8 +313,6 @@ TEXTS: Final[dict[str, Text]] = {
         "Tệp trong gói tin; kích thước và SHA-256 là của nội dung đã mở nén.",
         "Files of the package; size and SHA-256 are of the unwrapped content.",
     ),
-    "doc.files.person": Text("Người có thẩm quyền", "Competent person"),
-    "doc.files.agency": Text("Cơ quan", "Agency"),
     "doc.files.present": Text("đã ký, hợp lệ", "signed, valid"),
     "doc.files.absent": Text("không có chữ ký hợp lệ", "no valid signature"),
     "doc.files.signatures": Text("{n} chữ ký", "{n} signatures", "1 signature"),

@@ -97,7 +97,7 @@ def _step(event: EventRow, recipients: Mapping[str, str], language: Language, na
 def _notes(event: EventRow, language: Language) -> Iterator[str]:
     code = _text(event, "code")
     if code:
-        yield words.cause(code, language)
+        yield words.finding(code, language)
 
 
 def _actor(event: EventRow, about: str, language: Language, name_of: NameOf) -> str | None:

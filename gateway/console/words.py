@@ -366,6 +366,66 @@ SIGNER_ROLES: Final = MappingProxyType(
 )
 
 
+FILE_REASONS: Final = MappingProxyType(
+    {
+        "file.verified": Text("đã kiểm tra, chữ ký đúng", "verified"),
+        "file.weak_algorithm": Text("đúng, nhưng thuật toán hoặc khóa yếu", "verified, weak algorithm or key"),
+        "file.revocation_unknown": Text("chưa rõ chứng thư có bị thu hồi không", "revocation is not known"),
+        "file.unsigned": Text("tệp không có chữ ký", "the file carries no signature"),
+        "file.digest_mismatch": Text("nội dung đã ký bị thay đổi", "what was signed was changed"),
+        "file.value_mismatch": Text(
+            "chữ ký không do khóa của chứng thư tạo ra", "not made by the key of its certificate"
+        ),
+        "file.coverage": Text("chữ ký không bao trùm toàn bộ phiên bản", "the signature does not cover all of it"),
+        "file.altered_after": Text("bị sửa sau khi ký", "changed after it was signed"),
+        "file.covered_after": Text("nội dung đã ký bị che sau khi ký", "covered after it was signed"),
+        "file.algorithm": Text("thuật toán không được chấp nhận", "an algorithm that is not accepted"),
+        "file.certificate_untrusted": Text(
+            "chứng thư không dẫn tới gốc tin cậy", "the certificate chains to no anchor"
+        ),
+        "file.certificate_expired": Text("chứng thư đã hết hạn khi ký", "the certificate had expired"),
+        "file.certificate_not_yet_valid": Text(
+            "chứng thư chưa có hiệu lực khi ký", "the certificate was not valid yet"
+        ),
+        "file.certificate_usage": Text("chứng thư không dùng để ký", "the certificate is not for signing"),
+        "file.key_too_small": Text("khóa quá ngắn", "the key is too small"),
+        "file.certificate_revoked": Text("chứng thư đã bị thu hồi khi ký", "the certificate had been revoked"),
+        "file.signature_broken": Text("không đọc được chữ ký", "the signature cannot be read"),
+        "file.signature_form": Text("dạng chữ ký không xét", "a form of signature that is not judged"),
+        "file.broken": Text("tệp không đúng định dạng", "the file does not follow its format"),
+        "file.encrypted": Text("tệp có mật khẩu", "the file is encrypted"),
+        "file.too_large": Text("tệp quá lớn để xét", "too large to be judged"),
+        "file.reader_crashed": Text("tệp làm hỏng trình đọc", "the file crashed its reader"),
+        "file.reader_stalled": Text("đọc tệp quá lâu", "reading the file took too long"),
+        "file.not_judged": Text("có chữ ký thuộc định dạng không xét", "signed in a format that is not judged"),
+        "file.no_signatures_known": Text("định dạng không xét chữ ký", "a format without signatures to judge"),
+        "file.empty_archive": Text("tệp nén rỗng", "an empty archive"),
+        "file.judged": Text("không yêu cầu chữ ký trong tệp", "no signature inside a file is required"),
+        "file.required_signatures_valid": Text("đủ chữ ký theo yêu cầu", "the required signatures are there"),
+        "malware.none": Text("không thấy mã độc", "no malware found"),
+        "examination.given_up": Text("đã thử nhiều lần không được", "given up after several tries"),
+        "examination.fault": Text("lỗi của trục, sẽ thử lại", "a fault of the gateway, to be tried again"),
+    }
+)
+"""Of signatures inside files, and of examinations, by code."""
+
+ADDED: Final = MappingProxyType(
+    {
+        "signature": Text("chữ ký khác", "another signature"),
+        "stamp": Text("dấu đến, ghi chú", "a stamp or note"),
+        "form": Text("nội dung biểu mẫu", "form entries"),
+        "content": Text("nội dung trang", "content"),
+    }
+)
+"""What was added to a file after a signature."""
+
+
+def finding(code: str, language: Language) -> str:
+    """The words for what an examination found, or for the error that stopped it."""
+    known = FILE_REASONS.get(code) or REASONS.get(code) or _ERRORS.get(code)
+    return known.say(language) if known else code
+
+
 def cause(code: str, language: Language) -> str:
     """The sentence of an error's code; a code from elsewhere stands for itself."""
     known = _ERRORS.get(code)

@@ -70,7 +70,7 @@ def told(document_id: str, new: Sequence[NewExamination], *, now: datetime) -> l
             document=document_id,
             kind=one.kind.value,
             state=one.state.value,
-            reason=one.reason,
+            code=one.reason,
             scanned=None if one.result is None else one.result.scanned,
         )
         for one in new
@@ -104,6 +104,7 @@ def bounded(result: ExaminationResult) -> ExaminationResult:
             one,
             name=made_storable(cut(one.name, LONGEST_NAME)),
             member=None if one.member is None else made_storable(cut(one.member, LONGEST_NAME)),
+            signatures=tuple(replace(s, certificate=None) for s in one.signatures),
         )
         for one in result.files[:MOST_VERDICTS]
     ]

@@ -96,7 +96,7 @@ def _end(connection: Connection, document_id: str, kind: ExaminationKind, outcom
                 document=document_id,
                 kind=kind.value,
                 state=outcome.state.value,
-                reason=outcome.reason,
+                code=outcome.reason,
                 files=None if result is None else standings(result.files) or None,
                 scanned=None if result is None else result.scanned,
             )

@@ -38,6 +38,8 @@ from gateway.api.v1.shapes import (
     DocumentsQuery,
     EventOut,
     EvidenceOut,
+    ExaminationOut,
+    FileOut,
     InboxItemOut,
     InboxOut,
     InboxQuery,
@@ -505,11 +507,14 @@ def get_document(path: DocumentPath) -> Response:
     """Its facts, copies, files and warnings."""
     parts = _services().parts
     row = lookup.visible_document(parts, path.document, caller=g.caller.agency)
+    examinations = parts.ledger.examinations(row.id)
     return _answer(
         DocumentDetailOut(
             **DocumentOut.of(row).model_dump(),
             deliveries=[DeliveryOut.of(d) for d in lookup.visible_deliveries(parts, row, caller=g.caller.agency)],
             attachments=[AttachmentOut.of(a) for a in row.attachments],
+            files=[FileOut.of(f) for e in examinations if e.result for f in e.result.files],
+            examinations=[ExaminationOut.of(e) for e in examinations],
             warnings=[ViolationOut.of(w) for w in row.warnings],
             judgements=[
                 JudgementOut(at=j.at, cause=j.cause, verdict=VerdictOut.of(j.verdict))

@@ -17,6 +17,7 @@ from gateway.ledger.records import (
     DeliveryRow,
     DocumentSummary,
     EventRow,
+    ExaminationRow,
     LogRow,
     OperationRow,
     OperationState,
@@ -32,6 +33,11 @@ from gateway.model import (
     DocumentNumber,
     DocumentType,
     Envelope,
+    ExaminationKind,
+    ExaminationState,
+    FileSignature,
+    FileStanding,
+    FileVerdict,
     Organization,
     OtherInfo,
     PackageKind,
@@ -39,6 +45,7 @@ from gateway.model import (
     Reference,
     ResponseFor,
     SignerInfo,
+    SignerRole,
     StatusCode,
     Verdict,
     Violation,
@@ -440,11 +447,82 @@ class AttachmentOut(_Out):
         return cls(**{name: getattr(attachment, name) for name in cls.model_fields})
 
 
+class FileSignatureOut(_Out):
+    """One signature inside a file."""
+
+    field: str = Field(description="Name of the signature field, or of the part of the file")
+    role: SignerRole
+    standing: FileStanding
+    reason: str = Field(description="Stable code")
+    subject: str | None = Field(description="RFC 4514 subject of the signer's certificate")
+    certificate_sha256: str | None
+    claimed_at: datetime | None = Field(description="When the signer says that it signed")
+    stamped_at: datetime | None = Field(description="When a trusted time-stamp authority says so")
+    revision: int | None = Field(description="Of the file, counted from 1, that the signature covers")
+    revisions: int | None
+    added_after: list[str] = Field(description="What later revisions added: `signature`, `stamp`, `form`, `content`")
+
+    @classmethod
+    def of(cls, signature: FileSignature) -> FileSignatureOut:
+        """From the model."""
+        plain = set(cls.model_fields) - {"added_after"}
+        return cls(**{name: getattr(signature, name) for name in plain}, added_after=list(signature.added_after))
+
+
+class FileOut(_Out):
+    """What the signatures inside one attached file, or one file inside an attached archive, were judged to be."""
+
+    content_id: str
+    name: str
+    member: str | None = Field(description="Path inside the archive; absent: the attachment itself")
+    format: str
+    standing: FileStanding
+    reason: str = Field(description="Stable code")
+    judged_at: datetime
+    has_person: bool = Field(description="Whether a competent person's signature is present and valid")
+    has_agency: bool = Field(description="Whether the agency's signature is present and valid")
+    signatures: list[FileSignatureOut]
+
+    @classmethod
+    def of(cls, verdict: FileVerdict) -> FileOut:
+        """From the model."""
+        plain = set(cls.model_fields) - {"signatures"}
+        return cls(
+            **{name: getattr(verdict, name) for name in plain},
+            signatures=[FileSignatureOut.of(s) for s in verdict.signatures],
+        )
+
+
+class ExaminationOut(_Out):
+    """What the document was, or is to be, examined for."""
+
+    kind: ExaminationKind
+    state: ExaminationState
+    holds: bool = Field(description="Whether the document is handed over only when this is done")
+    reason: str | None = Field(description="Stable code: what was found, or why it is not done yet")
+    detail: str | None
+    changed_at: datetime
+    scanned: int | None = Field(description="How many files were searched for malware; absent: none")
+    scanner: str | None
+
+    @classmethod
+    def of(cls, row: ExaminationRow) -> ExaminationOut:
+        """From the ledger's row."""
+        plain = set(cls.model_fields) - {"scanned", "scanner"}
+        return cls(
+            **{name: getattr(row, name) for name in plain},
+            scanned=row.result.scanned if row.result else None,
+            scanner=row.result.scanner if row.result else None,
+        )
+
+
 class DocumentDetailOut(DocumentOut):
     """One document with its copies, files and warnings."""
 
     deliveries: list[DeliveryOut]
     attachments: list[AttachmentOut]
+    files: list[FileOut] = Field(description="The signatures inside the attached files, once they have been judged")
+    examinations: list[ExaminationOut]
     warnings: list[ViolationOut]
     judgements: list[JudgementOut] = Field(
         description="How the package was judged at receipt and since, oldest first; empty when the first verdict stands"

@@ -111,7 +111,7 @@ def test_what_is_done_lets_all_copies_go_and_their_patience_begins(ledger: Ledge
     assert {c.recipient for c in claims} == {RECEIVER, OTHER}
     assert actions(ledger).count(Action.DELIVERY_RELEASED) == 2
     examined = next(e for e in ledger.events() if e.action is Action.DOCUMENT_EXAMINED)
-    assert examined.data == {"kind": "files", "state": "done", "reason": "file.verified"}
+    assert examined.data == {"kind": "files", "state": "done", "code": "file.verified"}
 
 
 def test_an_examination_ends_once(ledger: Ledger) -> None:

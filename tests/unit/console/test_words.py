@@ -11,6 +11,8 @@ import pytest
 
 from gateway.console import words
 from gateway.console.texts import LANGUAGES, Language, Text
+from gateway.exchange import examine
+from gateway.exchange.screening import NOTHING_FOUND
 from gateway.ledger.actions import Action
 from gateway.ledger.records import DeliveryRow, OperationState, StatusEffect
 from gateway.model import (
@@ -30,6 +32,7 @@ from gateway.model import (
     StatusCode,
     Verdict,
 )
+from gateway.signing.files.reasons import FileReason
 from gateway.signing.policy import Reason
 from tests.support.ledger import NOON
 
@@ -88,6 +91,13 @@ def test_every_member_has_words(members: type[enum.Enum], table: Mapping[enum.En
 
 def test_every_reason_that_the_verifier_gives_has_words() -> None:
     assert set(words.REASONS) == {str(reason) for reason in Reason}
+
+
+def test_every_reason_of_a_file_and_of_an_examination_has_words() -> None:
+    ours = {examine.JUDGED, examine.REQUIRED_PRESENT, examine.GIVEN_UP, examine.FAULT, NOTHING_FOUND}
+    assert set(words.FILE_REASONS) == {str(reason) for reason in FileReason} | ours
+    assert words.finding("malware.found", "en").startswith("One of the files")
+    assert words.finding("x.y", "vi") == "x.y"
 
 
 def test_states_differ_in_words_and_shape_and_not_only_in_colour() -> None:
