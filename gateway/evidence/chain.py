@@ -256,13 +256,12 @@ def seal(events: Sequence[LogEvent], *, after: LogBatch | None, gateway: str, no
     One batch of these events.
 
     :param events: at least one, at most ``BATCH_EVENTS``, by id, all later than those of ``after``.
-    :param after: the newest batch; ``None`` for the first. It is believed: it is this gateway's own.
-    :raises LogProofInvalid: the newest batch is damaged, and the chain cannot go on from it.
+    :param after: the newest batch; ``None`` for the first. One that was tampered with is continued as it stands:
+        who reads the log sees that it is broken, and what happens next is sealed all the same.
     """
-    before = None if after is None else read_header(after.header)
     previous = previous_link = NOTHING
-    if before is not None and after is not None:
-        previous, previous_link = digest_of(after.header), bytes.fromhex(before.head)
+    if after is not None:
+        previous, previous_link = digest_of(after.header), _last_link(after)
     links, head = [], previous_link
     for event in events:
         head = link(head, canonical(event))
@@ -270,7 +269,7 @@ def seal(events: Sequence[LogEvent], *, after: LogBatch | None, gateway: str, no
     ids = b"".join(event.id.to_bytes(_ID_BYTES, "big") for event in events)
     header = BatchHeader(
         gateway=gateway,
-        number=1 if before is None else before.number + 1,
+        number=1 if after is None else after.number + 1,
         first=events[0].id,
         last=events[-1].id,
         count=len(events),
@@ -282,6 +281,13 @@ def seal(events: Sequence[LogEvent], *, after: LogBatch | None, gateway: str, no
         sealed_at=spelled(now),
     )
     return LogBatch(number=header.number, last_id=header.last, header=_written(header), ids=ids, links=b"".join(links))
+
+
+def _last_link(batch: LogBatch) -> bytes:
+    try:
+        return bytes.fromhex(read_header(batch.header).head)
+    except LogProofInvalid:
+        return (NOTHING, *links_of(batch))[-1]
 
 
 def ids_of(batch: LogBatch) -> tuple[int, ...]:

@@ -76,7 +76,6 @@ class Sealer:
         """
         Seal what has happened so far, as far as one round goes.
 
-        :raises LogProofInvalid: the newest batch was tampered with; nothing can be chained to it.
         :raises LedgerUnavailable: try again.
         """
         log = self._events

@@ -17,8 +17,8 @@ import structlog
 from cryptography import x509
 
 from gateway.delivery.http import HttpClient
-from gateway.errors import DeliveryError, GatewayError, TimestampInvalid, TimestampRefused
-from gateway.evidence.chain import STATEMENT_BATCHES, digest_of, moment, read_header, read_statement, state
+from gateway.errors import DeliveryError, GatewayError, LogProofInvalid, TimestampInvalid, TimestampRefused
+from gateway.evidence.chain import STATEMENT_BATCHES, digest_of, moment, read_header, state
 from gateway.evidence.timestamp import Stamp, check_token
 from gateway.ledger.chain import EventLog
 from gateway.model import LogStamp
@@ -153,7 +153,6 @@ class Stamper:
 
         :param at_once: also when none is due, or the pause after a failure has not ended.
         :return: whether one was stamped: there may be more.
-        :raises LogProofInvalid: batches were tampered with, and nothing can be said of them.
         """
         now = self._clock()
         waiting = self._events.newest_stamp()
@@ -171,16 +170,22 @@ class Stamper:
         found = self._events.state()
         if found.unstamped_header is None:
             return None
-        oldest = read_header(found.unstamped_header)
-        many = found.sealed_to - oldest.first >= self._pace.events
-        if not (at_once or many or now - moment(oldest.sealed_at) >= self._pace.every):
+        if not (at_once or self._is_due(found.unstamped_header, found.sealed_to, now)):
             return None
-        first = 1 if before is None else read_statement(before.statement).last + 1
+        first = 1 if before is None else before.last_batch + 1
         headers = self._events.headers_between(first, min(found.batches, first + STATEMENT_BATCHES - 1))
         made = state(headers, after=before, gateway=self._gateway, first=first, now=now)
         # Another process may have been quicker; then its statement is the one.
         self._events.add_stamp(made)
         return self._events.newest_stamp()
+
+    def _is_due(self, oldest: str, sealed_to: int, now: datetime) -> bool:
+        try:
+            header = read_header(oldest)
+            return sealed_to - header.first >= self._pace.events or now - moment(header.sealed_at) >= self._pace.every
+        except (LogProofInvalid, ValueError):
+            # It was tampered with. What comes after it is to be stamped all the same.
+            return True
 
     def _ask(self, waiting: LogStamp) -> bool:
         try:

@@ -2,7 +2,9 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,23 @@ def test_a_log_that_nobody_touched_is_whole(sealed: Ledger, heads: Path) -> None
 def test_an_empty_log_is_whole(ledger: Ledger) -> None:
     report = look(ledger)
     assert (report.findings, report.events, report.vouched) == ((), 0, False)
+
+
+def test_a_log_can_be_looked_at_while_things_happen(sealed: Ledger, heads: Path) -> None:
+    ending = threading.Event()
+
+    def happen() -> None:
+        while not ending.is_set():
+            accept(sealed, 1)
+            sealer(sealed, heads).seal()
+
+    with ThreadPoolExecutor(2) as pool:
+        at_work = [pool.submit(happen) for _ in range(2)]
+        reports = [look(sealed, heads) for _ in range(8)]
+        ending.set()
+    assert [one.exception() for one in at_work] == [None, None]
+    assert [report.findings for report in reports] == [()] * 8
+    assert look(sealed, heads).events > EVENTS
 
 
 @pytest.mark.parametrize(
@@ -233,6 +252,16 @@ def test_a_batch_that_is_missing_is_named(sealed: Ledger) -> None:
     assert [(f.fault, f.batch) for f in report.findings if f.fault is not Fault.TAIL_MISSING] == [
         (Fault.BATCH_MISSING, 2), (Fault.STAMP_BROKEN, 2)
     ]  # fmt: skip
+
+
+def test_after_a_batch_that_was_tampered_with_sealing_and_stamping_go_on(sqlite: Ledger) -> None:
+    edit(sqlite, "UPDATE log_batches SET header = 'nothing' WHERE number = 3")
+    accept(sqlite, 1)
+    assert sealer(sqlite).seal().events == 2
+    stamped(sqlite)
+    report = look(sqlite)
+    assert [(f.fault, f.batch, f.events) for f in report.findings] == [(Fault.BATCH_BROKEN, 3, (9, 12))]
+    assert (report.events, report.stamped_to) == (10, 14)
 
 
 def rewrite(ledger: Ledger, change: Callable[[Connection], object]) -> None:

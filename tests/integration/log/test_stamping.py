@@ -1,8 +1,10 @@
 """The event log is stamped by whichever authority answers; one that does not stops nothing, and is made up for."""
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +18,11 @@ from gateway.exchange.sealing import Sealer
 from gateway.exchange.stamping import Stamper, StampPace, Timestamps, overdue
 from gateway.ledger import Ledger
 from gateway.model import LogEvent
+from gateway.signing.keys import certificates_to_pem
 from tests.support import pki
 from tests.support.ledger import a_delivery, a_document
 from tests.support.pki_server import Fault, PkiServer
+from tests.support.programs import needs
 
 ROOT = (pki.root().certificate,)
 
@@ -104,6 +108,27 @@ def test_what_is_sealed_is_stamped_when_its_time_has_come(log: Log, tsa: PkiServ
 def test_many_events_are_stamped_sooner(log: Log, clock: Clock) -> None:
     log.happen(51)
     assert log.stamper.stamp()
+
+
+@needs("openssl")
+def test_openssl_judges_a_stamp_over_the_statement_as_it_stands(log: Log, clock: Clock, tmp_path: Path) -> None:
+    document = log.happen()
+    clock.later(hours=2)
+    assert log.stamper.stamp()
+    [proof, _] = inclusion(log.ledger.log, document)
+    assert proof.statement is not None
+    assert proof.token is not None
+    statement, token, root = tmp_path / "statement.json", tmp_path / "token.der", tmp_path / "root.pem"
+    statement.write_text(proof.statement, encoding="utf-8")
+    token.write_bytes(proof.token)
+    root.write_bytes(certificates_to_pem(ROOT))
+    moment = str(int(clock.now.timestamp()))  # the test authority's certificates are of its own time
+    command = ["openssl", "ts", "-verify", "-data", str(statement), "-in", str(token), "-token_in"]
+    command += ["-CAfile", str(root), "-attime", moment]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Verification: OK" in done.stdout, done.stderr
+    statement.write_text(proof.statement.replace("H37", "H38"), encoding="utf-8")
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
 def test_stamps_continue_one_another(log: Log, clock: Clock) -> None:
