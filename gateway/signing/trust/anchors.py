@@ -15,18 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from pyhanko_certvalidator.context import ValidationContext
-from pyhanko_certvalidator.policy_decl import (
-    NO_REVOCATION,
-    REQUIRE_REVINFO,
-    CertRevTrustPolicy,
-    RevocationCheckingPolicy,
-)
 
 from gateway.signing.keys import KnownCertificate, fingerprint
 from gateway.signing.policy import CURVES, Reason
 from gateway.signing.trust.facts import RevocationFacts, RevocationItem
-from gateway.signing.trust.paths import OLDEST_RSA_BITS, Algorithms, Chain, Store, Tolerance
+from gateway.signing.trust.paths import OLDEST_RSA_BITS, Chain, Store, Tolerance
 from gateway.signing.trust.revocation import Revocation, Statement, Status, of_path, statement, status_at
 
 CLOCK_SKEW = timedelta(minutes=10)
@@ -78,6 +71,13 @@ class _Remembered:
     finding: TrustFinding
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Walked:
+    chains: tuple[Chain, ...]
+    start: datetime
+    end: datetime
+
+
 class TrustAnchors:
     """
     The configured anchors, what is known of revocation, and what was found before.
@@ -107,6 +107,7 @@ class TrustAnchors:
         self._store = Store(self.anchors, self.intermediates)
         self._lock = threading.Lock()
         self._findings: dict[tuple[object, ...], _Remembered] = {}
+        self._paths: dict[tuple[object, ...], _Walked] = {}
         self._statements: dict[tuple[object, ...], Statement | None] = {}
         self._version = self.facts.version
 
@@ -147,30 +148,6 @@ class TrustAnchors:
             finding = self._found(certificate, at, tolerance, tuple(extra))
         return replace(finding, weak=True) if weak_key and not finding.weak else finding
 
-    def trusts(self, certificate: KnownCertificate, *, at: datetime) -> bool:
-        """
-        Say whether ``certificate`` chains to an anchor at ``at``; nothing else is asked.
-
-        :return: True also when no anchor is configured.
-        """
-        return self._found(certificate, at, Tolerance()).reason is not Reason.CERTIFICATE_UNTRUSTED
-
-    def validation_context(self, *, at: datetime) -> ValidationContext:
-        """
-        The same trust for pyHanko: anchors, intermediates, mode and items. It never fetches.
-
-        certvalidator's own freshness rules apply in it; where they and :meth:`judge` differ, ``judge`` counts.
-        """
-        items = self.facts.items if self.mode is not RevocationMode.OFF else ()
-        return self._store.context(
-            at=at,
-            algorithms=Algorithms(Tolerance()),
-            revinfo_policy=CertRevTrustPolicy(_CHECKS[self.mode], retroactive_revinfo=True),
-            crls=[i.der for i in items if i.kind == "crl"],
-            ocsps=[i.der for i in items if i.kind == "ocsp"],
-            time_tolerance=self.clock_skew,
-        )
-
     def _found(
         self,
         certificate: KnownCertificate,
@@ -186,7 +163,7 @@ class TrustAnchors:
         if seen is None or seen.version != self.facts.version or not seen.start <= at <= seen.end:
             with self._lock:
                 self._forget()
-                seen = self._find(certificate, at, tolerance, extra)
+                seen = self._find(self._walk(key, certificate, at, tolerance, extra), at, tolerance)
                 self._findings[key] = seen
         return seen.finding
 
@@ -194,17 +171,32 @@ class TrustAnchors:
         """Let go of what is out of date, for it holds lists of megabytes; and of everything when it is too much."""
         version = self.facts.version
         if version != self._version or len(self._findings) >= REMEMBERED:
+            if len(self._findings) >= REMEMBERED or len(self._paths) >= REMEMBERED:
+                self._paths.clear()
             self._findings.clear()
             current = {item.sha256 for item in self.facts.items} if len(self._statements) < REMEMBERED else set()
             self._statements = {key: said for key, said in self._statements.items() if key[0] in current}
             self._version = version
 
-    def _find(
-        self, certificate: KnownCertificate, at: datetime, tolerance: Tolerance, extra: tuple[x509.Certificate, ...]
-    ) -> _Remembered:
+    def _walk(
+        self,
+        key: tuple[object, ...],
+        certificate: KnownCertificate,
+        at: datetime,
+        tolerance: Tolerance,
+        extra: tuple[x509.Certificate, ...],
+    ) -> _Walked:
+        """The paths at a moment; what becomes known of revocation does not change them."""
+        walked = self._paths.get(key)
+        if walked is None or not walked.start <= at <= walked.end:
+            chains, (start, end) = self._store.chains(certificate.der, at=at, tolerance=tolerance, extra=extra)
+            walked = self._paths[key] = _Walked(chains=tuple(chains), start=start, end=end)
+        return walked
+
+    def _find(self, walked: _Walked, at: datetime, tolerance: Tolerance) -> _Remembered:
         # Read first: items that come while this is being found make it out of date, not wrong for ever.
         version = self.facts.version
-        chains, (start, end) = self._store.chains(certificate.der, at=at, tolerance=tolerance, extra=extra)
+        chains, start, end = walked.chains, walked.start, walked.end
         if not chains:
             untrusted = TrustFinding(reason=Reason.CERTIFICATE_UNTRUSTED)
             return _Remembered(version=version, start=start, end=end, finding=untrusted)
@@ -263,12 +255,6 @@ def _strong(certificate: KnownCertificate, minimum_rsa_bits: int) -> bool:
         return certificate.rsa_bits >= minimum_rsa_bits
     return certificate.curve in CURVES
 
-
-_CHECKS = {
-    RevocationMode.OFF: NO_REVOCATION,
-    RevocationMode.IF_KNOWN: RevocationCheckingPolicy.from_legacy("soft-fail"),
-    RevocationMode.REQUIRED: REQUIRE_REVINFO,
-}
 
 # Without an anchor no CRL can be believed either; where revocation is required, that is not known, and not good.
 _UNANCHORED = {

@@ -13,44 +13,48 @@ from cryptography.x509.oid import NameOID
 from gateway.signing import keys
 from gateway.signing.keys import SigningKey, known
 from gateway.signing.policy import Reason
-from gateway.signing.trust import Revocation, RevocationFacts, RevocationMode, TrustAnchors, TrustFinding, read_item
+from gateway.signing.trust import Revocation, TrustAnchors, TrustFinding
 from tests.support import pki
 
 
 def test_a_registered_certificate_chains_to_its_anchor() -> None:
-    assert pki.anchors().trusts(known(pki.agency().certificate), at=pki.NOW)
-    assert pki.anchors().trusts(known(pki.agency_ec().certificate), at=pki.NOW)
+    assert pki.anchors().judge(known(pki.agency().certificate), at=pki.NOW).reason is None
+    assert pki.anchors().judge(known(pki.agency_ec().certificate), at=pki.NOW).reason is None
 
 
 def test_a_stranger_does_not() -> None:
-    assert not pki.anchors().trusts(known(pki.stranger().certificate), at=pki.NOW)
+    assert pki.anchors().judge(known(pki.stranger().certificate), at=pki.NOW).reason is Reason.CERTIFICATE_UNTRUSTED
 
 
 def test_without_the_intermediate_there_is_no_chain() -> None:
-    assert not TrustAnchors([pki.root().certificate]).trusts(known(pki.agency().certificate), at=pki.NOW)
+    assert (
+        TrustAnchors([pki.root().certificate]).judge(known(pki.agency().certificate), at=pki.NOW).reason
+        is Reason.CERTIFICATE_UNTRUSTED
+    )
 
 
 @pytest.mark.parametrize("certificate", [pki.intermediate, pki.agency], ids=["authority", "the-leaf-itself"])
 def test_any_certificate_may_be_an_anchor(certificate) -> None:
-    assert TrustAnchors([certificate().certificate]).trusts(known(pki.agency().certificate), at=pki.NOW)
+    assert TrustAnchors([certificate().certificate]).judge(known(pki.agency().certificate), at=pki.NOW).reason is None
 
 
 def test_without_anchors_registration_is_the_ground_of_trust() -> None:
     nothing = TrustAnchors()
     assert not nothing
-    assert nothing.trusts(known(pki.stranger().certificate), at=pki.NOW)
+    assert nothing.judge(known(pki.stranger().certificate), at=pki.NOW).reason is None
 
 
 @pytest.mark.parametrize(
-    ("days", "trusted"),
-    [(-366, False), (-364, True), (0, True), (364, True), (366, False)],
+    ("days", "reason"),
+    [(-11, Reason.CERTIFICATE_UNTRUSTED), (-9, None), (0, None), (9, None), (11, Reason.CERTIFICATE_UNTRUSTED)],
 )
-def test_the_moment_decides_also_when_remembered(days: int, trusted: bool) -> None:
-    anchors = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate])
-    leaf = pki.agency().certificate
-    assert anchors.trusts(known(leaf), at=pki.NOW)
-    assert anchors.trusts(known(leaf), at=pki.NOW + timedelta(days=days)) is trusted
-    assert anchors.trusts(known(leaf), at=pki.NOW)
+def test_the_moment_decides_about_the_whole_path_also_when_remembered(days: int, reason: Reason | None) -> None:
+    authority = an_authority(at=pki.NOW - timedelta(days=10), valid_for=timedelta(days=20))
+    leaf = known(pki.certify(keys.subject_name("Sở Lâu năm"), issuer=authority).certificate)
+    anchors = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate, authority.certificate])
+    assert anchors.judge(leaf, at=pki.NOW).reason is None
+    assert anchors.judge(leaf, at=pki.NOW + timedelta(days=days)).reason is reason
+    assert anchors.judge(leaf, at=pki.NOW).reason is None
 
 
 def test_critical_certificate_policies_are_no_obstacle() -> None:
@@ -71,7 +75,7 @@ def test_critical_certificate_policies_are_no_obstacle() -> None:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.private.public_key()), critical=False)
         .sign(issuer.private, hashes.SHA256())
     )
-    assert pki.anchors().trusts(known(certificate), at=pki.NOW)
+    assert pki.anchors().judge(known(certificate), at=pki.NOW).reason is None
 
 
 # Findings
@@ -276,12 +280,3 @@ def test_judging_works_inside_somebodys_event_loop_and_in_many_threads_at_once()
     for thread in threads:
         thread.join()
     assert Counter(found) == {None: 24, Reason.CERTIFICATE_UNTRUSTED: 8}
-
-
-def test_a_context_for_pyhanko_fetches_nothing_and_knows_the_items() -> None:
-    facts = RevocationFacts([read_item(pki.crl(), source="folder")])
-    anchors = TrustAnchors([pki.root().certificate], mode=RevocationMode.REQUIRED, facts=facts)
-    context = anchors.validation_context(at=pki.NOW)
-    assert not context.fetching_allowed
-    assert len(context.crls) == 1
-    assert context.moment == pki.NOW
