@@ -601,6 +601,9 @@ class FileSignature:
     """How many revisions the file has."""
     added_after: tuple[str, ...] = ()
     """What later revisions added, in stable words: ``signature``, ``stamp``, ``form``, ``content``; empty: nothing."""
+    certificate: str | None = None
+    """The signer's certificate, base64 of the DER, for asking about its revocation. Whoever judges a file hands it
+    on; it is kept with no verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)

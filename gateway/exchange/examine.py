@@ -32,6 +32,7 @@ from gateway.errors import (
     TooLargeToScan,
     every_error,
 )
+from gateway.exchange.file_signers import note_signers
 from gateway.exchange.own_reports import refusal
 from gateway.exchange.parts import Parts
 from gateway.exchange.screening import NOTHING_FOUND, required_roles, scannable
@@ -369,6 +370,7 @@ class Examiner:
         self, claim: ExaminationClaim, document: DocumentRow, package: Package, reader: FileReader
     ) -> Examined | str:
         verdicts = self._verdicts(document, package, reader)
+        note_signers(self._parts.ledger, document.id, verdicts, now=self._parts.clock())
         rules = self._parts.rules.examinations
         required = required_roles(self._parts, package.envelope) if claim.holds else frozenset()
         outcome = decide(verdicts, required, unknown=rules.revocation_unknown)
@@ -380,6 +382,7 @@ class Examiner:
         return outcome
 
     def _verdicts(self, document: DocumentRow, package: Package, reader: FileReader) -> list[FileVerdict]:
+        self._parts.freshen()
         sender = self._parts.directory().get(document.sender)
         rules = self._parts.rules
         policy = FilePolicy(

@@ -524,6 +524,10 @@ class RevocationWatch:
             if _differs(before, found):
                 # The documents first: were this to end here, the certificate would be met as changed again.
                 self._rejudge.of_certificate(certificate, before=before.revoked_at, after=found.revoked_at, now=now)
+                since = min(at for at in (before.revoked_at, found.revoked_at) if at is not None)
+                self._ledger.examine_files_again(before.sha256, since=since, now=now)
+            elif found.state == Revocation.GOOD and before.state != Revocation.GOOD:
+                self._ledger.examine_files_again(before.sha256, since=None, now=now)
             if before.checked_at is None or before.state != found.state or _differs(before, found):
                 findings.append(found)
         if findings:

@@ -1187,6 +1187,32 @@ class Ledger:
         with writing(self.engine) as connection:
             revocation.watch(connection, new, now=now, most_of_files=most_of_files)
 
+    def note_file_signers(
+        self,
+        document_id: str,
+        signers: Sequence[tuple[revocation.NewWatched, bool]],
+        *,
+        now: datetime,
+        most_of_files: int = 20_000,
+    ) -> None:
+        """
+        Remember by whose certificates the files of a document are signed, and watch these.
+
+        :param signers: each with whether its revocation was not known when the file was judged.
+        """
+        with writing(self.engine) as connection:
+            revocation.note_signers(connection, document_id, signers, now=now, most=most_of_files)
+
+    def examine_files_again(self, certificate: str, *, since: datetime | None, now: datetime) -> int:
+        """
+        Let the files that a certificate signed be judged anew; what has been handed over stays so.
+
+        :param since: of documents received then or later; ``None``: those that were judged without knowing.
+        :return: how many documents.
+        """
+        with writing(self.engine) as connection:
+            return revocation.examine_again(connection, certificate, since=since, now=now)
+
     def watched_certificates(self) -> list[revocation.Watched]:
         """The certificates that are watched, those that end first at the head."""
         with reading(self.engine) as connection:

@@ -11,8 +11,16 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from gateway.ledger.actions import Action
 from gateway.ledger.statements import chunks, event, insert_new, record
-from gateway.ledger.tables import documents, judgements, revocation_rounds, revocation_sources, watched_certificates
-from gateway.model import Verdict
+from gateway.ledger.tables import (
+    documents,
+    examinations,
+    file_signers,
+    judgements,
+    revocation_rounds,
+    revocation_sources,
+    watched_certificates,
+)
+from gateway.model import ExaminationKind, ExaminationState, Verdict
 
 _ROUND = 1
 """Key of the only row."""
@@ -373,6 +381,41 @@ def announce(connection: Connection, ends: Sequence[Expiring], *, now: datetime)
             update(table).where(table.c.sha256 == one.sha256).values(announced_days=one.days, announced_end=one.ends)
         )
     record(connection, rows)
+
+
+# Signers inside files
+
+
+def note_signers(
+    connection: Connection, document: str, signers: Sequence[tuple[NewWatched, bool]], *, now: datetime, most: int
+) -> None:
+    """As ``Ledger.note_file_signers``, inside a transaction."""
+    watch(connection, [one for one, _ in signers], now=now, most_of_files=most)
+    connection.execute(delete(file_signers).where(file_signers.c.document == document))
+    rows = [{"document": document, "certificate": one.sha256, "undecided": open_} for one, open_ in signers]
+    connection.execute(file_signers.insert(), rows)
+
+
+def examine_again(connection: Connection, certificate: str, *, since: datetime | None, now: datetime) -> int:
+    """As ``Ledger.examine_files_again``, inside a transaction."""
+    signed = select(file_signers.c.document).where(file_signers.c.certificate == certificate)
+    if since is None:
+        signed = signed.where(file_signers.c.undecided)
+    else:
+        signed = signed.join(documents, documents.c.id == file_signers.c.document).where(
+            documents.c.received_at >= since
+        )
+    again = (
+        update(examinations)
+        .where(
+            examinations.c.kind == ExaminationKind.FILES,
+            examinations.c.state == ExaminationState.DONE,
+            examinations.c.document.in_(signed),
+        )
+        # What was let go is not called back: it is judged, and shown.
+        .values(state=ExaminationState.PENDING, holds=False, due_at=now, attempts=0, token=None, changed_at=now)
+    )
+    return connection.execute(again).rowcount
 
 
 # Judgements

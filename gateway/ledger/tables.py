@@ -611,3 +611,13 @@ seal_stamps = Table(
     Column("had_at", UtcDateTime, nullable=False),
     Column("token", LargeBinary, nullable=False),
 )
+
+file_signers = Table(
+    # By which certificates files of a document are signed, so that they are judged anew when one was revoked.
+    "file_signers",
+    metadata,
+    Column("document", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("certificate", Text, primary_key=True),
+    Column("undecided", Boolean, nullable=False),  # its revocation was not known when the file was judged
+    Index(None, "certificate"),
+)

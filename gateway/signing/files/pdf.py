@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import io
 import os
@@ -198,7 +199,8 @@ def _named(embedded: EmbeddedPdfSignature) -> dict[str, Any]:
     """Whom a signature names, whether or not it is his."""
     certificate = x509.load_der_x509_certificate(embedded.signer_cert.dump())
     facts = known(certificate)
-    return {"subject": facts.subject, "certificate_sha256": facts.sha256}
+    der = base64.b64encode(facts.der).decode("ascii")
+    return {"subject": facts.subject, "certificate_sha256": facts.sha256, "certificate": der}
 
 
 def _check_contents(embedded: EmbeddedPdfSignature) -> None:

@@ -54,6 +54,7 @@ def _signature_to_json(signature: FileSignature) -> dict[str, Any]:
         "revision": signature.revision,
         "revisions": signature.revisions,
         "added_after": list(signature.added_after),
+        "certificate": signature.certificate,
     }
 
 
@@ -70,6 +71,7 @@ def _signature_from_json(value: Mapping[str, Any]) -> FileSignature:
         revision=_number(value["revision"]),
         revisions=_number(value["revisions"]),
         added_after=tuple(str(word) for word in value["added_after"]),
+        certificate=_text(value["certificate"]),
     )
 
 

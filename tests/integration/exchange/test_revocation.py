@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,13 +14,17 @@ import pytest
 from gateway.errors import SignatureRejected
 from gateway.exchange import mailbox
 from gateway.exchange.allowed import AllowedUrls
+from gateway.exchange.examine import ExaminationPace, Examiner
 from gateway.exchange.parts import ExaminationRules
 from gateway.exchange.revocation import watched_signer
 from gateway.ledger.actions import Action
 from gateway.model import (
+    ExaminationKind,
+    FileStanding,
     Standing,
 )
-from tests.support import pki
+from gateway.signing.files import Inspector
+from tests.support import pdfs, pki
 from tests.support.exchange import COMMUNE, DEPARTMENT, Site, registered
 from tests.support.pki_server import Fault
 from tests.support.revocation import Watched, watched
@@ -290,3 +295,39 @@ def test_metrics_say_how_the_sources_and_the_certificates_stand(asking: Watched)
     asking.site.clock.now = asking.key.certificate.not_valid_after_utc - 20 * DAY
     assert 'gateway_certificates_ending{days="30"}' in shown()
     assert 'gateway_certificates_ending{days="7"} 0.0' in shown()
+
+
+# Signatures inside files
+
+
+def test_files_whose_signer_is_found_to_be_revoked_are_judged_anew(site: Site) -> None:
+    site.rule(examinations=ExaminationRules(inspect=True))
+    with watched(site, crl=False) as asking, Inspector() as inspector:
+        person = pki.person(ocsp_url=asking.server.ocsp_url)
+        pdf = pdfs.signed(pdfs.plain(), person)
+        job = Examiner(site.parts, reader=lambda: contextlib.nullcontext(inspector), pace=ExaminationPace())
+
+        def judged() -> FileStanding:
+            while job.examine_next([ExaminationKind.FILES], inspector):
+                pass
+            row = next(r for r in site.ledger.examinations(document) if r.kind is ExaminationKind.FILES)
+            assert row.result is not None
+            (verdict,) = (v for v in row.result.files if v.format == "pdf")
+            assert all(s.certificate is None for s in verdict.signatures)  # not kept with the verdict
+            return verdict.standing
+
+        asking.round()
+        document = asking.send(contents={"main": pdf})
+        # Nobody has asked about this signer yet; then somebody has.
+        assert judged() is FileStanding.INDETERMINATE
+        asking.round()
+        assert judged() is FileStanding.VALID
+        site.clock.forward(hours=1)
+        asking.round()
+        assert judged() is FileStanding.VALID
+        asking.server.revoke(person.certificate, pki.NOW - DAY)
+        site.clock.forward(hours=1)
+        asking.round()
+        assert judged() is FileStanding.REVOKED
+        told = [e.data["files"] for e in asking.events(Action.DOCUMENT_EXAMINED)]
+        assert told == [{"indeterminate": 1}, {"valid": 1}, {"revoked": 1}]

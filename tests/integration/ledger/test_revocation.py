@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
+from gateway.ledger.records import Examined, NewExamination
 from gateway.ledger.revocation import Expiring, Finding, NewWatched, Rejudged, StoredItem
-from gateway.model import SignedBy, Standing, Verdict
+from gateway.model import ExaminationKind, ExaminationState, SignedBy, Standing, Verdict
 from tests.support.ledger import NOON, a_document, at
 
 LEASE = timedelta(minutes=5)
@@ -203,3 +204,37 @@ def test_a_changed_verdict_keeps_the_former_ones_and_is_told(ledger: Ledger) -> 
     events = [e for e in ledger.events() if e.action is Action.DOCUMENT_REJUDGED]
     assert [(e.data["old"], e.data["new"]) for e in events] == [("valid", "invalid"), ("invalid", "valid")]
     assert events[0].data["revoked_at"] == at(-60).isoformat()
+
+
+# Signers inside files
+
+
+def examined(ledger: Ledger, received: datetime, *, undecided: bool) -> str:
+    """A document whose file is signed by the certificate, and was judged."""
+    document = a_document(received_at=received)
+    pending = NewExamination(kind=ExaminationKind.FILES, due_at=received)
+    ledger.accept(document, [], examinations=[pending])
+    done = Examined(state=ExaminationState.DONE, reason="file.judged")
+    assert ledger.settle_examination(document.id, ExaminationKind.FILES, done, now=received)
+    ledger.note_file_signers(document.id, [(watched(origin="file"), undecided)], now=received)
+    return document.id
+
+
+def again(ledger: Ledger, *documents: str) -> list[bool]:
+    """Which of the documents are to be examined."""
+    return [ledger.examinations(d)[0].state is ExaminationState.PENDING for d in documents]
+
+
+def test_files_are_judged_anew_from_the_date_of_a_revocation_on(ledger: Ledger) -> None:
+    before, since = examined(ledger, at(0), undecided=False), examined(ledger, at(10), undecided=False)
+    assert ledger.examine_files_again(CERTIFICATE, since=at(5), now=at(20)) == 1
+    assert again(ledger, before, since) == [False, True]
+    assert ledger.examine_files_again("cd" * 32, since=at(0), now=at(20)) == 0
+
+
+def test_files_are_judged_anew_that_were_judged_without_knowing(ledger: Ledger) -> None:
+    known, unknown = examined(ledger, at(0), undecided=False), examined(ledger, at(0), undecided=True)
+    assert ledger.examine_files_again(CERTIFICATE, since=None, now=at(20)) == 1
+    assert again(ledger, known, unknown) == [False, True]
+    ledger.note_file_signers(unknown, [(watched(origin="file"), False)], now=at(21))
+    assert ledger.examine_files_again(CERTIFICATE, since=None, now=at(22)) == 0

@@ -602,6 +602,16 @@ def _catalogue() -> None:
         sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_seal_stamps_document")),
         sa.PrimaryKeyConstraint("document", name=op.f("pk_seal_stamps")),
     )
+    # Signers inside files
+    op.create_table(
+        "file_signers",
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("undecided", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_file_signers_document")),
+        sa.PrimaryKeyConstraint("document", "certificate", name=op.f("pk_file_signers")),
+    )
+    op.create_index(op.f("ix_file_signers_certificate"), "file_signers", ["certificate"])
 
 
 def downgrade() -> None:
