@@ -61,16 +61,17 @@ class Window:
     def ask(self, question: Question, *, wait: timedelta = ANSWER_WITHIN) -> Consent:
         """As ``Desk``: the button is the consent, the PIN goes with it."""
         end = say("date", self._language, date=f"{question.not_after.astimezone(VIETNAM_TIME):%d/%m/%Y}")
+        lines = [
+            say("asks", self._language, origin=question.origin),
+            say("says", self._language, description=question.description or "–"),
+            say("kind", self._language, kind=KINDS[question.kind].say(self._language)),
+            say("digest", self._language, digest=question.digest),
+            say("holder", self._language, holder=question.holder, end=end),
+        ]
         answer = self._run(
             {
                 "title": self._word("title"),
-                "lines": [
-                    say("asks", self._language, origin=question.origin),
-                    say("says", self._language, description=question.description or "–"),
-                    say("kind", self._language, kind=KINDS[question.kind].say(self._language)),
-                    say("digest", self._language, digest=question.digest),
-                    say("holder", self._language, holder=question.holder, end=end),
-                ],
+                "lines": [" ".join(line.split()) for line in lines],
                 "pin": self._word("field.pin") if question.needs_pin else None,
                 "sign": self._word("button.sign"),
                 "decline": self._word("button.decline"),
