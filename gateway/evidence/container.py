@@ -143,10 +143,11 @@ class ContainerReader:
         source.seek(end)
         found = source.read(len(expected) + 1)
         if found != expected:
-            differing = _renamed(entries, _listed(source, size)) or _part_at(
-                entries, _first_difference(found, expected)
-            )
-            raise EvidenceAltered(part=differing, detail="The directory of the ZIP is not that of its parts.")
+            names = _two_names(entries, _listed(source, size))
+            if names is not None:
+                raise EvidenceAltered(part="zip", detail=f"A part has two names: {names[0]} and {names[1]}.")
+            part = _part_at(entries, _first_difference(found, expected))
+            raise EvidenceAltered(part=part, detail="The directory of the ZIP is not that of its parts.")
         self.entries: Mapping[str, Entry] = {e.name: e for e in entries}
         """In their order; ``mimetype`` is the first."""
         if len(self.entries) != len(entries):
@@ -301,13 +302,15 @@ def _listed(source: BinaryIO, size: int) -> list[tuple[str, int]]:
 
 def _broken(entries: list[Entry], at: int, listed: list[tuple[str, int]]) -> str:
     """The part at which what is there and what is listed part ways; ``zip`` when nothing is listed."""
-    return _renamed(entries, listed) or next((name for name, start in reversed(listed) if start <= at), "zip")
-
-
-def _renamed(entries: list[Entry], listed: list[tuple[str, int]]) -> str | None:
-    """The first part that is listed with another name or at another place than it has."""
     pairs = zip(entries, listed, strict=False)
-    return next((name for entry, (name, start) in pairs if (entry.name, entry.start) != (name, start)), None)
+    differing = next((name for entry, (name, start) in pairs if (entry.name, entry.start) != (name, start)), None)
+    return differing or next((name for name, start in reversed(listed) if start <= at), "zip")
+
+
+def _two_names(entries: list[Entry], listed: list[tuple[str, int]]) -> tuple[str, str] | None:
+    """The first part that is called otherwise in the directory, by both names: which is right is not known here."""
+    pairs = zip(entries, listed, strict=False)
+    return next(((e.name, name) for e, (name, start) in pairs if e.start == start and e.name != name), None)
 
 
 def _entry(head: bytes, at: int) -> Entry | None:

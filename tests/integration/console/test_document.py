@@ -132,6 +132,20 @@ def test_the_package_is_what_was_received_and_its_taking_is_recorded(viewer: Fla
     assert "Tải gói tin" in viewer.get(f"/console/documents/{document.id}").text
 
 
+def test_the_evidence_file_is_offered_and_made_for_whoever_asks(viewer: FlaskClient, ledger: Ledger) -> None:
+    document = accept(ledger, a_delivery(COMMUNE))
+    page = viewer.get(f"/console/documents/{document.id}").text
+    assert "Tải bằng chứng (.asice)" in page
+    assert f"/console/documents/{document.id}/evidence" in page
+    answer = viewer.get(f"/console/documents/{document.id}/evidence")
+    # What is made is shown in tests/integration/exchange/test_evidence.py; here, for whom.
+    assert answer.text == f"{document.id} xem"
+    assert answer.content_length == len(answer.data)
+    assert answer.content_type == "application/vnd.etsi.asic-e+zip"
+    assert answer.headers["Content-Disposition"] == f"attachment; filename={document.id}.asice"
+    assert viewer.get("/console/documents/nothing/evidence").status_code == 404
+
+
 def test_a_package_that_is_gone_is_said_kindly(ledger: Ledger, clock: Clock) -> None:
     def gone(document_id: str) -> None:
         raise PayloadMissing

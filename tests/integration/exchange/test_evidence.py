@@ -40,7 +40,7 @@ from tests.support.evidence import (
     seal_log,
     stamping,
 )
-from tests.support.exchange import COMMUNE, Site
+from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
 from tests.support.programs import needs
 
 ROOT = pki.root().certificate
@@ -424,6 +424,25 @@ def test_a_receiver_s_file_tells_of_its_own_copy_alone(site: Site, tmp_path: Pat
     assert {json.loads(p["event"])["delivery"] for p in proofs} <= own
     (tmp_path / "v").mkdir()
     assert judged(raw, tmp_path / "v").proven
+
+
+def test_over_the_api_a_file_is_given_unless_json_is_asked_for(site: Site, tmp_path: Path) -> None:
+    document = accepted_and_reported(site)
+    client, key = site.client(evidence=a_maker(site)), site.key(DEPARTMENT)
+    url = f"/api/v1/documents/{document}/evidence"
+    for accepted in ({}, {"Accept": "*/*"}, {"Accept": container.MEDIA_TYPE}):
+        answer = client.get(url, headers={**key, **accepted})
+        assert (answer.status_code, answer.content_type) == (200, container.MEDIA_TYPE)
+        assert answer.content_length == len(answer.data)
+        assert answer.headers["Content-Disposition"] == f"attachment; filename={document}.asice"
+    (tmp_path / "v").mkdir()
+    assert judged(answer.data, tmp_path / "v", at=site.clock()).proven
+    last = site.ledger.trace(document).events[-1]
+    assert (last.action, last.actor) == (Action.EVIDENCE_EXPORTED, DEPARTMENT)
+    short = client.get(url, headers={**key, "Accept": "application/json"}).get_json()
+    assert read_seal(short["seal"].encode()).facts.id == document
+    stranger = client.get(url, headers=site.key(PUSHED))
+    assert (stranger.status_code, stranger.get_json()["type"]) == (404, "urn:eoffice-gateway:error:request.not_found")
 
 
 def test_the_pages_tell_it_in_both_languages_without_scripts_and_escaped(site: Site, tmp_path: Path) -> None:
