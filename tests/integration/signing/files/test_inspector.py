@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from gateway.errors import FileReaderUnavailable
 from gateway.model import FileStanding, FileVerdict
@@ -107,6 +109,23 @@ def test_a_file_that_stalls_its_reader_is_unreadable_and_the_next_is_judged(tmp_
         assert (verdict.format, verdict.name) == ("pdf", "01.pdf")
         assert time.monotonic() - began < 10
         assert inspected(inspector, good)[0].standing is FileStanding.VALID
+
+
+def test_a_pdf_made_to_take_for_ever_is_ended(tmp_path: Path) -> None:
+    # Forty arrays, each naming the next one twice: pyHanko follows every way to an object that was changed.
+    def maze(writer: IncrementalPdfFileWriter) -> None:
+        turn = writer.add_object(generic.ArrayObject([generic.NumberObject(1)]))
+        for _ in range(40):
+            turn = writer.add_object(generic.ArrayObject([turn, turn]))
+        writer.root["/PieceInfo"] = generic.DictionaryObject({generic.pdf_name("/X"): turn})
+        writer.update_root()
+
+    content = pdfs.signed(pdfs.updated(pdfs.plain(), maze), pki.person())
+    with Inspector(FileLimits(seconds=3.0)) as inspector:
+        inspected(inspector, written(tmp_path, pdfs.plain()))
+        (verdict,) = inspected(inspector, written(tmp_path, pdfs.updated(content, pdfs.annotation())))
+    assert verdict.standing is FileStanding.UNREADABLE
+    assert verdict.reason in (FileReason.READER_STALLED, FileReason.TOO_LARGE)
 
 
 def test_a_file_that_needs_more_memory_than_its_reader_has_is_too_large(tmp_path: Path) -> None:
