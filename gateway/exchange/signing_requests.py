@@ -363,7 +363,7 @@ class Signings:
 
     def _token(self, prepared: Prepared, signature: bytes) -> bytes | None:
         """A time-stamp where the form carries one and an authority answers."""
-        if self._stamp is None or (prepared.kind is PreparedKind.PACKAGE and not _carries_stamp(prepared)):
+        if self._stamp is None or not prepared.carries_stamp:
             return None
         return self._stamp(hashlib.sha256(prepared.stamped_part(signature)).digest())
 
@@ -488,11 +488,6 @@ def _plain(certificate: x509.Certificate, signature: bytes) -> bytes:
         return r.to_bytes(width, "big") + s.to_bytes(width, "big")
     except (ValueError, OverflowError):
         return signature
-
-
-def _carries_stamp(prepared: Prepared) -> bool:
-    draft = prepared.details["draft"]
-    return bool(draft["properties"])
 
 
 def _age(entry: os.DirEntry[str], now: datetime) -> timedelta:

@@ -26,8 +26,8 @@ from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 from gateway.edxml.limits import Limits
 from gateway.edxml.package import C14N
 from gateway.edxml.parser import Guard, parse, pieces, read_prolog
-from gateway.signing.form import EnvelopedSignature, Finding, Reference, SignedProperties, read_signature, unique_ids
-from gateway.signing.policy import DS, XADES, Reason, SignaturePolicy
+from gateway.signing.form import EnvelopedSignature, Finding, Reference, SignedProperties, read_signature
+from gateway.signing.policy import DS, Reason, SignaturePolicy
 
 # What signxml 5.2 lets through besides its own exceptions, each seen with a hostile input
 # (spec/security.md trap 6): parser and schema errors, bad base64, bad key values.
@@ -90,15 +90,9 @@ def _check_properties(properties: SignedProperties, certificate: x509.Certificat
         raise Finding(Reason.STRUCTURE) from e
     if not hmac.compare_digest(hashlib.new(wanted.hash_name, canonical).digest(), wanted.digest):
         raise Finding(Reason.DIGEST_MISMATCH)
-    _match_certificate(properties, certificate)
-
-
-def _match_certificate(properties: SignedProperties, certificate: x509.Certificate) -> None:
-    if not properties.certificate_digests:
-        return
-    name, digest = properties.certificate_digests[0]
-    if hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest() != digest:
-        raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
+    for name, digest in properties.certificate_digests[:1]:
+        if hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest() != digest:
+            raise Finding(Reason.CERTIFICATE_NOT_REGISTERED)
 
 
 def _canonical(signature: EnvelopedSignature) -> bytes:
@@ -157,15 +151,14 @@ def read_signed(raw: bytes, certificate: x509.Certificate) -> etree._Element:
     signatures = list(root.iter(f"{{{DS}}}Signature"))
     if len(signatures) != 1 or signatures[0].getparent() is not root:
         raise Finding(Reason.STRUCTURE)
-    unique_ids(root)
     policy = SignaturePolicy(accepted=frozenset())
     signature = read_signature(signatures[0], policy)
-    references = sorted(signature.references, key=lambda r: r.target)
+    if signature.properties is not None:
+        raise Finding(Reason.STRUCTURE)  # XAdES is read by ``xades.read``, and only as it is written here.
     config = SignatureConfiguration(
         location="./",
-        expect_references=len(references),
         signature_methods=frozenset({SignatureMethod[signature.method_name]}),
-        digest_algorithms=frozenset(DigestAlgorithm(r.digest_method) for r in references),
+        digest_algorithms=frozenset({DigestAlgorithm(signature.reference.digest_method)}),
         verification_time=certificate.not_valid_before_utc,
     )
     try:
@@ -176,15 +169,7 @@ def read_signed(raw: bytes, certificate: x509.Certificate) -> etree._Element:
         raise Finding(Reason.VALUE_MISMATCH) from e
     except (SignXMLException, *_LEAKS) as e:
         raise Finding(Reason.STRUCTURE) from e
-    if signature.properties is not None:
-        _match_certificate(signature.properties, certificate)
-    return _document_of(result)
-
-
-def _document_of(result: VerifyResult | list[VerifyResult]) -> etree._Element:
-    """Of what was verified, the document itself: the other reference is to the signature's own properties."""
-    verified = [r.signed_xml for r in (result if isinstance(result, list) else [result])]
-    documents = [x for x in verified if x is not None and x.tag != f"{{{XADES}}}SignedProperties"]
-    if len(documents) != 1:
+    assert isinstance(result, VerifyResult), "one Reference gives one result"
+    if result.signed_xml is None:
         raise Finding(Reason.STRUCTURE)
-    return documents[0]
+    return result.signed_xml

@@ -309,20 +309,17 @@ def _the_one_signature(root: etree._Element) -> etree._Element:
     # Nothing of XML-DSig outside the signature: a Manifest or Object beside it would look signed.
     if len(list(root.iter(_ANYTHING))) != len(list(element.iter(_ANYTHING))):
         raise Finding(Reason.STRUCTURE)
-    unique_ids(root)
+    taken = ids(root)
+    if len(taken) != len(set(taken)):
+        raise Finding(Reason.STRUCTURE)
     return element
 
 
-def unique_ids(root: etree._Element) -> None:
-    """
-    Refuse a document in which a name could mean two elements, for some reader would take the other.
-
-    :raises Finding: two attributes named Id, ID or id, in whatever namespace, have the same value.
-    """
-    ids = _IDS(root)
-    assert isinstance(ids, list), "an XPath for attributes gives a list"
-    if len(ids) != len(set(ids)):
-        raise Finding(Reason.STRUCTURE)
+def ids(root: etree._Element) -> list[str]:
+    """What every attribute named Id, ID or id says, in whatever namespace: some reader would take each for a name."""
+    found = _IDS(root)
+    assert isinstance(found, list), "an XPath for attributes gives a list"
+    return [str(value) for value in found]
 
 
 def _parts(

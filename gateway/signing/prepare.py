@@ -16,8 +16,8 @@ import shutil
 import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,10 +32,12 @@ from gateway.edxml.parser import parse
 from gateway.edxml.read import read_unverified
 from gateway.errors import AlreadySigned, FileNotSignable, NotSignable, SigningMismatch, TimestampRefused
 from gateway.signing import pdf_sign, timestamp
+from gateway.signing.form import ids
 from gateway.signing.keys import scheme_of, signature_fits
 from gateway.signing.pdf_sign import EmptySignature, PdfSignOptions
 from gateway.signing.policy import DS
-from gateway.signing.template import SignatureDraft, draft_xades, draft_xmldsig
+from gateway.signing.template import SignatureDraft, draft_xmldsig
+from gateway.signing.xades import ENVELOPED_XML, IDS, Reference, XadesSignature
 
 _VERSION = 1
 
@@ -115,16 +117,24 @@ class Prepared:
             details=given["details"],
         )
 
+    @property
+    def carries_stamp(self) -> bool:
+        """Whether a time-stamp can go into the file; plain XML signatures have no place for one."""
+        return self.kind is PreparedKind.PDF or self.details["form"] == PackageForm.XADES
+
     def stamped_part(self, signature: bytes) -> bytes:
         """
         What a time-stamp over this signature covers: its SHA-256 is what an authority is asked for.
 
         :raises SigningMismatch: the signature does not complete this.
+        :raises NotSignable: a signature of this form carries no time-stamp.
         """
         check_signature(self, signature)
+        if not self.carries_stamp:
+            raise NotSignable("Only an XAdES signature can carry a time-stamp.")
         if self.kind is PreparedKind.PDF:
             return pdf_sign.stamped_part(self.certificate, signature)
-        return _draft(self).stamped_part(signature)
+        return replace(_xades(self.details, self.certificate), value=signature).stamped_bytes()
 
 
 def check_signature(prepared: Prepared, signature: bytes) -> None:
@@ -242,23 +252,25 @@ def prepare_package(
         tempfile.TemporaryDirectory(prefix="gateway-sign-") as own,
         read_unverified(source, limits=limits or Limits(), spool=spool or Path(own)) as package,
     ):
-        namespaces = signable_scope(package, c14n)
+        namespaces = signable_scope(package, c14n, reserved=IDS if form is PackageForm.XADES else frozenset())
         digest = package.enveloped_digest(c14n=c14n, digest="sha256")
         sha256 = package.sha256
     algorithm, der = scheme_of(certificate).xmldsig, certificate.public_bytes(Encoding.DER)
-    draft = (
-        draft_xades(digest, algorithm=algorithm, certificate=der, at=at)
-        if form is PackageForm.XADES
-        else draft_xmldsig(
+    if form is PackageForm.XADES:
+        details: dict[str, Any] = {"signed_at": at.astimezone(UTC).replace(microsecond=0).isoformat()}
+        details["digest"] = _base64(digest)
+        to_be_signed = _xades(details, certificate).to_be_signed()
+    else:
+        draft = draft_xmldsig(
             digest, algorithm=algorithm, certificate=der, c14n=c14n, prefix=prefix, namespaces=namespaces
         )
-    )
+        details, to_be_signed = {"draft": asdict(draft)}, draft.to_be_signed.encode()
     return Prepared(
         kind=PreparedKind.PACKAGE,
         certificate=certificate,
         chain=(),
-        to_be_signed=draft.to_be_signed.encode(),
-        details={"sha256": sha256, "draft": asdict(draft)},
+        to_be_signed=to_be_signed,
+        details={"sha256": sha256, "form": form} | details,
     )
 
 
@@ -283,12 +295,12 @@ def complete_package(
     :raises NotSignable: the package is another than was prepared, or its form carries no time-stamp.
     """
     _check_token(prepared, signature, timestamp)
-    draft = _draft(prepared)
-    if timestamp is not None and draft.properties is None:
-        raise NotSignable("Only an XAdES signature can carry a time-stamp.")
     if _sha256(source) != prepared.details["sha256"]:
         raise FileNotSignable("The package is not the one that was prepared.")
-    whole = draft.signed(signature, token=timestamp)
+    if prepared.details["form"] == PackageForm.XADES:
+        whole = replace(_xades(prepared.details, prepared.certificate), value=signature, token=timestamp).render()
+    else:
+        whole = SignatureDraft(**prepared.details["draft"]).signed(signature)
 
     def write(file: BinaryIO) -> None:
         complete(source, hop=None, signature=whole, limits=limits or Limits(), out=file)
@@ -299,13 +311,14 @@ def complete_package(
         write(out)
 
 
-def signable_scope(package: Package, c14n: C14N) -> Mapping[str | None, str]:
+def signable_scope(package: Package, c14n: C14N, *, reserved: frozenset[str] = frozenset()) -> Mapping[str | None, str]:
     """
     The namespaces in scope in the header of a package that may be signed.
 
     :raises NotSignable: with a signature already, comments, undeclared prefixes, or something
         around the header that inclusive canonicalisation would carry into SignedInfo and on
-        which implementations differ: ``xml:`` attributes, namespaces that need escaping.
+        which implementations differ: ``xml:`` attributes, namespaces that need escaping. Also with an
+        Id that occurs twice or is ``reserved`` for the signature: the signature would be refused for it.
     """
     if package.signature_form not in (SignatureForm.NONE, SignatureForm.EMPTY):
         raise AlreadySigned
@@ -316,6 +329,9 @@ def signable_scope(package: Package, c14n: C14N) -> Mapping[str | None, str]:
     root = parse(package.skeleton).root
     if root.find(f".//{{{DS}}}*") is not None:
         raise AlreadySigned
+    taken = ids(root)
+    if len(taken) != len(set(taken)) or reserved.intersection(taken):
+        raise NotSignable("An Id in the package could mean two elements.")
     header = next(e for e in root.iter() if str(e.tag).rpartition("}")[2].lower() == names.HEADER.lower())
     if c14n is not C14N.EXCLUSIVE and (
         any(str(a).startswith(f"{{{names.XML}}}") for e in (header, *header.iterancestors()) for a in e.attrib)
@@ -325,8 +341,18 @@ def signable_scope(package: Package, c14n: C14N) -> Mapping[str | None, str]:
     return header.nsmap
 
 
-def _draft(prepared: Prepared) -> SignatureDraft:
-    return SignatureDraft(**prepared.details["draft"])
+def _xades(details: Mapping[str, Any], certificate: x509.Certificate) -> XadesSignature:
+    """The signature that lacks its value."""
+    document = Reference(
+        uri="", digest=b64decode(details["digest"]), media_type="application/xml", transforms=ENVELOPED_XML
+    )
+    return XadesSignature(
+        references=(document,),
+        method=scheme_of(certificate).xmldsig,
+        signed_at=datetime.fromisoformat(details["signed_at"]),
+        certificate_der=certificate.public_bytes(Encoding.DER),
+        value=b"",
+    )
 
 
 def _check_token(prepared: Prepared, signature: bytes, token: bytes | None) -> None:

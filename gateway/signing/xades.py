@@ -1,10 +1,11 @@
 """
 XAdES signatures of one exact form: baseline B, and T once a time-stamp is put in (ETSI EN 319 132-1).
 
-Seals and evidence files are signed with it. What is read must be, byte for byte, what :meth:`XadesSignature.render`
-writes of the values found in it; so nothing in it is open to a second opinion, no canonicalisation is done, and
-signing costs one private-key operation. Anybody's XAdES library verifies it, for the form is ordinary: exclusive
-canonicalisation named explicitly for every reference that is XML (``spec/ecosystem.md`` T12), RSA or ECDSA.
+Seals and evidence files are signed with it, and packages where XAdES is asked for. What is read must be, byte for
+byte, what :meth:`XadesSignature.render` writes of the values found in it; so nothing in it is open to a second
+opinion, no canonicalisation is done, and signing costs one private-key operation. Anybody's XAdES library verifies
+it, for the form is ordinary: exclusive canonicalisation named explicitly for every reference that is XML
+(``spec/ecosystem.md`` T12), RSA or ECDSA.
 Signatures of others, of any form, are ``signing/form.py``'s matter.
 """
 
@@ -25,14 +26,13 @@ from lxml import etree
 
 from gateway.errors import EvidenceInvalid, KeyUnusable
 from gateway.signing.keys import Signer, scheme_of, signature_fits
-from gateway.signing.policy import DS, ENVELOPED, EXCLUSIVE
+from gateway.signing.policy import DS, ENVELOPED, EXCLUSIVE, SIGNED_PROPERTIES, XADES
 
-XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
-SIGNED_PROPERTIES: Final = "http://uri.etsi.org/01903#SignedProperties"
-"""``Type`` of the reference to what the signer says of the signature itself."""
 ENVELOPED_XML: Final = (ENVELOPED, EXCLUSIVE)
 """Transforms of a reference to the document around the signature."""
 
+IDS: Final = frozenset({"signature", "signature-properties", "reference-0"})
+"""Ids of a signature with one reference; the document around it must not use them."""
 BYTES_MAX = 1024 * 1024
 """Largest signature that is read: 3,000 references need half of it."""
 

@@ -289,7 +289,10 @@ def test_only_xades_carries_a_time_stamp(tmp_path: Path) -> None:
     key, raw = pki.agency_ec(), documents.a_package()
     made = prepare_package(raw, certificate=key.certificate, form=PackageForm.XMLDSIG, at=pki.NOW)
     value = key.sign(made.to_be_signed)
-    token = pki.timestamp_token(hashlib.sha256(made.stamped_part(value)).digest())
+    assert not made.carries_stamp
+    with pytest.raises(NotSignable):
+        made.stamped_part(value)
+    token = pki.timestamp_token(hashlib.sha256(value).digest())
     with pytest.raises(NotSignable):
         complete_package(made, value, source=raw, out=tmp_path / "out", timestamp=token)
 
