@@ -52,7 +52,8 @@ def list_examinations(shell: Shell, *, kind: str | None, limit: int) -> None:
         columns,
         [
             (r.document, EXAMINATIONS[r.kind].say(shell.language),
-             EXAMINATION_STATES[r.state].words.say(shell.language), "✔" if r.keeps else "", finding(r.reason, shell.language) if r.reason else "", r.attempts,
+             EXAMINATION_STATES[r.state].words.say(shell.language), "✔" if r.keeps else "",
+             finding(r.reason, shell.language) if r.reason else "", r.attempts,
              moment(r.created_at))
             for r in found
         ],
