@@ -22,7 +22,7 @@ from gateway.evidence.container import MEDIA_TYPE, ContainerReader
 from gateway.signing import keys
 from gateway.signing.keys import SigningKey, certificates_to_pem
 from tests.integration.cli.test_life import COMMUNE, DEPARTMENT, PROVINCE, agencies, call
-from tests.support import documents, pki
+from tests.support import documents, pdfs, pki
 from tests.support.evidence import YEARS_LATER, an_evidence_file
 from tests.support.gateways import RunningGateway, a_gateway, start_gateway
 from tests.support.ledger import a_delivery, a_document
@@ -141,6 +141,31 @@ def test_a_file_that_grew_too_large_for_its_kind_is_refused_by_name(tmp_path: Pa
     done = CliRunner().invoke(root, ["verify", str(tmp_path / "big.json")])
     assert done.exit_code == 1
     assert "evidence.invalid" in done.stderr
+
+
+# Files that are signed inside
+
+
+def test_a_signed_pdf_by_the_root_and_changed_or_without_it_not(folder: Path, tmp_path: Path) -> None:
+    good = tmp_path / "quyet-dinh.pdf"
+    good.write_bytes(pdfs.signed(pdfs.plain(), pki.person()))
+    anchors = ("--anchor", folder / "chain.crt", "--anchor", folder / "root.crt")
+    done = told(good, *anchors, *AT)
+    assert done.exit_code == 0, done.output
+    assert pki.person().certificate.subject.rfc4514_string() in done.stdout
+    assert told(good, *AT).exit_code == 1
+    raw = good.read_bytes()
+    at = raw.index(b"stream", 200) + 20
+    good.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+    changed = json.loads(told(good, *anchors, *AT, "--json").stdout)
+    assert (changed["kind"], changed["ok"]) == ("file", False)
+    assert changed["files"][0]["standing"] in ("altered", "unreadable")
+
+
+def test_a_pdf_without_signatures_proves_nothing(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain.pdf").write_bytes(pdfs.plain())
+    done = told(tmp_path / "plain.pdf", "--anchor", folder / "root.crt", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["files"][0]["standing"]) == (1, "unsigned")
 
 
 # A gateway that is switched off and gone

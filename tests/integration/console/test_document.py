@@ -137,10 +137,11 @@ def test_the_evidence_file_is_offered_and_made_for_whoever_asks(viewer: FlaskCli
     page = viewer.get(f"/console/documents/{document.id}").text
     assert "Tải bằng chứng (.asice)" in page
     assert f"/console/documents/{document.id}/evidence" in page
-    answer = viewer.get(f"/console/documents/{document.id}/evidence")
+    with viewer.get(f"/console/documents/{document.id}/evidence") as answer:
+        made = answer.text
     # What is made is shown in tests/integration/exchange/test_evidence.py; here, for whom.
-    assert answer.text == f"{document.id} xem"
-    assert answer.content_length == len(answer.data)
+    assert made == f"{document.id} xem"
+    assert answer.content_length == len(made)
     assert answer.content_type == "application/vnd.etsi.asic-e+zip"
     assert answer.headers["Content-Disposition"] == f"attachment; filename={document.id}.asice"
     assert viewer.get("/console/documents/nothing/evidence").status_code == 404

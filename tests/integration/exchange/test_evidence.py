@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.evidence import bundle, container
@@ -390,6 +393,47 @@ def test_another_document_s_receipt_or_log_does_not_fit(site: Site, tmp_path: Pa
     assert ("log/proofs.json", "log.other") in broken(judged(with_log, tmp_path / "v"))
 
 
+def _odd_certificates() -> dict[str, bytes]:
+    """Certificates that somebody may put in: keys of other kinds, and one whose key cannot be read."""
+    odd: dict[str, bytes] = {}
+    for n, key in enumerate((ed25519.Ed25519PrivateKey.generate(), dsa.generate_private_key(1024))):
+        name = x509.Name.from_rfc4514_string("CN=lạ")
+        made = x509.CertificateBuilder(name, name, key.public_key(), n + 1, pki.NOW - pki.YEAR, pki.NOW + pki.YEAR)
+        signed = made.sign(pki.root().private, hashes.SHA256())
+        odd[f"certificates/odd{n}.cer"] = signed.public_bytes(Encoding.DER)
+    der = pki.agency_ec().certificate.public_bytes(Encoding.DER)
+    point = der.index(b"\x03\x42\x00\x04") + 4
+    odd["certificates/odd2.cer"] = der[:point] + bytes(64) + der[point + 64 :]
+    return odd
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        _odd_certificates(),
+        {"certificates/x.cer": b"none"},
+        {"revocation/x.crl": b"none"},
+        {"revocation/x.ors": pki.crl(pki.stranger(), this_update=pki.NOW, next_update=None)},
+        {"evidence.json": b"[" * 100_000},
+        {"evidence.json": b'{"id": ' + b"9" * 10_000 + b"}"},
+        {"evidence.json": b"\xff"},
+        {"receipt.json": b"\xff" * 10},
+        {"receipt.json": b'{"jws": {"a": 1}}'},
+        {"log/proofs.json": b'[{"stamp": "../../x", "event": "{}"}]'},
+        {"log/proofs.json": b'[{"stamp": null, "event": 5}]'},
+        {"package.edxml": b'<!DOCTYPE x [<!ENTITY a "b">]><edXML/>'},
+    ],
+    ids=["odd-keys", "no-certificate", "no-crl", "strange-crl", "deep", "number", "not-utf8", "receipt-bytes",
+         "receipt-shape", "stamp-path", "event-kind", "doctype"],
+)  # fmt: skip
+def test_whatever_a_hostile_maker_signs_is_judged_and_never_crashes(
+    parts: dict[str, bytes], more: dict[str, bytes], tmp_path: Path
+) -> None:
+    findings = judged(resigned({**parts, **more}, pki.gateway()), tmp_path)
+    assert findings.points
+    assert findings.proven is (set(more) >= {"certificates/odd0.cer"} or "revocation/x.ors" in more)
+
+
 def test_a_signature_that_covers_less_than_everything_is_refused(parts: dict[str, bytes], tmp_path: Path) -> None:
     signature = read_signature_part(parts[container.SIGNATURES])
     fewer = xades.sign(signature.references[1:], pki.gateway(), at=pki.NOW)
@@ -431,12 +475,13 @@ def test_over_the_api_a_file_is_given_unless_json_is_asked_for(site: Site, tmp_p
     client, key = site.client(evidence=a_maker(site)), site.key(DEPARTMENT)
     url = f"/api/v1/documents/{document}/evidence"
     for accepted in ({}, {"Accept": "*/*"}, {"Accept": container.MEDIA_TYPE}):
-        answer = client.get(url, headers={**key, **accepted})
+        with client.get(url, headers={**key, **accepted}) as answer:
+            raw = answer.data
         assert (answer.status_code, answer.content_type) == (200, container.MEDIA_TYPE)
-        assert answer.content_length == len(answer.data)
+        assert answer.content_length == len(raw)
         assert answer.headers["Content-Disposition"] == f"attachment; filename={document}.asice"
     (tmp_path / "v").mkdir()
-    assert judged(answer.data, tmp_path / "v", at=site.clock()).proven
+    assert judged(raw, tmp_path / "v", at=site.clock()).proven
     last = site.ledger.trace(document).events[-1]
     assert (last.action, last.actor) == (Action.EVIDENCE_EXPORTED, DEPARTMENT)
     short = client.get(url, headers={**key, "Accept": "application/json"}).get_json()
