@@ -28,7 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fontTools.ttLib import TTLibError
 from PIL import Image
-from pyhanko.pdf_utils import generic, layout
+from pyhanko.pdf_utils import layout
 from pyhanko.pdf_utils.font.api import FontEngineFactory
 from pyhanko.pdf_utils.font.opentype import GlyphAccumulator
 from pyhanko.pdf_utils.images import PdfImage
@@ -47,6 +47,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from gateway.errors import FileNotSignable, PersonSignatureMissing, SigningImageUnusable
 from gateway.model import SignerRole
 from gateway.signing.keys import der_signature, scheme_of
+from gateway.signing.pdf_page import Page, Rectangle, newest_picture, page_of
 
 VIETNAM = timezone(timedelta(hours=7))
 
@@ -60,8 +61,6 @@ PERSON_MM = 45.0
 _MM = 72 / 25.4
 _TEXT_BOX_MM = (75.0, 10.0)
 _MARGIN_MM = 12.0
-_PAGES_MAX = 2000
-"""Looked through for the person's signature."""
 _TEXT_POINTS = 10
 _TOKEN_ROOM = 16 * 1024
 """Kept free for a time-stamp token, whose size is not known before the signature exists."""
@@ -317,7 +316,8 @@ def _picture(
     if options.form is not PdfForm.ISSUED:
         if options.number is None:
             return StaticStampStyle(), fields.SigFieldSpec(name)
-        page, width, height = _page(writer, 1)
+        page = page_of(writer, 1)
+        width, height = page.size
         box = (
             width - (_MARGIN_MM + _TEXT_BOX_MM[0]) * _MM,
             height - (_MARGIN_MM + _TEXT_BOX_MM[1]) * _MM,
@@ -354,9 +354,14 @@ def copy_line(number: str, at: datetime) -> str:
     return f"{number};\n{at.astimezone(VIETNAM):%d/%m/%Y; %H:%M:%S} +07:00"
 
 
-def _spec(name: str, page: int, box: tuple[float, float, float, float]) -> fields.SigFieldSpec:
-    x0, y0, x1, y1 = (round(v) for v in box)
-    return fields.SigFieldSpec(name, on_page=page, box=(x0, y0, x1, y1))
+def _spec(name: str, page: Page, shown: Rectangle) -> fields.SigFieldSpec:
+    x0, y0, x1, y1 = (round(v) for v in page.place(shown))
+    return fields.SigFieldSpec(
+        name,
+        on_page=page.index,
+        box=(x0, y0, x1, y1),
+        visible_sig_settings=fields.VisibleSigSettings(rotate_with_page=not page.turn),
+    )
 
 
 class _Font(FontEngineFactory):
@@ -412,62 +417,23 @@ def _read_image(raw: bytes) -> tuple[Image.Image, float | None]:
 
 def _corner(
     writer: IncrementalPdfFileWriter, options: PdfSignOptions, wide: float, high: float
-) -> tuple[int, float, float]:
-    """Page (from 0) and lower left corner of an image."""
+) -> tuple[Page, float, float]:
+    """The page of an image, and its lower left corner as the page is shown."""
     if options.place is not None:
-        page, _, _ = _page(writer, options.place.page)
-        return page, options.place.x_mm * _MM, options.place.y_mm * _MM
-    person = _last_picture(writer) if options.role is SignerRole.AGENCY else None
+        return page_of(writer, options.place.page), options.place.x_mm * _MM, options.place.y_mm * _MM
+    person = newest_picture(writer) if options.role is SignerRole.AGENCY else None
     if person is not None:
         # Over the left third of the person's signature, at the height of its middle.
         page, (left, low, right, top) = person
         return page, max(left + (right - left) / 3 - wide, 0), max((low + top - high) / 2, 0)
     if options.role is SignerRole.AGENCY:
         raise FileNotSignable("No person's signature is seen in the file, so the place of the seal must be given.")
-    page, width, height = _page(writer, -1)
+    page = page_of(writer, -1)
+    width, height = page.size
     return page, max(width - 20 * _MM - wide, 0), min(60 * _MM, max(height - high, 0))
-
-
-def _last_picture(writer: IncrementalPdfFileWriter) -> tuple[int, tuple[float, float, float, float]] | None:
-    """Page and rectangle of the newest signature that can be seen."""
-    seen: tuple[generic.Reference, tuple[float, float, float, float]] | None = None
-    for _, value, field in fields.enumerate_sig_fields(writer.prev, filled_status=True):
-        widget = field.get_object()
-        rectangle = [float(v) for v in widget.get("/Rect", (0, 0, 0, 0))]
-        left, right = sorted((rectangle[0], rectangle[2]))
-        low, top = sorted((rectangle[1], rectangle[3]))
-        if value is not None and right > left and top > low and "/P" in widget:
-            seen = widget.raw_get("/P").reference, (left, low, right, top)
-    if seen is None:
-        return None
-    pages = range(min(_page_count(writer), _PAGES_MAX))
-    index = next((n for n in pages if _page_reference(writer, n) == seen[0]), None)
-    return None if index is None else (index, seen[1])
 
 
 def _free_name(writer: IncrementalPdfFileWriter, role: SignerRole) -> str:
     """A field name that is not taken, such as ``Person-1``."""
     taken = {name for name, _, _ in fields.enumerate_sig_fields(writer.prev)}
     return next(n for n in (f"{role.value.capitalize()}-{i}" for i in range(1, len(taken) + 2)) if n not in taken)
-
-
-def _page_count(writer: IncrementalPdfFileWriter) -> int:
-    return int(writer.prev.root["/Pages"]["/Count"])
-
-
-def _page_reference(writer: IncrementalPdfFileWriter, index: int) -> generic.Reference:
-    found: generic.IndirectObject = writer.prev.find_page_for_modification(index)[0]  # type: ignore[no-untyped-call]  # pyHanko's
-    return found.reference
-
-
-def _page(writer: IncrementalPdfFileWriter, number: int) -> tuple[int, float, float]:
-    """Index (from 0), width and height in points of the page of this number (from 1; negative from the last)."""
-    count = _page_count(writer)
-    index = number - 1 if number > 0 else count + number
-    if not 0 <= index < count:
-        raise FileNotSignable(f"The file has no page {number}.")
-    node: Any = _page_reference(writer, index).get_object()
-    while "/MediaBox" not in node and "/Parent" in node:
-        node = node["/Parent"]
-    x0, y0, x1, y1 = (float(v) for v in node["/MediaBox"])
-    return index, abs(x1 - x0), abs(y1 - y0)

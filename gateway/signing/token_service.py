@@ -25,7 +25,7 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.errors import SigningProcessGone, TokenUnusable, every_error
+from gateway.errors import KeyUnusable, SigningProcessGone, TokenUnusable, every_error
 from gateway.signing.keys import fingerprint, scheme_of
 from gateway.signing.token import Token, TokenKey
 
@@ -42,7 +42,7 @@ _TAKE_OVER = 5.0
 """Seconds in which somebody must hold the token."""
 _WHO, _SIGN, _CHECK = b"W", b"S", b"C"
 _OK, _FAILED = b"+", b"-"
-_ERRORS = {error.code: error for error in every_error(TokenUnusable)}
+_ERRORS = {error.code: error for error in every_error(KeyUnusable)}
 _BROKEN = (OSError, EOFError)
 
 
@@ -185,7 +185,7 @@ class _Holding:
                 message = _receive(asking)
                 try:
                     reply = _OK + self.answer(message[:1], message[1:])
-                except TokenUnusable as e:
+                except KeyUnusable as e:
                     reply = _FAILED + json.dumps({"code": e.code, "detail": e.detail}).encode()
                 except Exception as e:  # noqa: BLE001 - the other process must be told that it failed, and nothing else
                     _log.exception("token.request_failed", action="token.request_failed", error=type(e).__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import TokenAbsent, TokenPinWrong
+from gateway.errors import TokenAbsent, TokenPinNeeded, TokenPinWrong
 from gateway.signing.keys import signature_fits
 from gateway.signing.token import Token
 from gateway.signing.token_service import SharedTokenKey
@@ -131,6 +131,20 @@ def test_errors_keep_their_names_across_processes(soft: SoftToken, folder: Path)
             with pytest.raises(TokenPinWrong) as caught:
                 key.sign(b"data")
             assert caught.value.code == "token.pin_wrong"
+    finally:
+        other.close()
+        holder.close()
+
+
+def test_a_pin_that_is_not_there_is_named_to_all(soft: SoftToken, folder: Path) -> None:
+    def none() -> str:
+        raise TokenPinNeeded
+
+    holder, other = SharedTokenKey(Token(soft.module, pin=none), folder=folder), shared(soft, folder)
+    try:
+        for key in (holder, other):
+            with pytest.raises(TokenPinNeeded):
+                key.sign(b"data")
     finally:
         other.close()
         holder.close()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from gateway.errors import (
     AlreadySigned,
@@ -21,6 +23,7 @@ from gateway.errors import (
 )
 from gateway.model import FileStanding, SignerRole, Standing
 from gateway.signing.keys import SigningKey
+from gateway.signing.pdf_page import newest_picture
 from gateway.signing.pdf_sign import PdfForm, PdfSignOptions, Place, copy_line
 from gateway.signing.prepare import (
     PackageForm,
@@ -180,13 +183,38 @@ def test_the_line_says_number_date_time_and_vietnam_s_zone() -> None:
 
 
 def pdfs_widget(file: Path) -> tuple[int, tuple[float, float, float, float]]:
-    """Page and rectangle of the newest signature that is seen."""
-    from gateway.signing.pdf_sign import IncrementalPdfFileWriter, _last_picture
-
+    """Page and place of the newest signature that is seen."""
     with file.open("rb") as opened:
-        found = _last_picture(IncrementalPdfFileWriter(opened))
+        found = newest_picture(IncrementalPdfFileWriter(opened))
     assert found is not None
-    return found
+    return found[0].index, found[1]
+
+
+def turned(turn: int) -> bytes:
+    """A page that is shown turned, as scanners make them, and does not begin at zero."""
+
+    def write(writer: IncrementalPdfFileWriter) -> None:
+        page = writer.find_page_for_modification(0)[0].get_object()
+        page["/MediaBox"] = generic.ArrayObject([generic.NumberObject(v) for v in (10, 20, 605, 862)])
+        page["/Rotate"] = generic.NumberObject(turn)
+        writer.update_container(page)
+
+    return pdfs.updated(pdfs.plain(), write)
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_pictures_stand_where_they_should_on_pages_that_are_turned(turn: int, plain: Path) -> None:
+    plain.write_bytes(turned(turn))
+    first, second = plain.with_name("1.pdf"), plain.with_name("2.pdf")
+    sign_pdf(plain, first, pki.person(), at=pki.NOW, options=PdfSignOptions(image=BLUE))
+    sign_pdf(first, second, pki.agency_seal(), at=pki.NOW, options=PdfSignOptions(role=SignerRole.AGENCY, image=RED))
+    width = 595 if turn in (0, 180) else 842
+    _, person = pdfs_widget(first)
+    assert person[2] == pytest.approx(width - 56.7, abs=1)  # 20 mm from the right edge
+    assert person[1] == pytest.approx(170, abs=1)  # 60 mm from the lower one
+    _, seal = pdfs_widget(second)
+    assert seal[2] == pytest.approx(person[0] + (person[2] - person[0]) / 3, abs=2)
+    assert pdfs.judged(second.read_bytes())[0].standing is FileStanding.VALID
 
 
 def test_the_seal_covers_a_third_of_the_person_s_signature_from_the_left_in_its_true_size(plain: Path) -> None:
