@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from asn1crypto import x509 as asn1
 from cryptography import x509
 
 from gateway.signing.keys import KnownCertificate, fingerprint
@@ -225,18 +226,39 @@ class TrustAnchors:
         """Revocation of a path's certificates below the anchor."""
         statuses = []
         for issuer, certificate in itertools.pairwise(chain.path):
-            said = []
-            for item in self.facts.about(certificate.serial_number, certificate.issuer.hashable):
-                key = (item.sha256, certificate.sha256, issuer.sha256, tolerance)
-                if key not in self._statements:
-                    self._statements[key] = statement(
-                        item, certificate, chain.path, store=self._store, tolerance=tolerance
-                    )
-                found = self._statements[key]
-                if found is not None:
-                    said.append(found)
+            said = self._heard(certificate, issuer, chain, tolerance)
+            # Whoever has a key that was revoked can sign that all is good; that it was not is believed in any case.
+            said = [s for s in said if s.revoked_at is not None or not self._withdrawn(s, chain, tolerance)]
             statuses.append(status_at(said, at=at, not_after=certificate.not_valid_after, skew=self.clock_skew))
         return of_path(statuses)
+
+    def _heard(
+        self, certificate: asn1.Certificate, issuer: asn1.Certificate, chain: Chain, tolerance: Tolerance
+    ) -> list[Statement]:
+        """What is said of a certificate of a path, by whomever may."""
+        said = []
+        for item in self.facts.about(certificate.serial_number, certificate.issuer.hashable):
+            key = (item.sha256, certificate.sha256, issuer.sha256, tolerance)
+            if key not in self._statements:
+                self._statements[key] = statement(item, certificate, chain.path, store=self._store, tolerance=tolerance)
+            found = self._statements[key]
+            if found is not None:
+                said.append(found)
+        return said
+
+    def _withdrawn(self, said: Statement, chain: Chain, tolerance: Tolerance) -> bool:
+        """Whether a key behind a statement, besides the issuer's own, was revoked; who says so is not asked after."""
+        for signer in said.signers:
+            chains, _ = self._store.chains(
+                signer.dump(), at=said.this_update, tolerance=tolerance, extra=chain.certificates
+            )
+            for found in chains[:1]:
+                issuer, certificate = list(found.path)[-2:]
+                if any(s.revoked_at is not None for s in self._heard(certificate, issuer, found, tolerance)):
+                    return True
+            if not chains:
+                return True
+        return False
 
 
 def _own_fault(certificate: KnownCertificate, at: datetime) -> Reason | None:

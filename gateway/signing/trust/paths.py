@@ -8,6 +8,7 @@ with the signature.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,9 @@ OLDEST_RSA_BITS = 1024
 
 FAILURES = (PathError, ValidationError, UnsupportedAlgorithm, x509.InvalidVersion, *UNREADABLE)
 """What certvalidator raises for a certificate that does not chain, or that cannot be decoded."""
+
+# It logs, with stack traces, the names of whose certificates it does not like; the finding says all.
+logging.getLogger("pyhanko_certvalidator").setLevel(logging.CRITICAL)
 
 NO_CHECK = CertRevTrustPolicy(NO_REVOCATION, retroactive_revinfo=True)
 

@@ -17,7 +17,10 @@ from typing import Any
 from asn1crypto import algos, crl, ocsp
 from asn1crypto import x509 as asn1
 from pyhanko_certvalidator._state import ValProcState
+from pyhanko_certvalidator.authority import AuthorityWithCert
+from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import CRLValidationError, OCSPValidationError, RevokedError
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo, ValidationTimingParams
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
@@ -31,6 +34,7 @@ ANSWER_LASTS = timedelta(hours=12)
 
 _HOLD = "certificate_hold"
 _SEQUENCE = 0x30
+_SIGNERS_MAX = 4
 _TICK = timedelta(microseconds=1)
 
 
@@ -56,6 +60,8 @@ class Statement:
     """asn1crypto's name of the CRLReason; ``None`` when not revoked."""
     this_update: datetime
     next_update: datetime | None
+    signers: tuple[asn1.Certificate, ...] = ()
+    """Certificates behind the item, besides the issuer's own, that may themselves have been revoked."""
 
     def counts_until(self, skew: timedelta) -> datetime:
         """The last moment at which "not revoked" may be concluded from this."""
@@ -149,13 +155,22 @@ def statement(
         # certvalidator asks this of certificates only, and would take a list that was signed with MD5.
         if made is None or not algorithms.signature_algorithm_allowed(_signed_with(item), None, None):
             return None
-        revoked_at, reason = _said(item, certificate, path, at=made[0], store=store, algorithms=algorithms)
+        context = _context(item, certificate, path, at=made[0], store=store, algorithms=algorithms)
+        revoked_at, reason = _said(item, certificate, path, context)
+        signers = _signers(item, certificate, path, context)
     except (CRLValidationError, OCSPValidationError, *FAILURES):
         return None
-    return Statement(item=item, revoked_at=revoked_at, reason=reason, this_update=made[0], next_update=made[1])
+    return Statement(
+        item=item,
+        revoked_at=revoked_at,
+        reason=reason,
+        this_update=made[0],
+        next_update=made[1],
+        signers=signers,
+    )
 
 
-def _said(
+def _context(
     item: RevocationItem,
     certificate: asn1.Certificate,
     path: ValidationPath,
@@ -163,20 +178,29 @@ def _said(
     at: datetime,
     store: Store,
     algorithms: Algorithms,
+) -> ValidationContext:
+    """A context that knows one item, and judges whoever signed it at the time that it was made."""
+    context = store.context(
+        at=at,
+        algorithms=algorithms,
+        extra=path.iter_certs(include_root=False),
+        crls=[_crl_about(item.der, certificate)] if item.kind == "crl" else [],
+        ocsps=[item.der] if item.kind == "ocsp" else [],
+    )
+    # Not "at a point in time": entries count whatever their date is. Which of them counts when is status_at's.
+    timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=False)
+    context.timing_params = ValidationTimingParams(timing, time_tolerance=timedelta(0))
+    return context
+
+
+def _said(
+    item: RevocationItem, certificate: asn1.Certificate, path: ValidationPath, context: ValidationContext
 ) -> tuple[datetime | None, str | None]:
     """
     When and why a certificate was revoked, or neither.
 
     :raises CRLValidationError: it does not say, or may not; so do ``OCSPValidationError`` and :data:`FAILURES`.
     """
-    context = store.context(
-        # A second later: an entry counts for certvalidator when it is older than the moment.
-        at=at + timedelta(seconds=1),
-        algorithms=algorithms,
-        extra=path.iter_certs(include_root=False),
-        crls=[_crl_about(item.der, certificate)] if item.kind == "crl" else [],
-        ocsps=[item.der] if item.kind == "ocsp" else [],
-    )
     state = ValProcState(cert_path_stack=ConsList.sing(path), init_index=path.pkix_len)
     verify = verify_crl if item.kind == "crl" else verify_ocsp_response
     try:
@@ -184,6 +208,21 @@ def _said(
     except RevokedError as e:
         return e.revocation_dt, str(e.reason.native)
     return None, None
+
+
+def _signers(
+    item: RevocationItem, certificate: asn1.Certificate, path: ValidationPath, context: ValidationContext
+) -> tuple[asn1.Certificate, ...]:
+    """The certificates behind an item that can themselves have been revoked, other than the issuer's in the path."""
+    if item.kind == "crl":
+        own = context.revinfo_manager.check_crl_issuer(context.crls[0])
+        found = [own] if own is not None else []
+    else:
+        answer = ocsp.OCSPResponse.load(item.der).basic_ocsp_response
+        found = [c for c in answer["certs"] or () if c.ocsp_no_check_value is None][:_SIGNERS_MAX]
+    issuer = path.find_issuing_authority(certificate)
+    known = issuer.certificate.sha256 if isinstance(issuer, AuthorityWithCert) else None
+    return tuple(c for c in found if c.sha256 != known)
 
 
 def _signed_with(item: RevocationItem) -> algos.SignedDigestAlgorithm:

@@ -19,6 +19,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.errors import RevocationUnreadable
 from gateway.model import Standing, Verdict
@@ -195,6 +196,52 @@ def test_an_answer_by_the_authority_itself_counts_and_one_by_any_other_certifica
     assert judged(anchors([of_root(), answer(responder=pki.intermediate())])).revocation is Revocation.GOOD
     # Issued by the same authority, but not appointed to answer.
     assert judged(anchors([of_root(), answer(responder=pki.person())])).revocation is Revocation.UNKNOWN
+
+
+def test_a_revocation_that_a_list_dates_after_itself_counts_from_that_date() -> None:
+    # NIST PKITS, test 4.4.3: the entry is a second younger than the list.
+    ahead = anchors([of_root(), crl(this_update=NOW - HOUR, **revoked(NOW - HOUR + SECOND))])
+    assert judged(ahead).revocation is Revocation.REVOKED
+    assert judged(ahead, at=NOW - HOUR).revocation is Revocation.GOOD
+    of_ocsp = anchors([of_root(), answer(this_update=NOW - HOUR, revoked=(NOW - HOUR + SECOND, None))])
+    assert judged(of_ocsp).revocation is Revocation.REVOKED
+
+
+@functools.cache
+def list_signer() -> SigningKey:
+    """The intermediate's second key, which signs its lists."""
+    return pki.certify(
+        pki.intermediate().certificate.subject, issuer=pki.root(), ca=True, usages=frozenset({"crl_sign"})
+    )
+
+
+def test_a_list_by_the_authoritys_second_key_counts_until_that_key_is_revoked() -> None:
+    by_second = crl(signer=list_signer())
+    where = TrustAnchors(
+        [pki.root().certificate],
+        [pki.intermediate().certificate, list_signer().certificate],
+        mode=RevocationMode.REQUIRED,
+        facts=RevocationFacts([of_root(), by_second]),
+    )
+    assert judged(where).revocation is Revocation.GOOD
+    # NIST PKITS, test 4.4.21.
+    gone = crl(pki.root(), revoked={list_signer().certificate.serial_number: (NOW - DAY, None)})
+    where.facts.add([gone])
+    assert judged(where).revocation is Revocation.UNKNOWN
+
+
+def test_an_answer_by_a_responder_that_was_revoked_does_not_count() -> None:
+    responder = pki.certify(
+        keys.subject_name("OCSP không miễn kiểm tra"),
+        usages=frozenset({"digital_signature"}),
+        purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,),
+    )
+    items = [of_root(), answer(responder=responder)]
+    assert judged(anchors(items)).revocation is Revocation.GOOD
+    # The list names the responder and is stale, so it says nothing of the agency itself.
+    old = {"this_update": NOW - 9 * DAY, "next_update": NOW - 2 * DAY}
+    gone = crl(revoked={responder.certificate.serial_number: (NOW - 10 * DAY, None)}, **old)
+    assert judged(anchors([*items, gone])).revocation is Revocation.UNKNOWN
 
 
 def test_todays_list_speaks_of_last_year_but_not_of_certificates_that_had_ended() -> None:
