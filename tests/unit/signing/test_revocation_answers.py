@@ -1,0 +1,107 @@
+"""What is asked of authorities, and which of their answers may be kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from gateway.errors import RevocationNotAuthentic, RevocationUnreadable
+from gateway.signing import keys
+from gateway.signing.revocation import authentic_crl, authentic_ocsp, crl_urls, ocsp_request, ocsp_urls
+from tests.support import pki
+
+PERSON = pki.person(crl_url="http://ca.example/a.crl", ocsp_url="http://ocsp.example/")
+AUTHORITIES = [pki.root().certificate, pki.intermediate().certificate]
+
+
+def kept(raw: bytes) -> str:
+    return authentic_ocsp(raw, PERSON.certificate, pki.intermediate().certificate, source="test").kind
+
+
+def test_a_certificate_says_where_to_ask() -> None:
+    assert crl_urls(PERSON.certificate) == ("http://ca.example/a.crl",)
+    assert ocsp_urls(PERSON.certificate) == ("http://ocsp.example/",)
+    assert crl_urls(pki.agency().certificate) == ocsp_urls(pki.agency().certificate) == ()
+
+
+def test_other_kinds_of_addresses_are_no_addresses() -> None:
+    names = [x509.UniformResourceIdentifier(u) for u in ("ldap://ca.example/cn=x", "HTTP://ca.example/b.crl")]
+    points = [x509.DistributionPoint(full_name=names, relative_name=None, reasons=None, crl_issuer=None)]
+    made = pki.certify(keys.subject_name("x"), extensions=[(x509.CRLDistributionPoints(points), False)])
+    assert crl_urls(made.certificate) == ("HTTP://ca.example/b.crl",)
+
+
+def test_the_question_names_the_certificate_and_nothing_else() -> None:
+    asked = ocsp.load_der_ocsp_request(ocsp_request(PERSON.certificate, pki.intermediate().certificate))
+    assert asked.serial_number == PERSON.certificate.serial_number
+    assert list(asked.extensions) == []
+
+
+def test_an_answer_by_the_issuer_or_by_a_responder_that_it_appointed_is_kept() -> None:
+    assert kept(pki.ocsp_response(PERSON.certificate)) == "ocsp"
+    assert kept(pki.ocsp_response(PERSON.certificate, responder=pki.intermediate())) == "ocsp"
+    rsa = pki.rsa_authority()
+    of_rsa = pki.certify(keys.subject_name("Sở RSA"), issuer=rsa)
+    answer = pki.ocsp_response(of_rsa.certificate, issuer=rsa, responder=rsa)
+    assert authentic_ocsp(answer, of_rsa.certificate, rsa.certificate, source="test").kind == "ocsp"
+
+
+def appointed(*purposes: x509.ObjectIdentifier, issuer: keys.SigningKey | None = None) -> keys.SigningKey:
+    usages = frozenset({"digital_signature"})
+    return pki.certify(keys.subject_name("OCSP"), issuer=issuer, usages=usages, purposes=purposes)
+
+
+@pytest.mark.parametrize("who", ["stranger", "another person", "without the purpose", "of another authority"])
+def test_an_answer_by_anybody_else_is_not(who: str) -> None:
+    responder = {
+        "stranger": pki.stranger,
+        "another person": pki.agency_ec,
+        "without the purpose": lambda: appointed(ExtendedKeyUsageOID.CLIENT_AUTH),
+        "of another authority": lambda: appointed(ExtendedKeyUsageOID.OCSP_SIGNING, issuer=pki.rsa_authority()),
+    }[who]()
+    with pytest.raises(RevocationNotAuthentic):
+        kept(pki.ocsp_response(PERSON.certificate, responder=responder))
+
+
+def test_an_answer_about_another_certificate_is_not_kept() -> None:
+    with pytest.raises(RevocationNotAuthentic):
+        kept(pki.ocsp_response(pki.agency_ec().certificate))
+
+
+def test_an_answer_that_was_changed_is_not_kept() -> None:
+    raw = bytearray(pki.ocsp_response(PERSON.certificate))
+    raw[-1] ^= 1
+    with pytest.raises((RevocationNotAuthentic, RevocationUnreadable)):
+        kept(bytes(raw))
+
+
+@pytest.mark.parametrize("raw", [b"", b"<html>", b"\x30\x03\x0a\x01\x03", b"\x30" * 500])
+def test_what_is_no_answer_is_not_kept(raw: bytes) -> None:
+    with pytest.raises(RevocationUnreadable):
+        kept(raw)
+    with pytest.raises(RevocationUnreadable):
+        authentic_crl(raw, AUTHORITIES, source="test")
+
+
+def test_a_list_by_a_known_authority_is_kept() -> None:
+    for authority in (pki.root(), pki.intermediate()):
+        assert authentic_crl(pki.crl(authority), AUTHORITIES, source="test").kind == "crl"
+    assert authentic_crl(pki.crl(pki.rsa_authority()), [pki.rsa_authority().certificate], source="test").kind == "crl"
+
+
+def test_a_list_by_anybody_else_is_not() -> None:
+    namesake = keys.make_ca(pki.intermediate().certificate.subject, at=pki.NOW - timedelta(days=1))
+    for raw in (
+        pki.crl(signer=pki.stranger()),
+        pki.crl(namesake),
+        pki.crl(pki.rsa_authority()),
+        pki.ocsp_response(PERSON.certificate),
+    ):
+        with pytest.raises(RevocationNotAuthentic):
+            authentic_crl(raw, AUTHORITIES, source="test")
+    with pytest.raises(RevocationNotAuthentic):
+        kept(pki.crl())
