@@ -31,7 +31,7 @@ from gateway.signing.files.leaks import LEAKS
 from gateway.signing.files.limits import FileLimits
 from gateway.signing.files.objects import dictionary
 from gateway.signing.files.reasons import FileReason
-from gateway.signing.files.signer import Scope, judge_signer
+from gateway.signing.files.signer import Scope, believed, judge_signer, role_of
 from gateway.signing.files.verdicts import Judgement, Unreadable, joined
 from gateway.signing.keys import known
 
@@ -39,7 +39,7 @@ _JUDGED = frozenset({"/ETSI.CAdES.detached", "/adbe.pkcs7.detached", "/PBAD.PAdE
 """Forms in which a CMS signs the bytes of the file around it."""
 _STAMP = "/ETSI.RFC3161"
 _HEX = re.compile(rb"<([0-9a-fA-F\s]*)>")
-_CONTENTS_MAX = 4 * 1024 * 1024
+_CONTENTS_MAX = 16 * 1024 * 1024
 """Hexadecimal digits of one signature, revocation facts and time-stamps included."""
 _GOOD = frozenset({FileStanding.VALID, FileStanding.VALID_WEAK, FileStanding.INDETERMINATE})
 """Who stands so answers for what he added."""
@@ -156,7 +156,7 @@ def _judge(
     )
     try:
         embedded = found.embedded
-        base = replace(base, claimed_at=_claimed(embedded), **_named(embedded))
+        base = _named(base, embedded, scope)
         _check_contents(embedded)
         checked = check_signature(
             embedded.signed_data,
@@ -195,12 +195,18 @@ def _judge(
     )
 
 
-def _named(embedded: EmbeddedPdfSignature) -> dict[str, Any]:
-    """Whom a signature names, whether or not it is his."""
+def _named(base: FileSignature, embedded: EmbeddedPdfSignature, scope: Scope) -> FileSignature:
+    """Whom a signature names, in which role and when, whether or not it is his."""
     certificate = x509.load_der_x509_certificate(embedded.signer_cert.dump())
-    facts = known(certificate)
-    der = base64.b64encode(facts.der).decode("ascii")
-    return {"subject": facts.subject, "certificate_sha256": facts.sha256, "certificate": der}
+    facts, claimed = known(certificate), _claimed(embedded)
+    return replace(
+        base,
+        role=role_of(certificate, scope=scope, at=believed(claimed, scope)),
+        subject=facts.subject,
+        certificate_sha256=facts.sha256,
+        certificate=base64.b64encode(facts.der).decode("ascii"),
+        claimed_at=claimed,
+    )
 
 
 def _check_contents(embedded: EmbeddedPdfSignature) -> None:

@@ -63,11 +63,8 @@ def judge_signer(
     Source: docs/trust.md, signatures inside files; ETSI EN 319 102-1 §5.5 (past signature validation).
     """
     facts = known(certificate)
-    moment = stamped_at or (claimed_at if claimed_at is not None and claimed_at < scope.at else scope.at)
+    moment = stamped_at or believed(claimed_at, scope)
     registration = registration_of(facts.sha256, scope.registered, at=moment)
-    role = registration.role if registration else SignerRole.UNKNOWN
-    if registration is None and scope.policy.role_by_subject:
-        role = role_by_subject(facts)
     standing, reason = _standing(
         certificate,
         scope,
@@ -78,7 +75,22 @@ def judge_signer(
     )
     if weak and standing is FileStanding.VALID:
         standing, reason = FileStanding.VALID_WEAK, FileReason.WEAK
+    role = role_of(certificate, scope=scope, at=moment)
     return Signer(role=role, standing=standing, reason=reason, subject=facts.subject, sha256=facts.sha256)
+
+
+def role_of(certificate: x509.Certificate, *, scope: Scope, at: datetime) -> SignerRole:
+    """In which role a certificate signs: as it is registered at that moment, else by its subject."""
+    facts = known(certificate)
+    registration = registration_of(facts.sha256, scope.registered, at=at)
+    if registration is not None:
+        return registration.role
+    return role_by_subject(facts) if scope.policy.role_by_subject else SignerRole.UNKNOWN
+
+
+def believed(claimed_at: datetime | None, scope: Scope) -> datetime:
+    """The claimed time, when it is not after receipt; else the time of receipt."""
+    return claimed_at if claimed_at is not None and claimed_at < scope.at else scope.at
 
 
 def _standing(

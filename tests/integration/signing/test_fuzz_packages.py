@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from gateway.errors import DocumentError
 from gateway.model import Attachment, Envelope, Standing
 from gateway.signing.verify import judge
@@ -68,6 +70,7 @@ def _judged(raw: bytes, spool: Path, number: int) -> Standing:
         return verdict.standing
 
 
+@pytest.mark.slow
 def test_a_thousand_changed_packages_are_refused_by_name_or_read_as_they_were_signed(tmp_path: Path) -> None:
     originals = _originals()
     meant = [_read(raw, tmp_path, 0) for raw in originals]

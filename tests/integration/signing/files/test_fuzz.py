@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -112,6 +113,7 @@ def _whole(value: object, depth: int) -> object:
     return [_whole(v, depth + 1) for v in found] if isinstance(found, generic.ArrayObject) else found
 
 
+@pytest.mark.slow
 def test_three_hundred_changed_pdfs_crash_nobody_and_none_that_was_altered_is_valid(tmp_path: Path) -> None:
     shown = [_shown(content) for content in _originals()]
     path = tmp_path / "file"

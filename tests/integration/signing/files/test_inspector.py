@@ -96,6 +96,7 @@ def test_what_becomes_known_of_revocation_reaches_the_process(inspector: Inspect
     assert (verdict.standing, verdict.reason) == (FileStanding.REVOKED, FileReason.CERTIFICATE_REVOKED)
 
 
+@pytest.mark.slow
 def test_a_file_that_stalls_its_reader_is_unreadable_and_the_next_is_judged(tmp_path: Path) -> None:
     with Inspector(FileLimits(seconds=3.0)) as inspector:
         good = written(tmp_path, pdfs.issued())
@@ -111,6 +112,7 @@ def test_a_file_that_stalls_its_reader_is_unreadable_and_the_next_is_judged(tmp_
         assert inspected(inspector, good)[0].standing is FileStanding.VALID
 
 
+@pytest.mark.slow
 def test_a_pdf_made_to_take_for_ever_is_ended(tmp_path: Path) -> None:
     # Forty arrays, each naming the next one twice: pyHanko follows every way to an object that was changed.
     def maze(writer: IncrementalPdfFileWriter) -> None:
@@ -128,6 +130,7 @@ def test_a_pdf_made_to_take_for_ever_is_ended(tmp_path: Path) -> None:
     assert verdict.reason in (FileReason.READER_STALLED, FileReason.TOO_LARGE)
 
 
+@pytest.mark.slow
 def test_a_file_that_needs_more_memory_than_its_reader_has_is_too_large(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "file", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros.pdf", bytes(300 * 1024 * 1024))

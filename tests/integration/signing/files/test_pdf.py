@@ -483,6 +483,7 @@ def test_what_else_is_added_later_makes_a_signature_altered(write: pdfs.Write) -
     verdict = judged(pdfs.updated(pdfs.by_person(), write))
     assert (verdict.standing, verdict.reason) == (ALTERED, FileReason.ALTERED_AFTER)
     assert only(verdict).added_after == ("content",)
+    assert only(verdict).role is SignerRole.PERSON  # whom it names, whatever it is worth
     assert not verdict.has_person
 
 
@@ -529,6 +530,23 @@ def test_a_form_filled_in_after_signing_is_altered_unless_the_signer_allowed_it(
     certified = by_pyhanko(pki.person(), a_form(), certify=True)
     verdict = judged(pdfs.updated(certified, filled_in))
     assert (verdict.standing, only(verdict).added_after) == (VALID, ())
+
+
+@pytest.mark.parametrize(
+    ("permitted", "write", "standing"),
+    [
+        (fields.MDPPerm.NO_CHANGES, metadata, VALID),
+        (fields.MDPPerm.NO_CHANGES, pdfs.annotation((300, 700, 440, 780)), ALTERED),
+        (fields.MDPPerm.FILL_FORMS, pdfs.annotation((300, 700, 440, 780)), ALTERED),
+        (fields.MDPPerm.ANNOTATE, pdfs.annotation((300, 700, 440, 780)), VALID),
+        (fields.MDPPerm.ANNOTATE, content_added, ALTERED),
+    ],
+)
+def test_what_the_signer_certified_the_document_for_counts(
+    permitted: fields.MDPPerm, write: pdfs.Write, standing: FileStanding
+) -> None:
+    certified = by_pyhanko(pki.person(), certify=True, permitted=permitted)
+    assert judged(pdfs.updated(certified, write)).standing is standing
 
 
 def test_bytes_after_the_end_that_are_no_revision_are_not_signed() -> None:
@@ -626,6 +644,7 @@ def by_pyhanko(
     digest: str = "sha256",
     form: fields.SigSeedSubFilter = fields.SigSeedSubFilter.PADES,
     certify: bool = False,
+    permitted: fields.MDPPerm = fields.MDPPerm.FILL_FORMS,
     token: Callable[[bytes], bytes] | None = None,
 ) -> bytes:
     """Signed by pyHanko's own signer, not by ours."""
@@ -635,7 +654,7 @@ def by_pyhanko(
         md_algorithm=digest,
         subfilter=form,
         certify=certify,
-        docmdp_permissions=fields.MDPPerm.FILL_FORMS,
+        docmdp_permissions=permitted,
     )
     timestamper = _Authority(token) if token else None
     made = asyncio.run(
