@@ -230,6 +230,25 @@ def test_a_list_by_the_authoritys_second_key_counts_until_that_key_is_revoked() 
     assert judged(where).revocation is Revocation.UNKNOWN
 
 
+def test_certvalidator_logs_nobodys_name(caplog: pytest.LogCaptureFixture) -> None:
+    too_young = pki.certify(
+        pki.intermediate().certificate.subject,
+        issuer=pki.root(),
+        ca=True,
+        usages=frozenset({"crl_sign"}),
+        at=NOW,
+    )
+    where = TrustAnchors(
+        [pki.root().certificate],
+        [pki.intermediate().certificate, too_young.certificate],
+        mode=RevocationMode.REQUIRED,
+        facts=RevocationFacts([of_root(), crl(signer=too_young)]),
+    )
+    with caplog.at_level("DEBUG"):
+        assert judged(where).revocation is Revocation.UNKNOWN
+    assert caplog.records == []
+
+
 def test_an_answer_by_a_responder_that_was_revoked_does_not_count() -> None:
     responder = pki.certify(
         keys.subject_name("OCSP không miễn kiểm tra"),
