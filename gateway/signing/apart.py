@@ -3,7 +3,7 @@ Preparing a stranger's PDF in a process of its own, which can be ended.
 
 A PDF can be made so that a reader runs for hours or takes all memory. The process that prepares it has bounds on both,
 and what becomes of it is a refusal of that file. It is forked from a server that has the libraries loaded, so it costs
-some tens of milliseconds; never from the gateway itself, whose threads and connections it must not have.
+a fraction of a second; never from the gateway itself, whose threads and connections it must not have.
 """
 
 from __future__ import annotations
