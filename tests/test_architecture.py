@@ -58,6 +58,8 @@ HOME: dict[str, set[str]] = {  # library -> the parts that it may be imported in
     "asn1crypto": {"signing", "evidence"},
     "rfc3161_client": {"signing", "evidence"},
     "pkcs11": {"signing"},
+    "PIL": {"signing"},
+    "fontTools": {"signing"},
     "reportlab": {"evidence", "cli"},  # cli: the demo's documents
     "sqlalchemy": {"ledger", "directory"},
     "alembic": {"ledger"},
