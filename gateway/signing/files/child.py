@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import BinaryIO
 
 from gateway.signing.files import frames
@@ -25,6 +26,7 @@ from gateway.signing.trust import TrustAnchors
 _QUESTION_MAX = 2**31
 """Bytes; our own parent asks, and CRLs are large."""
 _FILES_MAX = 64
+_STATM = Path("/proc/self/statm").exists()
 
 
 def main() -> None:
@@ -41,6 +43,9 @@ def _serve(questions: BinaryIO, answers: BinaryIO, limits: FileLimits) -> None:
     while (message := frames.read(questions, largest=_QUESTION_MAX)) is not None:
         if "trust" in message:
             anchors = trust_from_json(message["trust"])
+            _bound(limits)
+            frames.write(answers, {"trusts": True})
+            continue
         # When the parent has died and a file stalls us, nobody kills us but this.
         signal.alarm(2 * int(limits.seconds) + 10)
         try:
@@ -69,10 +74,16 @@ def _limits(message: dict[str, object]) -> FileLimits:
 
 
 def _bound(limits: FileLimits) -> None:
-    """No more memory than allowed, few open files, none written, no image of our memory left behind."""
+    """
+    Only so much memory beyond what is in use now, few open files, none written, no image of our memory left behind.
+
+    What is known of revocation may be large, and is not the fault of the file that is read next.
+    """
     import resource  # noqa: PLC0415 - Unix has it; elsewhere there is no such bound
 
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    at_rest = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize() if _STATM else 0
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (at_rest + limits.memory_bytes, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES_MAX, _FILES_MAX))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

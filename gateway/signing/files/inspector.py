@@ -28,7 +28,7 @@ from gateway.signing.trust import TrustAnchors
 _ANSWER_MAX = 32 * 1024 * 1024
 """Bytes; a broken reader must not fill our memory."""
 _START_SECONDS = 60.0
-"""For the libraries to be loaded; a second on an idle machine."""
+"""For the libraries to be loaded, a second on an idle machine, and for the facts of revocation to be told."""
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT")
 """All that a reader sees of our environment, which may hold secrets. Names that begin with COV_ or COVERAGE_ too."""
 
@@ -108,15 +108,29 @@ class Inspector:
         )
 
     def _ask(self, question: dict[str, Any], anchors: TrustAnchors) -> tuple[FileVerdict, ...] | FileReason:
-        """The verdicts, or why there are none; a reader that failed is gone afterwards."""
-        reader = self._reader
-        if reader is None or reader.is_old:
-            self._end()
-            reader = self._reader = _Reader(self.limits)
-        answer = reader.ask(question, anchors)
+        """
+        The verdicts, or why there are none; a reader that failed is gone afterwards.
+
+        :raises FileReaderUnavailable: there is no reader, or it does not learn whom to trust.
+        """
+        # One that ended while it had nothing to do is replaced; a new one that does not listen is not.
+        reader = self._told(anchors) or self._told(anchors)
+        if reader is None:
+            raise FileReaderUnavailable
+        answer = reader.ask(question)
         if isinstance(answer, FileReason):
             self._end()
         return answer
+
+    def _told(self, anchors: TrustAnchors) -> _Reader | None:
+        """A reader that knows whom to trust; ``None`` when it did not take it in, and is gone."""
+        if self._reader is None or self._reader.is_old:
+            self._end()
+            self._reader = _Reader(self.limits)
+        if self._reader.tell(anchors):
+            return self._reader
+        self._end()
+        return None
 
     def _end(self) -> None:
         reader, self._reader = self._reader, None
@@ -131,7 +145,7 @@ class _Reader:
         """:raises FileReaderUnavailable: it does not start."""
         self._limits = limits
         self._files = 0
-        self._trusts: tuple[int, int] | None = None
+        self._trusts: tuple[TrustAnchors, int] | None = None
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "gateway.signing.files.child"],
@@ -153,15 +167,19 @@ class _Reader:
         """Whether it has read as many files as one process should."""
         return self._files >= self._limits.files_per_reader
 
-    def ask(self, question: dict[str, Any], anchors: TrustAnchors) -> tuple[FileVerdict, ...] | FileReason:
+    def tell(self, anchors: TrustAnchors) -> bool:
+        """Whether the process knows whom to trust now; it is of no use when it does not."""
+        # The object itself counts too: another one may have the same version.
+        trusts = (anchors, anchors.facts.version)
+        if self._trusts is None or self._trusts[0] is not anchors or self._trusts[1] != trusts[1]:
+            self._trusts = trusts
+            return self._exchange({"trust": trust_to_json(anchors)}, seconds=_START_SECONDS) == {"trusts": True}
+        return True
+
+    def ask(self, question: dict[str, Any]) -> tuple[FileVerdict, ...] | FileReason:
         """The verdicts on one file, or why there are none; the process is of no use then."""
         self._files += 1
-        # The object itself is part of the name: another one may have the same version.
-        trusts = (id(anchors), anchors.facts.version)
-        told = {} if trusts == self._trusts else {"trust": trust_to_json(anchors)}
-        self._anchors = anchors
-        self._trusts = trusts
-        answer = self._exchange({"file": question} | told, seconds=self._limits.seconds)
+        answer = self._exchange({"file": question}, seconds=self._limits.seconds)
         if isinstance(answer, FileReason):
             return answer
         try:

@@ -29,7 +29,7 @@ class FileLimits:
     seconds: float = 20.0
     """Wall time for one attached file, archives with all that is in them; then the reader is killed."""
     memory_bytes: int = 768 * 1024 * 1024
-    """Address space of the process that reads; its libraries alone take 80 MB."""
+    """Of the process that reads, for one file: beyond its libraries (80 MB) and what is known of revocation."""
     files_per_reader: int = 200
     """Then a new process is started, so that nothing that one file left behind lasts."""
 

@@ -84,6 +84,17 @@ def test_a_process_that_was_killed_is_replaced_and_the_file_judged(inspector: In
     assert verdict.standing is FileStanding.VALID
 
 
+def test_a_process_that_ended_unseen_is_replaced_before_it_is_told_anything(
+    inspector: Inspector, tmp_path: Path
+) -> None:
+    path = written(tmp_path, pdfs.issued())
+    inspected(inspector, path)
+    assert inspector.process_id is not None
+    os.kill(inspector.process_id, signal.SIGKILL)
+    others = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate])
+    assert inspected(inspector, path, anchors=others)[0].standing is FileStanding.VALID
+
+
 def test_what_becomes_known_of_revocation_reaches_the_process(inspector: Inspector, tmp_path: Path) -> None:
     facts = RevocationFacts()
     anchors = TrustAnchors(
