@@ -23,7 +23,7 @@ from gateway.signing import template
 from gateway.signing.keys import Signer, SigningKey, certificates_to_pem
 from gateway.signing.pdf_sign import PdfSignOptions
 from gateway.signing.policy import DS, SIGNED_PROPERTIES, XADES
-from gateway.signing.prepare import prepare_pdf
+from gateway.signing.prepare import complete_pdf, prepare_pdf
 from gateway.signing.sign import sign_package, sign_package_xades
 from gateway.signing.token import Token
 from tests.support import documents, pdfs, pki, signed
@@ -247,6 +247,36 @@ def test_openssl_ts_accepts_the_time_stamps_in_pdfs_and_packages(roots: Path) ->
     alone = etree.fromstring(etree.tostring(value, with_tail=False))
     digest = hashlib.sha256(etree.tostring(alone, method="c14n", exclusive=True)).digest()
     assert openssl_ts_verifies(token, digest, roots)
+
+
+@needs("pkcs11-tool", "pdfsig")
+@needs_softhsm()
+@pytest.mark.parametrize(
+    ("key", "how", "hashed"),
+    [
+        (pki.agency, ["--mechanism", "SHA256-RSA-PKCS"], False),
+        (pki.person, ["--mechanism", "ECDSA", "--signature-format", "rs"], True),
+    ],
+    ids=["rsa", "p256"],
+)
+def test_a_prepared_pdf_is_completed_by_another_program_s_signature(
+    key, how: list[str], hashed: bool, tmp_path: Path
+) -> None:
+    """OpenSC signs the prepared bytes, or their digest, with a key that this program never opens."""
+    (tmp_path / "plain.pdf").write_bytes(pdfs.plain())
+    prepared = prepare_pdf(
+        tmp_path / "plain.pdf", tmp_path / "prepared.pdf", certificate=key().certificate, chain=key().chain, at=AT
+    )
+    (tmp_path / "data").write_bytes(prepared.digest if hashed else prepared.to_be_signed)
+    with soft_token(tmp_path / "token", ("k", key())) as soft:
+        who = ["--module", soft.module, "--token-label", soft.label, "--login", "--pin", PIN, "--id", "01"]
+        what = ["--sign", *how, "--input-file", tmp_path / "data", "--output-file", tmp_path / "signature"]
+        good, said = run("pkcs11-tool", *who, *what)
+    assert good, said
+    out = tmp_path / "signed.pdf"
+    complete_pdf(prepared, (tmp_path / "signature").read_bytes(), prepared_file=tmp_path / "prepared.pdf", out=out)
+    assert run("pdfsig", "-nocert", out)[1].count("Signature is Valid.") == 1
+    assert pdfs.judged(out.read_bytes())[0].standing is FileStanding.VALID
 
 
 # PDFs: OpenSSL's here
