@@ -28,6 +28,7 @@ from typing import Any
 import urllib3
 from sqlalchemy import select, text, update
 
+from gateway.exchange.log_audit import audit
 from gateway.faults import POINTS
 from gateway.ledger.tables import deliveries, documents, statuses
 from gateway.model import (
@@ -421,6 +422,7 @@ def a_rack(folder: Path, engine: str, ledger_url: str | None, *, seed: int, leas
             web={"rate_limit": "1000000 per minute"},
             console={"enabled": False},
             log={"level": "warning"},
+            log_chain={"seal_seconds": 0.1},  # so that kills meet it at work
             delivery={
                 "wait_factor": 0.001,  # a try that a kill cut short counts, and makes the next wait longer
                 "lease_seconds": lease_seconds,
@@ -475,6 +477,7 @@ def judge(rack: Rack) -> None:
     _each_recipient_has_it_once(rack, sent, told, copies)
     _one_arrival_per_copy(rack, sent, told, copies, reports)
     _nothing_temporary_is_left(rack)
+    _the_log_is_whole(rack)
 
 
 def _answers_agree(item: Item) -> None:
@@ -556,6 +559,12 @@ def _nothing_temporary_is_left(rack: Rack) -> None:
     data = rack.gateway.settings.data
     left = [p for place in (data / "spool", data / "payloads" / "incoming") for p in place.rglob("*") if p.is_file()]
     assert [p for p in left if p.suffix != ".lock"] == []
+
+
+def _the_log_is_whole(rack: Rack) -> None:
+    """Whenever it died, events are sealed in their order, once, and none is missing."""
+    report = audit(rack.ledger.log)
+    assert (report.findings, report.events > 0) == ((), True)
 
 
 def summary(kills: Counter[tuple[str, str]]) -> Iterator[str]:
