@@ -65,7 +65,11 @@ class Statement:
 
     def counts_until(self, skew: timedelta) -> datetime:
         """The last moment at which "not revoked" may be concluded from this."""
-        return (self.next_update or self.this_update + ANSWER_LASTS) + skew
+        # Some lists never end (9999-12-31): nothing can be added to that.
+        latest = EVER[1] - ANSWER_LASTS - skew - _TICK
+        if self.next_update is None:
+            return min(self.this_update, latest) + ANSWER_LASTS + skew
+        return min(self.next_update, latest) + skew
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import random
 import re
 import weakref
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -326,6 +326,11 @@ def test_of_two_cross_signed_authorities_the_one_that_was_not_revoked_counts() -
     finding = judged(where)
     assert (finding.reason, finding.revocation) == (None, Revocation.GOOD)
     assert finding.chain[-1] == other_root.certificate
+
+
+def test_a_list_that_counts_until_the_end_of_time_does() -> None:
+    endless = crl(next_update=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert judged(anchors([of_root(), endless])).revocation is Revocation.GOOD
 
 
 # Remembering
