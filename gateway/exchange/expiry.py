@@ -29,7 +29,7 @@ class Ending:
     agency: str | None = None
     role: str | None = None
     covered: bool = False
-    """Its successor is registered already."""
+    """Its end is near, and its successor is registered already."""
 
     def threshold(self, now: datetime) -> int | None:
         """The smallest number of days that is left at most; ``None``: more than the largest, or it has ended."""
@@ -59,7 +59,8 @@ def endings(
             origin="registered",
             agency=r.agency.code,
             role=r.certificate.role,
-            covered=covered(r),
+            # Asked only where it matters: it compares with all of the agency's others.
+            covered=r.ends - now <= timedelta(days=max(THRESHOLDS)) and covered(r),
         )
         for r in registrations(agencies)
         if r.ends > now and exists_at(r.agency, now)

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -60,6 +60,8 @@ _log = structlog.get_logger()
 
 _FILES_MOST = 10_000
 """Files of the folder that are looked at."""
+_LOOK_AGAIN = timedelta(minutes=5)
+"""While nothing new comes, certificates are looked through only so often: items go out of date by themselves."""
 _FIRST_PAUSE = timedelta(minutes=1)
 """After a source's first failure; doubles up to the time between two questions."""
 
@@ -202,8 +204,12 @@ class _Target:
 
 @dataclass(kw_only=True)
 class _Scene:
-    """What one round looks at."""
+    """What rounds look at."""
 
+    names: frozenset[str]
+    made_at: datetime
+    concluded: int | None = None
+    """Version of the facts that conclusions were drawn from."""
     certificates: dict[str, KnownCertificate] = field(default_factory=dict)
     """Watched ones by SHA-256."""
     pairs: dict[str, tuple[x509.Certificate, x509.Certificate]] = field(default_factory=dict)
@@ -246,6 +252,9 @@ class RevocationWatch:
         self._former = tuple(former)
         self._meter = meter or Uncounted()
         self._known: dict[str, KnownCertificate] = {}
+        self._seen: Directory | None = None
+        self._seen_at = datetime.min.replace(tzinfo=UTC)
+        self._kept: _Scene | None = None
         self._files: dict[str, tuple[int, int]] = {}
         """Modification and size of the files that were read, by source."""
 
@@ -282,15 +291,18 @@ class RevocationWatch:
 
     def _round(self, now: datetime, *, at_once: bool, stop: threading.Event) -> None:
         self._watch(now)
+        watched = self._ledger.watched_certificates()
         if self._anchors.mode is RevocationMode.OFF:
             # What waited for an answer that is not asked for any more need not wait.
             self._rejudge.undecided(now=now)
             return
-        scene = self._scene(now)
+        scene = self._scene(watched, now)
         self._read_folder(scene, now)
         self._ask(scene, at_once=at_once, stop=stop)
         self._keeper.freshen_now()
-        self._conclude(scene)
+        if scene.concluded != self._anchors.facts.version:
+            self._conclude(scene)
+            scene.concluded = self._anchors.facts.version
         self._rejudge.undecided(now=self._clock())
 
     # Which certificates
@@ -298,6 +310,8 @@ class RevocationWatch:
     def _watch(self, now: datetime) -> None:
         """Certificates that came since the last round, and those that end soon."""
         directory = self._directory()
+        if directory is self._seen and now - self._seen_at < _LOOK_AGAIN:
+            return
         agencies = [a for a in directory.agencies() if a.certificates]
         found: dict[str, tuple[str, x509.Certificate]] = {}
         for origin, certificates in (("own", self._own), ("former", self._former)):
@@ -317,12 +331,17 @@ class RevocationWatch:
         told = [e for e in to_announce(ends, now=now) if not _told(watched.get(e.sha256), e.ends, e.days)]
         if told:
             self._ledger.announce_expiring(told, now=now)
+        self._seen, self._seen_at = directory, now
 
-    def _scene(self, now: datetime) -> _Scene:
-        """Watched certificates, their chains, and whom to ask about them."""
-        scene = _Scene(authorities=[*self._anchors.anchors, *self._anchors.intermediates])
+    def _scene(self, everything: Sequence[Watched], now: datetime) -> _Scene:
+        """Watched certificates, their chains, and whom to ask about them; made anew when there are others."""
         # An expired certificate is nobody's to ask about: authorities drop it from their lists.
-        watched = [w for w in self._ledger.watched_certificates() if w.not_after >= now]
+        watched = [w for w in everything if w.not_after >= now]
+        names = frozenset(w.sha256 for w in watched)
+        kept = self._kept
+        if kept is not None and kept.names == names and kept.made_at <= now < kept.made_at + _LOOK_AGAIN:
+            return kept
+        scene = _Scene(names=names, made_at=now, authorities=[*self._anchors.anchors, *self._anchors.intermediates])
         missing = [w.sha256 for w in watched if w.sha256 not in self._known]
         for sha256, der in self._ledger.certificates_der(missing).items():
             self._known[sha256] = known(x509.load_der_x509_certificate(der))
@@ -338,6 +357,7 @@ class RevocationWatch:
                 seen.add(name)
                 scene.authorities.append(above)
         scene.targets = {t.name: t for t in self._targets(scene)}
+        self._kept = scene
         return scene
 
     def _targets(self, scene: _Scene) -> Iterable[_Target]:
