@@ -348,7 +348,11 @@ class Signings:
             parts.ledger.note_signing_mismatch(request, now=parts.clock())
             raise
         token = self._token(prepared, value)
-        sha256, size = self._write(request_id, prepared, value, token)
+        try:
+            sha256, size = self._write(request_id, prepared, value, token)
+        except PayloadMissing:
+            self.find(agency, request_id)  # it has been cancelled, or swept, meanwhile
+            raise
         now = parts.clock()
         return parts.ledger.complete_signing(
             request_id,

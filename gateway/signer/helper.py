@@ -118,7 +118,8 @@ class Helper:
             except KeyUnusable as e:
                 trouble = e
         ahead = self._gateway.ahead() if self._gateway else None
-        registered = self._gateway.is_registered if self._gateway else _nobody_knows
+        # One that does not answer is not asked again for each certificate, while the page waits.
+        registered = self._gateway.is_registered if self._gateway and ahead is not None else _nobody_knows
         states = []
         for certificate in certificates:
             known = registered(fingerprint(certificate))

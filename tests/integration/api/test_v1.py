@@ -462,6 +462,8 @@ def test_the_openapi_document_is_valid_and_names_every_call(client: FlaskClient)
         "/api/v1/inbox/{delivery}/refuse", "/api/v1/statuses", "/api/v1/agencies",
         "/api/v1/documents/{document}/revoke", "/api/v1/documents/{document}/update",
         "/api/v1/documents/{document}/replace",
+        "/api/v1/signing", "/api/v1/signing/{signing}", "/api/v1/signing/{signing}/complete",
+        "/api/v1/signing/{signing}/file", "/api/v1/signing/certificates/{sha256}",
     } == set(document["paths"])  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import random
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,8 +33,6 @@ def names_certificate(der: bytes) -> tuple[str, Any]:
 
 def signed_info(*, uri: str = "", digest: str | None = None, more: str = "", c14n: C14N = C14N.EXCLUSIVE) -> bytes:
     """As ``gateway.signing.template`` has it signed."""
-    import base64
-
     value = digest if digest is not None else base64.b64encode(DIGEST).decode()
     return (
         f'<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:CanonicalizationMethod Algorithm="{c14n}">'
@@ -98,3 +98,23 @@ def test_a_second_reference_into_the_signature_itself_belongs_to_xades() -> None
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(NothingToSign):
         recognise(data)
+
+
+def test_nothing_that_was_changed_is_taken_for_something_else_than_it_says() -> None:
+    """Whatever comes, there is one answer or one refusal; and what is recognised can be told from what it is."""
+    chance = random.Random(20260305)
+    good = [attributes(), attributes(names_certificate(pki.agency().certificate_der)), signed_info()]
+    recognised = 0
+    for number in range(3000):
+        data = bytearray(good[number % len(good)])
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(data))
+            data[place : place + chance.randint(0, 2)] = chance.randbytes(chance.randint(0, 2))
+        try:
+            found = recognise(bytes(data))
+        except NothingToSign:
+            continue
+        recognised += 1
+        assert bytes.fromhex(found.digest) in data or base64.b64encode(bytes.fromhex(found.digest)) in data
+    # The digest itself may be any, so some changes stay within what is known.
+    assert 0 < recognised < 1500
