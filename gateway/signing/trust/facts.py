@@ -13,7 +13,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal
 
@@ -23,6 +23,8 @@ from gateway.errors import RevocationUnreadable
 
 ITEM_BYTES_MAX = 64 * 1024 * 1024
 """Of one CRL; the longest lists of large authorities have a few million entries of 40 bytes."""
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""Some lists end on 9999-12-31, meaning never; whoever adds an hour to that fails."""
 NEWEST_KEPT = 8
 """Items per issuer (CRL) or per serial number (OCSP); older ones say nothing that these do not."""
 
@@ -104,7 +106,7 @@ def _read_crl(der: bytes, source: str) -> RevocationItem:
         kind="crl",
         der=der,
         this_update=listed["this_update"].native,
-        next_update=listed["next_update"].native,
+        next_update=_bounded(listed["next_update"].native),
         source=source,
     )
 
@@ -118,9 +120,13 @@ def _read_ocsp(der: bytes, source: str) -> RevocationItem:
         kind="ocsp",
         der=der,
         this_update=min(a["this_update"].native for a in answers),
-        next_update=None if None in ends else min(ends),
+        next_update=None if None in ends else _bounded(min(ends)),
         source=source,
     )
+
+
+def _bounded(end: datetime | None) -> datetime | None:
+    return None if end is None else min(end, LATEST)
 
 
 def single_answers(der: bytes) -> list[ocsp.SingleResponse]:

@@ -26,7 +26,7 @@ from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from pyhanko_certvalidator.util import ConsList
 
-from gateway.signing.trust.facts import RevocationItem, single_answers
+from gateway.signing.trust.facts import LATEST, RevocationItem, single_answers
 from gateway.signing.trust.paths import EVER, FAILURES, Algorithms, Store, Tolerance, run
 
 ANSWER_LASTS = timedelta(hours=12)
@@ -65,11 +65,7 @@ class Statement:
 
     def counts_until(self, skew: timedelta) -> datetime:
         """The last moment at which "not revoked" may be concluded from this."""
-        # Some lists never end (9999-12-31): nothing can be added to that.
-        latest = EVER[1] - ANSWER_LASTS - skew - _TICK
-        if self.next_update is None:
-            return min(self.this_update, latest) + ANSWER_LASTS + skew
-        return min(self.next_update, latest) + skew
+        return min(self.next_update or min(self.this_update, LATEST) + ANSWER_LASTS, LATEST) + skew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +237,8 @@ def _made_at(item: RevocationItem, certificate: asn1.Certificate) -> tuple[datet
         return item.this_update, item.next_update
     for answer in single_answers(item.der):
         if answer["cert_id"]["serial_number"].native == certificate.serial_number:
-            return answer["this_update"].native, answer["next_update"].native
+            # Until the end of the whole: an answer about several certificates counts as long as all it says does.
+            return answer["this_update"].native, item.next_update
     return None
 
 

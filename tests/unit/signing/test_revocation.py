@@ -331,6 +331,8 @@ def test_of_two_cross_signed_authorities_the_one_that_was_not_revoked_counts() -
 def test_a_list_that_counts_until_the_end_of_time_does() -> None:
     endless = crl(next_update=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
     assert judged(anchors([of_root(), endless])).revocation is Revocation.GOOD
+    assert endless.next_update is not None
+    assert endless.next_update + DAY > NOW  # there is room for whoever adds to it
 
 
 # Remembering
