@@ -179,7 +179,7 @@ def sign(
     with contextlib.ExitStack() as closing:
         stamp = closing.enter_context(_stamping(tsa, tsa_anchors)) if tsa else None
         if key_file is not None:
-            key: Signer = load_key(key_file, _password(key_file, password_file), certificate=certificate)
+            key: Signer = load_key(key_file, _password(shell, key_file, password_file), certificate=certificate)
         else:
             assert module is not None
             token = Token(module, label=token_label, pin=lambda: _pin(shell, pin_file))
@@ -254,7 +254,7 @@ def _pin(shell: Shell, pin_file: Path | None) -> str:
     return str(click.prompt(shell.words(Text("Mã PIN của thiết bị", "PIN of the token")), hide_input=True, err=True))
 
 
-def _password(key_file: Path, password_file: Path | None) -> str | None:
+def _password(shell: Shell, key_file: Path, password_file: Path | None) -> str | None:
     if password_file is not None:
         return password_file.read_text(encoding="utf-8").strip()
     given = os.environ.get("GATEWAY_KEY_PASSWORD")
@@ -267,7 +267,7 @@ def _password(key_file: Path, password_file: Path | None) -> str | None:
     is_open = b"-----BEGIN" in raw and b"ENCRYPTED" not in raw
     if is_open or not sys.stdin.isatty():
         return None
-    return str(click.prompt("Password", hide_input=True, err=True))
+    return str(click.prompt(shell.words(Text("Mật khẩu của khóa", "Password of the key")), hide_input=True, err=True))
 
 
 @contextlib.contextmanager

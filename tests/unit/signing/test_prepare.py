@@ -7,9 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asn1crypto import keys
+from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from PIL import Image
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import signers
+from pyhanko.sign.fields import MDPPerm
+from reportlab.pdfgen import canvas
 
 from gateway.errors import (
     AlreadySigned,
@@ -273,6 +279,40 @@ def test_what_is_no_sound_pdf_is_refused_by_name(content: Callable[[], bytes], p
     with pytest.raises(FileNotSignable) as caught:
         prepared(plain, options=PdfSignOptions(image=BLUE))
     assert caught.value.code == "file.not_signable"
+
+
+def encrypted() -> bytes:
+    out = io.BytesIO()
+    page = canvas.Canvas(out, encrypt="secret")
+    page.drawString(72, 700, "x")
+    page.save()
+    return out.getvalue()
+
+
+def closed() -> bytes:
+    """Certified by its author so that nothing may be added."""
+    out = io.BytesIO()
+    signers.sign_pdf(
+        IncrementalPdfFileWriter(io.BytesIO(pdfs.plain())),
+        signers.PdfSignatureMetadata(field_name="Author", certify=True, docmdp_permissions=MDPPerm.NO_CHANGES),
+        signers.SimpleSigner(
+            signing_cert=asn1_x509.Certificate.load(pki.person().certificate_der),
+            signing_key=keys.PrivateKeyInfo.load(
+                pki.person().private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+            ),
+            cert_registry=None,
+        ),
+        output=out,
+    )
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("content", [encrypted, closed])
+def test_a_pdf_that_allows_no_further_signature_is_refused(content: Callable[[], bytes], plain: Path) -> None:
+    plain.write_bytes(content())
+    with pytest.raises(FileNotSignable) as caught:
+        prepared(plain)
+    assert type(caught.value) is FileNotSignable
 
 
 def test_a_page_that_is_not_there_is_refused(plain: Path) -> None:
