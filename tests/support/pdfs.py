@@ -136,6 +136,24 @@ def annotation(
     return write
 
 
+def lacking(number: int) -> bytes:
+    """A PDF whose page names an object that is not there: free when it is 5, beyond the end of the table otherwise."""
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents[4 0 R %d 0 R]/Resources<</Font<</F1 6 0 R>>>>>>"
+    objects = {
+        1: b"<</Type/Catalog/Pages 2 0 R>>",
+        2: b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        3: page % number,
+        4: b"<</Length 38>>stream\nBT /F1 14 Tf 72 500 Td (1.000) Tj ET   \nendstream",
+        6: b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    }
+    content, rows = b"%PDF-1.7\n", [b"0000000005 65535 f \n"]
+    for n in range(1, 7):
+        rows.append(b"%010d 00000 n \n" % len(content) if n in objects else b"0000000000 00000 f \n")
+        content += b"%d 0 obj\n%s\nendobj\n" % (n, objects[n]) if n in objects else b""
+    end = b"trailer\n<</Size 7/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(content)
+    return content + b"xref\n0 7\n" + b"".join(rows) + end
+
+
 def freeing(pdf: bytes, number: int) -> bytes:
     """The PDF with one more revision, by which that object is no more."""
     before = pdf.rindex(b"startxref")

@@ -507,6 +507,26 @@ def test_hidden_content_that_is_uncovered_later_is_altered() -> None:
     assert judged(pdfs.freeing(signed, overlay)).standing is ALTERED
 
 
+@pytest.mark.parametrize("free", [False, True], ids=["missing", "free"])
+def test_content_that_was_missing_when_it_was_signed_and_comes_later_is_not_valid(free: bool) -> None:
+    # A page that names an object which is not there shows nothing of it; a later revision defines it.
+    number = 5 if free else 50
+    signed = pdfs.signed(pdfs.lacking(number), pki.person())
+    assert judged(signed).standing is VALID
+
+    def define(writer: IncrementalPdfFileWriter) -> None:
+        content = generic.StreamObject(stream_data=b"BT /F1 14 Tf 72 500 Td (9.000.000) Tj ET")
+        content.container_ref = generic.Reference(number, 0, writer)
+        writer.objects[0, number] = content
+        # What a stamp brings with it is explained by the stamp: so it is brought with one.
+        pdfs.annotation(Name=pdf_name("/X"))(writer)
+        looks = [o for o in writer.objects.values() if isinstance(o, generic.StreamObject) and "/BBox" in o]
+        looks[0]["/Resources"] = dictionary(XObject=dictionary(X=generic.IndirectObject(number, 0, writer)))
+
+    verdict = judged(pdfs.updated(signed, define))
+    assert verdict.standing in (ALTERED, FileStanding.UNREADABLE)
+
+
 @functools.cache
 def a_form() -> bytes:
     out = io.BytesIO()
