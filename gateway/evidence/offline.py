@@ -29,6 +29,7 @@ from gateway.evidence.points import Findings, Outcome, Point
 from gateway.evidence.receipt import ReceiptFacts, check_receipt
 from gateway.evidence.seal import FIRST_NAMESPACE, SealedAttachment, SealFacts, check_seal, read_seal
 from gateway.model import SignedBy, Standing, Verdict
+from gateway.signing import xades
 from gateway.signing.keys import fingerprint, known
 from gateway.signing.policy import Reason, SignaturePolicy
 from gateway.signing.trust import RevocationItem, read_item
@@ -129,7 +130,7 @@ def _signature(reader: ContainerReader) -> XadesSignature:
 
     :raises EvidenceInvalid: it does not, or it is not of our form.
     """
-    signature = bundle.read_signature_part(reader.read(container.SIGNATURES, limit=_SMALL_MAX))
+    signature = bundle.read_signature_part(reader.read(container.SIGNATURES, limit=xades.BYTES_MAX))
     signature.check(_certificate(signature.certificate_der))
     return signature
 
@@ -368,6 +369,10 @@ class _Check:
             if self._reader.digest(name).hex() != sealed.facts.sha256:
                 yield _broken(name, "status.broken", "The package is not the one that was sealed.")
                 return
+            wrong = self._receipt_of_status(count, sealed)
+            if wrong is not None:
+                yield wrong
+                return
             believed = self._belief.signer(part, sealed.certificate, proven=self._proven.earliest())
             if believed.outcome is not Outcome.HOLDS:
                 yield believed
@@ -375,6 +380,18 @@ class _Check:
         if count:
             values = {"count": str(count)}
             yield Point(part="statuses/", outcome=Outcome.HOLDS, code="statuses.hold", values=values)
+
+    def _receipt_of_status(self, number: int, sealed: _Sealed) -> Point | None:
+        """What is wrong with the receipt beside a status package; ``None``: nothing."""
+        part = bundle.status_part(number, "receipt.json")
+        try:
+            receipt = _Receipt.read(self._reader.read(part, limit=_SMALL_MAX).decode("utf-8", "replace"))
+            facts = receipt.check(sealed.certificate)
+        except EvidenceInvalid as e:
+            return _broken(part, "status.broken", e.detail)
+        if _as_sealed(facts) != _as_receipted(sealed.facts):
+            return _broken(part, "status.broken", "The receipt and the seal say different things.")
+        return None
 
     def _told(self, sealed: _Sealed) -> Iterator[Point]:
         document = self._facts.get("document") if isinstance(self._facts, dict) else None

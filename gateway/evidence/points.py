@@ -191,8 +191,8 @@ _SENTENCES: Final[dict[str, Sentence]] = {
         "Tệp không có sự kiện nhật ký nào được chứng minh.", "The file has no proven events of the log."
     ),
     "statuses.hold": Sentence(
-        "{count} gói trạng thái: niêm phong đúng, nội dung đúng như lúc nhận.",
-        "{count} status packages: their seals hold, and they are as received.",
+        "{count} gói trạng thái: niêm phong và biên nhận đúng, nội dung đúng như lúc nhận.",
+        "{count} status packages: their seals and receipts hold, and they are as received.",
     ),
     "status.broken": Sentence("Gói trạng thái này không đúng: {detail}", "This status package does not hold: {detail}"),
     "facts.differ": Sentence(

@@ -33,8 +33,8 @@ ENVELOPED_XML: Final = (ENVELOPED, EXCLUSIVE)
 
 IDS: Final = frozenset({"signature", "signature-properties", "reference-0"})
 """Ids of a signature with one reference; the document around it must not use them."""
-BYTES_MAX = 1024 * 1024
-"""Largest signature that is read: 3,000 references need half of it."""
+BYTES_MAX = 4 * 1024 * 1024
+"""Largest signature that is read: 5,000 references need half of it."""
 
 _SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
@@ -73,18 +73,19 @@ class XadesSignature:
 
     def render(self) -> bytes:
         """The ``ds:Signature``, canonical UTF-8, as it stands in its document."""
+        signed_info, properties = self._parts()
         return (
-            f'<ds:Signature xmlns:ds="{DS}" Id="signature"><ds:SignedInfo>{self._signed_info()}</ds:SignedInfo>'
+            f'<ds:Signature xmlns:ds="{DS}" Id="signature"><ds:SignedInfo>{signed_info}</ds:SignedInfo>'
             f"<ds:SignatureValue>{b64encode(self.value).decode()}</ds:SignatureValue>"
             f"{_key_info(self.certificate_der)}"
             f'<ds:Object><xades:QualifyingProperties xmlns:xades="{XADES}" Target="#signature">'
-            f'<xades:SignedProperties Id="signature-properties">{self._properties("")}</xades:SignedProperties>'
+            f'<xades:SignedProperties Id="signature-properties">{properties}</xades:SignedProperties>'
             f"{self._unsigned()}</xades:QualifyingProperties></ds:Object></ds:Signature>"
         ).encode()
 
     def to_be_signed(self) -> bytes:
         """Canonical SignedInfo: what the private key signs."""
-        return f'<ds:SignedInfo xmlns:ds="{DS}">{self._signed_info()}</ds:SignedInfo>'.encode()
+        return f'<ds:SignedInfo xmlns:ds="{DS}">{self._parts()[0]}</ds:SignedInfo>'.encode()
 
     def stamped_bytes(self) -> bytes:
         """Canonical SignatureValue: what a SignatureTimeStamp is over (EN 319 132-1 §5.3)."""
@@ -109,40 +110,8 @@ class XadesSignature:
         except KeyUnusable as e:
             raise EvidenceInvalid("The certificate's key is of a kind that signs no evidence.") from e
 
-    def _signed_info(self) -> str:
-        references = "".join(_reference(n, r) for n, r in enumerate(self.references))
-        digest = b64encode(sha256(self._canonical_properties()).digest()).decode()
-        return (
-            f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"></ds:CanonicalizationMethod>'
-            f'<ds:SignatureMethod Algorithm="{self.method}"></ds:SignatureMethod>{references}'
-            f'<ds:Reference Type="{SIGNED_PROPERTIES}" URI="#signature-properties">'
-            f'<ds:Transforms><ds:Transform Algorithm="{EXCLUSIVE}"></ds:Transform></ds:Transforms>'
-            f'<ds:DigestMethod Algorithm="{_SHA256}"></ds:DigestMethod>'
-            f"<ds:DigestValue>{digest}</ds:DigestValue></ds:Reference>"
-        )
-
-    def _canonical_properties(self) -> bytes:
-        """SignedProperties as exclusive canonicalisation writes it apart: each ``ds:`` element declares its prefix."""
-        inside = self._properties(f' xmlns:ds="{DS}"')
-        return (
-            f'<xades:SignedProperties xmlns:xades="{XADES}" Id="signature-properties">{inside}</xades:SignedProperties>'
-        ).encode()
-
-    def _properties(self, declared: str) -> str:
-        formats = "".join(
-            f'<xades:DataObjectFormat ObjectReference="#reference-{n}">'
-            f"<xades:MimeType>{r.media_type.translate(_TEXT)}</xades:MimeType></xades:DataObjectFormat>"
-            for n, r in enumerate(self.references)
-        )
-        return (
-            "<xades:SignedSignatureProperties>"
-            f"<xades:SigningTime>{self.signed_at.strftime('%Y-%m-%dT%H:%M:%SZ')}</xades:SigningTime>"
-            "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
-            f'<ds:DigestMethod{declared} Algorithm="{_SHA256}"></ds:DigestMethod>'
-            f"<ds:DigestValue{declared}>{_certificate_digest(self.certificate_der)}</ds:DigestValue>"
-            "</xades:CertDigest></xades:Cert></xades:SigningCertificateV2></xades:SignedSignatureProperties>"
-            f"<xades:SignedDataObjectProperties>{formats}</xades:SignedDataObjectProperties>"
-        )
+    def _parts(self) -> tuple[str, str]:
+        return _signed_parts(self.references, self.method, self.signed_at, self.certificate_der)
 
     def _unsigned(self) -> str:
         if self.token is None:
@@ -251,6 +220,47 @@ def _decoded(element: etree._Element, path: str) -> bytes:
     return binascii.a2b_base64(_given(element, path).encode("ascii"), strict_mode=True)
 
 
+@lru_cache(maxsize=8)
+def _signed_parts(
+    references: tuple[Reference, ...], method: str, signed_at: datetime, certificate_der: bytes
+) -> tuple[str, str]:
+    """
+    What stands inside SignedInfo, and inside SignedProperties.
+
+    Remembered, because a signature asks for it when it is made and again when it is written.
+    """
+    formats = "".join(
+        f'<xades:DataObjectFormat ObjectReference="#reference-{n}">'
+        f"<xades:MimeType>{r.media_type.translate(_TEXT)}</xades:MimeType></xades:DataObjectFormat>"
+        for n, r in enumerate(references)
+    )
+    before = (
+        "<xades:SignedSignatureProperties>"
+        f"<xades:SigningTime>{signed_at.strftime('%Y-%m-%dT%H:%M:%SZ')}</xades:SigningTime>"
+        "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
+    )
+    after = (
+        "</xades:CertDigest></xades:Cert></xades:SigningCertificateV2></xades:SignedSignatureProperties>"
+        f"<xades:SignedDataObjectProperties>{formats}</xades:SignedDataObjectProperties>"
+    )
+    # Exclusive canonicalisation writes SignedProperties apart: each ``ds:`` element in it declares its prefix.
+    canonical = (
+        f'<xades:SignedProperties xmlns:xades="{XADES}" Id="signature-properties">'
+        f"{before}{_certificate_digest(certificate_der, declared=True)}{after}</xades:SignedProperties>"
+    )
+    digest = b64encode(sha256(canonical.encode()).digest()).decode()
+    signed_info = (
+        f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"></ds:CanonicalizationMethod>'
+        f'<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
+        f"{''.join(_reference(n, r) for n, r in enumerate(references))}"
+        f'<ds:Reference Type="{SIGNED_PROPERTIES}" URI="#signature-properties">'
+        f'<ds:Transforms><ds:Transform Algorithm="{EXCLUSIVE}"></ds:Transform></ds:Transforms>'
+        f'<ds:DigestMethod Algorithm="{_SHA256}"></ds:DigestMethod>'
+        f"<ds:DigestValue>{digest}</ds:DigestValue></ds:Reference>"
+    )
+    return signed_info, f"{before}{_certificate_digest(certificate_der, declared=False)}{after}"
+
+
 def _reference(number: int, reference: Reference) -> str:
     transforms = "".join(f'<ds:Transform Algorithm="{t}"></ds:Transform>' for t in reference.transforms)
     return (
@@ -271,5 +281,10 @@ def _key_info(der: bytes) -> str:
 
 
 @lru_cache(maxsize=64)
-def _certificate_digest(der: bytes) -> str:
-    return b64encode(sha256(der).digest()).decode()
+def _certificate_digest(der: bytes, *, declared: bool) -> str:
+    """CertDigest's content, with or without declarations of its prefix."""
+    scope = f' xmlns:ds="{DS}"' if declared else ""
+    return (
+        f'<ds:DigestMethod{scope} Algorithm="{_SHA256}"></ds:DigestMethod>'
+        f"<ds:DigestValue{scope}>{b64encode(sha256(der).digest()).decode()}</ds:DigestValue>"
+    )

@@ -371,6 +371,7 @@ def event_changed(raw: bytes) -> bytes:
         ("log/statement-1.tsr", lambda c: c[:-1] + b"\0", ("log/statement-1.tsr", "stamp.broken")),
         ("statuses/0001.edxml", lambda c: other_package(), ("statuses/0001.edxml", "status.broken")),
         ("statuses/0001.seal.xml", lambda c: b"<Seal/>", ("statuses/0001.seal.xml", "status.broken")),
+        ("statuses/0001.receipt.json", lambda c: with_json(c, size=1), ("statuses/0001.receipt.json", "status.broken")),
     ],
 )  # fmt: skip
 def test_parts_that_contradict_each_other_are_named_whoever_signed_them(

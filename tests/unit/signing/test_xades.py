@@ -1,247 +1,93 @@
-"""XAdES is accepted in one form: two references, to the document and to the signature's own properties."""
+"""One form of XAdES: written, read back to the byte, and refused in any other."""
 
-import base64
+from __future__ import annotations
+
 import hashlib
-import io
+from base64 import b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from lxml import etree
 
-from gateway.errors import NotSignable
-from gateway.model import Standing
-from gateway.signing import engine, form, xades
-from gateway.signing.form import Finding
-from gateway.signing.keys import fingerprint
-from gateway.signing.policy import DS, SIGNED_PROPERTIES, XADES, Reason
-from gateway.signing.sign import sign_package_xades
-from tests.support import documents, pki, signed
+from gateway.errors import EvidenceInvalid
+from gateway.evidence.container import ENTRIES_MAX, NAME_MAX
+from gateway.signing import xades
+from gateway.signing.keys import SigningKey
+from gateway.signing.xades import Reference
+from tests.support import pki
 
-AT = datetime(2026, 3, 5, 7, 0, tzinfo=UTC)
-
-
-def good(*, with_stamp: bool = False) -> bytes:
-    out = io.BytesIO()
-    stamp = pki.timestamp_token if with_stamp else None
-    sign_package_xades(documents.a_package(), pki.agency_ec(), out, at=AT, stamp=stamp)
-    return out.getvalue()
-
-
-def properties(identity: str = "props", certificate: bytes | None = None) -> str:
-    """SignedProperties in canonical form."""
-    digest = hashlib.sha256(certificate or pki.agency_ec().certificate_der).digest()
-    return (
-        f'<x:SignedProperties xmlns:x="{XADES}" Id="{identity}"><x:SignedSignatureProperties>'
-        "<x:SigningTime>2026-03-05T07:00:00Z</x:SigningTime><x:SigningCertificateV2><x:Cert><x:CertDigest>"
-        f'<ds:DigestMethod xmlns:ds="{DS}" Algorithm="{signed.SHA256}"></ds:DigestMethod>'
-        f'<ds:DigestValue xmlns:ds="{DS}">{base64.b64encode(digest).decode()}</ds:DigestValue>'
-        "</x:CertDigest></x:Cert></x:SigningCertificateV2></x:SignedSignatureProperties></x:SignedProperties>"
-    )
-
-
-def holder(inside: str, target: str = "#sig") -> str:
-    return (
-        f'<ds:Object><x:QualifyingProperties xmlns:x="{XADES}" Target="{target}">{inside}'
-        "</x:QualifyingProperties></ds:Object>"
-    )
-
-
-def own_reference(
-    text: str, *, uri: str = "#props", kind: str = SIGNED_PROPERTIES, transforms: tuple[str, ...] = (signed.EXCLUSIVE,)
-) -> str:
-    return signed.reference(
-        b"", uri=uri, transforms=transforms, digest=hashlib.sha256(text.encode()).digest(), attributes=f' Type="{kind}"'
-    )
-
-
-def handmade(
-    *,
-    text: str | None = None,
-    references: str | None = None,
-    after: str | None = None,
-    package: bytes | None = None,
-    attributes: str = ' Id="sig"',
-) -> bytes:
-    """A package whose signature is put together here; right unless told otherwise."""
-    raw = package or documents.a_package()
-    text = properties() if text is None else text
-    return signed.handmade(
-        raw,
-        pki.agency_ec(),
-        references=signed.reference(raw) + own_reference(text) if references is None else references,
-        after=holder(text) if after is None else after,
-        attributes=attributes,
-    )
-
-
-def reason(raw: bytes, spool: Path) -> str:
-    return signed.verdict_on(raw, spool).reason
-
-
-@pytest.mark.parametrize("make", [good, lambda: good(with_stamp=True), handmade], ids=["b", "t", "by-hand"])
-def test_the_one_form_is_valid(make: Callable[[], bytes], tmp_path: Path) -> None:
-    verdict = signed.verdict_on(make(), tmp_path)
-    assert verdict.standing is Standing.VALID
-    assert verdict.certificate_sha256 == pki.agency_ec().certificate_sha256
-
-
-def test_the_order_of_the_references_does_not_matter(tmp_path: Path) -> None:
-    raw = documents.a_package()
-    swapped = handmade(references=own_reference(properties()) + signed.reference(raw))
-    assert signed.verdict_on(swapped, tmp_path).standing is Standing.VALID
-
-
-PLAIN = documents.a_package()
-BAD: dict[str, tuple[Callable[[], bytes], Reason]] = {
-    "properties changed": (
-        lambda: handmade().replace(b"07:00:00Z", b"08:00:00Z"),
-        Reason.DIGEST_MISMATCH,
-    ),
-    "document changed": (lambda: handmade().replace(b"H37.21", b"H37.22"), Reason.DIGEST_MISMATCH),
-    "properties that no reference covers": (
-        lambda: handmade(references=signed.reference(PLAIN)),
-        Reason.STRUCTURE,
-    ),
-    "a reference to properties that are not there": (lambda: handmade(after=""), Reason.STRUCTURE),
-    "only the properties, not the document": (
-        lambda: handmade(references=own_reference(properties())),
-        Reason.REFERENCE,
-    ),
-    "the properties twice": (
-        lambda: handmade(references=signed.reference(PLAIN) + own_reference(properties()) * 2),
-        Reason.REFERENCE,
-    ),
-    "a third reference": (
-        lambda: handmade(references=signed.reference(PLAIN) * 2 + own_reference(properties())),
-        Reason.REFERENCE,
-    ),
-    "another type of reference": (
-        lambda: handmade(references=signed.reference(PLAIN) + own_reference(properties(), kind="urn:other")),
-        Reason.REFERENCE,
-    ),
-    "the type on the reference to the document": (
-        lambda: handmade(
-            references=signed.reference(PLAIN, attributes=f' Type="{SIGNED_PROPERTIES}"')
-            + own_reference(properties(), kind="urn:other")
-        ),
-        Reason.REFERENCE,
-    ),
-    "a reference to another Id": (
-        lambda: handmade(references=signed.reference(PLAIN) + own_reference(properties(), uri="#others")),
-        Reason.REFERENCE,
-    ),
-    "a reference elsewhere": (
-        lambda: handmade(references=signed.reference(PLAIN) + own_reference(properties(), uri="http://x/#props")),
-        Reason.REFERENCE,
-    ),
-    "an XPath over the properties": (
-        lambda: handmade(
-            references=signed.reference(PLAIN)
-            + own_reference(properties(), transforms=("http://www.w3.org/TR/1999/REC-xpath-19991116",))
-        ),
-        Reason.TRANSFORM,
-    ),
-    "enveloped over the properties": (
-        lambda: handmade(
-            references=signed.reference(PLAIN)
-            + own_reference(properties(), transforms=(signed.ENVELOPED, signed.EXCLUSIVE))
-        ),
-        Reason.TRANSFORM,
-    ),
-    "properties of another signature": (
-        lambda: handmade(after=holder(properties(), target="#other")),
-        Reason.REFERENCE,
-    ),
-    "a signature without Id": (lambda: handmade(attributes=""), Reason.REFERENCE),
-    "two objects": (
-        lambda: handmade(after=holder(properties()) + "<ds:Object>x</ds:Object>"),
-        Reason.STRUCTURE,
-    ),
-    "something beside the properties": (
-        lambda: handmade(after=holder(properties()).replace("</ds:Object>", "<y/></ds:Object>")),
-        Reason.STRUCTURE,
-    ),
-    "a Manifest instead": (
-        lambda: handmade(after="<ds:Object><ds:Manifest/></ds:Object>"),
-        Reason.STRUCTURE,
-    ),
-    "two sets of properties": (
-        lambda: handmade(after=holder(properties() + properties("more"))),
-        Reason.STRUCTURE,
-    ),
-    "the Id also elsewhere": (
-        lambda: handmade(package=PLAIN.replace(b"<edXML:Subject>", b'<edXML:Subject Id="props">', 1)),
-        Reason.STRUCTURE,
-    ),
-    "another certificate in the properties": (
-        lambda: handmade(text=properties(certificate=pki.agency().certificate_der)),
-        Reason.CERTIFICATE_NOT_REGISTERED,
-    ),
-    "properties digested with SHA-1": (
-        lambda: handmade(
-            references=signed.reference(PLAIN)
-            + signed.reference(
-                b"",
-                uri="#props",
-                transforms=(signed.EXCLUSIVE,),
-                digest_method=signed.SHA1,
-                digest=hashlib.sha1(properties().encode()).digest(),
-                attributes=f' Type="{SIGNED_PROPERTIES}"',
-            )
-        ),
-        Reason.ALGORITHM,
-    ),
-    "a token that is no base64": (
-        lambda: handmade(
-            after=holder(
-                properties() + "<x:UnsignedProperties><x:UnsignedSignatureProperties><x:SignatureTimeStamp>"
-                "<x:EncapsulatedTimeStamp>§</x:EncapsulatedTimeStamp></x:SignatureTimeStamp>"
-                "</x:UnsignedSignatureProperties></x:UnsignedProperties>"
-            )
-        ),
-        Reason.STRUCTURE,
-    ),
+KEYS: dict[str, Callable[[], SigningKey]] = {
+    "p256": pki.gateway,
+    "rsa": pki.agency,
+    "p384": lambda: pki.agency_of_curve("secp384r1"),
+    "p521": lambda: pki.agency_of_curve("secp521r1"),
 }
 
 
-@pytest.mark.parametrize(("make", "expected"), BAD.values(), ids=BAD)
-def test_every_other_form_is_invalid(make: Callable[[], bytes], expected: Reason, tmp_path: Path) -> None:
-    verdict = signed.verdict_on(make(), tmp_path)
-    assert verdict.standing is Standing.INVALID
-    assert verdict.reason == expected
+def references(count: int = 2, name: str = "page.vi.html") -> list[Reference]:
+    return [
+        Reference(uri=f"{n}{name}", digest=hashlib.sha256(b"%d" % n).digest(), media_type="text/html")
+        for n in range(count)
+    ]
 
 
-def test_what_the_properties_say_is_read() -> None:
-    root = etree.fromstring(good(with_stamp=True))
-    read = form.take_apart(root, signed.ONLY_VALID)
-    assert read.properties is not None
-    assert read.properties.signing_time == AT
-    assert [d.hex() for _, d in read.properties.certificate_digests] == [fingerprint(pki.agency_ec().certificate)]
-    assert len(read.properties.tokens) == 1
+GOOD = xades.sign(references(), pki.gateway(), at=pki.NOW)
 
 
-@pytest.mark.parametrize("identity", ["signature", "reference-0", "signature-properties"])
-def test_a_package_that_uses_the_signature_s_own_ids_is_not_signed(identity: str) -> None:
-    raw = PLAIN.replace(b"<edXML:Subject>", f'<edXML:Subject Id="{identity}">'.encode(), 1)
-    with pytest.raises(NotSignable):
-        sign_package_xades(raw, pki.agency_ec(), io.BytesIO(), at=AT)
-    twice = PLAIN.replace(b"<edXML:Subject>", b'<edXML:Subject Id="a" x:Id="a" xmlns:x="urn:x">', 1)
-    with pytest.raises(NotSignable):
-        sign_package_xades(twice, pki.agency_ec(), io.BytesIO(), at=AT)
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("token", [None, b"token"])
+def test_what_is_written_is_read_and_fits_its_key_alone(key: Callable[[], SigningKey], token: bytes | None) -> None:
+    made = xades.sign(references(), key(), at=pki.NOW)
+    made = made if token is None else made.stamped(token)
+    found = xades.read(made.render())
+    assert found == made
+    found.check(key().certificate)
+    with pytest.raises(EvidenceInvalid):
+        found.check(pki.agency_ec().certificate)
 
 
-def test_a_document_with_xades_is_not_read_as_one_with_a_plain_signature() -> None:
-    """Seals are; ``xades.read`` reads those, and only in the form in which they are written."""
-    document = b'<s:Seal xmlns:s="urn:s"><s:A>1</s:A></s:Seal>'
-    reference = xades.Reference(
-        uri="",
-        digest=hashlib.sha256(document).digest(),
-        media_type="application/xml",
-        transforms=xades.ENVELOPED_XML,
-    )
-    signature = xades.sign([reference], pki.gateway(), at=AT).render()
-    with pytest.raises(Finding) as caught:
-        engine.read_signed(document.replace(b"</s:Seal>", signature + b"</s:Seal>"), pki.gateway().certificate)
-    assert caught.value.reason is Reason.STRUCTURE
+def test_it_is_written_canonically_and_signs_what_canonicalisation_makes() -> None:
+    raw = GOOD.render()
+    root = etree.fromstring(raw)
+    assert etree.tostring(root, method="c14n", exclusive=True) == raw
+    signed_info = root.find("{*}SignedInfo")
+    assert etree.tostring(signed_info, method="c14n", exclusive=True) == GOOD.to_be_signed()
+    properties = root.find(".//{*}SignedProperties")
+    digest = hashlib.sha256(etree.tostring(properties, method="c14n", exclusive=True)).digest()
+    assert root.findall(".//{*}DigestValue")[2].text == b64encode(digest).decode()
+
+
+def test_names_and_types_are_escaped() -> None:
+    odd = Reference(uri='a&b<"c>', digest=bytes(32), media_type="a<b>&c")
+    made = xades.sign([odd], pki.gateway(), at=pki.NOW)
+    assert xades.read(made.render()).references == (odd,)
+
+
+def test_the_signature_of_the_largest_container_can_be_read() -> None:
+    made = xades.sign(references(ENTRIES_MAX, name="x" * (NAME_MAX - 4)), pki.gateway(), at=pki.NOW)
+    assert xades.read(made.render()) == made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: b"",
+        lambda s: b"<a/>",
+        lambda s: b"<" * 100,
+        lambda s: s + b"\n",
+        lambda s: s.replace(b"Id=", b" Id=", 1),
+        lambda s: s.replace(b"<ds:KeyInfo>", b"<ds:KeyInfo><!-- -->"),
+        lambda s: s.replace(b"2026-03-05T07:30:00Z", b"2026-03-05T07:30:00.0Z"),
+        lambda s: s.replace(b"2026-03-05T07:30:00Z", b"yesterday"),
+        lambda s: s.replace(b"</ds:Object>", b"</ds:Object><ds:Object></ds:Object>"),
+        lambda s: s.replace(b'URI="0page', b'URI="9page'),
+        lambda s: s.replace(b"<xades:MimeType>text/html", b"<xades:MimeType>text/xml", 1),
+        lambda s: s.replace(b"<ds:SignatureValue>", b"<ds:SignatureValue>=="),
+        lambda s: s.replace(b"ecdsa-sha256", b"rsa-sha1"),
+        lambda s: b'<!DOCTYPE a [<!ENTITY b "c">]>' + s,
+        lambda s: s + b" " * xades.BYTES_MAX,
+    ],
+)
+def test_any_other_form_or_value_is_refused_by_name(change: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(EvidenceInvalid):
+        xades.read(change(GOOD.render())).check(pki.gateway().certificate)
