@@ -100,18 +100,14 @@ class Rejudge:
         self._settle = settle
         self._counted = counted
 
-    def of_certificate(
-        self, certificate: KnownCertificate, *, before: datetime | None, after: datetime | None, now: datetime
-    ) -> int:
+    def of_certificate(self, certificate: KnownCertificate, *, since: datetime, cause: str, now: datetime) -> int:
         """
         Judge anew the documents that a certificate verified, now that it counts as revoked from another date.
 
-        :param before: since when it counted as revoked; ``None``: it did not.
-        :param after: since when it does now.
+        :param since: of documents received then or later.
+        :param cause: ``revoked`` or ``unrevoked``.
         :return: documents whose verdict has changed.
         """
-        since = min(at for at in (before, after) if at is not None)
-        cause = "unrevoked" if after is None else "revoked"
         changed = 0
         last: tuple[datetime, str] | None = None
         while page := self._ledger.documents_verified_by(certificate.sha256, since=since, after=last, limit=_PAGE):

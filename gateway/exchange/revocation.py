@@ -62,6 +62,8 @@ _FILES_MOST = 10_000
 """Files of the folder that are looked at."""
 _LOOK_AGAIN = timedelta(minutes=5)
 """While nothing new comes, certificates are looked through only so often: items go out of date by themselves."""
+_LATECOMERS = timedelta(minutes=2)
+"""For so long after a change documents may still come in by what was known before; processes look every second."""
 _FIRST_PAUSE = timedelta(minutes=1)
 """After a source's first failure; doubles up to the time between two questions."""
 
@@ -202,6 +204,16 @@ class _Target:
     """Both of an OCSP question."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    """A revocation that has become known, or has been lifted."""
+
+    certificate: KnownCertificate
+    cause: str
+    at: datetime
+    """When it was met here."""
+
+
 @dataclass(kw_only=True)
 class _Scene:
     """What rounds look at."""
@@ -255,6 +267,7 @@ class RevocationWatch:
         self._seen: Directory | None = None
         self._seen_at = datetime.min.replace(tzinfo=UTC)
         self._kept: _Scene | None = None
+        self._changes: list[_Change] = []
         self._files: dict[str, tuple[int, int]] = {}
         """Modification and size of the files that were read, by source."""
 
@@ -303,6 +316,7 @@ class RevocationWatch:
         if scene.concluded != self._anchors.facts.version:
             self._conclude(scene)
             scene.concluded = self._anchors.facts.version
+        self._follow_up()
         self._rejudge.undecided(now=self._clock())
 
     # Which certificates
@@ -543,8 +557,10 @@ class RevocationWatch:
             found = _finding(before, self._judged(certificate, now))
             if _differs(before, found):
                 # The documents first: were this to end here, the certificate would be met as changed again.
-                self._rejudge.of_certificate(certificate, before=before.revoked_at, after=found.revoked_at, now=now)
                 since = min(at for at in (before.revoked_at, found.revoked_at) if at is not None)
+                change = _Change(certificate=certificate, cause="revoked" if found.revoked_at else "unrevoked", at=now)
+                self._rejudge.of_certificate(certificate, since=since, cause=change.cause, now=now)
+                self._changes.append(change)
                 self._ledger.examine_files_again(before.sha256, since=since, now=now)
             elif found.state == Revocation.GOOD and before.state != Revocation.GOOD:
                 self._ledger.examine_files_again(before.sha256, since=None, now=now)
@@ -552,6 +568,18 @@ class RevocationWatch:
                 findings.append(found)
         if findings:
             self._ledger.note_revocation(findings, now=now)
+
+    def _follow_up(self) -> None:
+        """
+        Judge anew what came while a change became known.
+
+        Another process may have accepted it by what it knew a second before, after its page had been turned here.
+        """
+        now = self._clock()
+        self._changes = [change for change in self._changes if now - change.at <= _LATECOMERS]
+        for change in self._changes:
+            since = change.at - _LATECOMERS
+            self._rejudge.of_certificate(change.certificate, since=since, cause=change.cause, now=now)
 
 
 def is_stale(source: Source, now: datetime, skew: timedelta) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,7 @@ from gateway.model import (
     Standing,
     StatusCode,
 )
-from gateway.signing.trust import RevocationMode
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 from tests.support import documents, pki
 from tests.support.exchange import COMMUNE, DEPARTMENT, Site
 from tests.support.pki_server import Fault
@@ -93,6 +94,26 @@ def test_a_later_revocation_with_an_earlier_date_judges_anew_what_came_since_and
     site.clock.forward(hours=2)
     asking.round()
     assert len(asking.events(Action.DOCUMENT_REJUDGED)) == 3
+
+
+def test_what_another_process_accepted_a_moment_too_late_is_judged_anew_too(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    facts = RevocationFacts(site.parts.anchors.facts.items)
+    asking.server.revoke(asking.key.certificate, site.clock())
+    site.clock.forward(hours=1)
+    asking.round()
+    # The other one has not looked at the ledger since.
+    old = TrustAnchors(
+        [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.REQUIRED, facts=facts
+    )
+    parts, site.parts = site.parts, replace(site.parts, anchors=old, freshen=lambda: None)
+    late = asking.send()
+    site.parts = parts
+    assert asking.verdict(late) == VALID
+    site.clock.forward(seconds=20)
+    asking.round(at_once=False)
+    assert asking.verdict(late) == REVOKED
 
 
 def test_a_date_that_is_moved_back_reaches_what_came_before(asking: Watched) -> None:
