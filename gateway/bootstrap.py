@@ -420,9 +420,6 @@ def make_app(gateway: Gateway) -> api.App:
 def make_signings(gateway: Gateway) -> Signings:
     """What prepares and completes files that are signed elsewhere, in a folder that all processes share."""
     section = gateway.settings.signing_requests
-    # A person waits for it, so an authority is not waited for as long as in the background.
-    patience = timedelta(seconds=5)
-    stamps = make_timestamps(gateway.settings, make_http(gateway.settings, patience=patience))
     return Signings(
         lambda: gateway.parts,
         gateway.settings.data / "signing",
@@ -435,8 +432,22 @@ def make_signings(gateway: Gateway) -> Signings:
         apart=PreparedApart(
             Bounds(time=timedelta(seconds=section.prepare_seconds), memory_bytes=section.prepare_memory_bytes)
         ),
-        stamp=None if stamps is None else stamps.stamp,
+        stamp=_stamp_at_once(gateway.settings) if gateway.settings.timestamps.urls else None,
     )
+
+
+def _stamp_at_once(settings: Settings) -> Callable[[bytes], bytes | None]:
+    """Ask for a stamp while a person waits: not for as long as in the background, over a connection of its own."""
+
+    def stamp(digest: bytes) -> bytes | None:
+        http = make_http(settings, patience=timedelta(seconds=5))
+        try:
+            authorities = make_timestamps(settings, http)
+            return authorities.stamp(digest) if authorities else None
+        finally:
+            http.close()
+
+    return stamp
 
 
 def make_evidence(gateway: Gateway, http: HttpClient | None = None) -> EvidenceMaker:
