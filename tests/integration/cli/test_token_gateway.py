@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.bootstrap import join, make_app
 from gateway.cli import exits
 from gateway.cli.doctor import Grade
 from gateway.evidence.receipt import check_receipt
+from gateway.settings import load_settings
 from gateway.signing import keys
 from gateway.signing.keys import SigningKey
+from gateway.signing.token_service import SharedTokenKey
 from tests.integration.cli.test_doctor import grades
 from tests.integration.cli.test_life import COMMUNE, DEPARTMENT, agencies, as_agency, call
 from tests.support import documents
@@ -75,6 +78,29 @@ def test_a_gateway_without_its_token_does_not_start_and_says_why(gateway: Runnin
     assert "token.absent" in done.output
     soft.plug()
     call(gateway, "config", "check")
+
+
+def test_a_token_pulled_out_while_serving_promises_nothing_and_goes_on_when_it_is_back(
+    gateway: RunningGateway, soft: SoftToken, key: SigningKey
+) -> None:
+    joined = join(load_settings(gateway.config))
+    client = make_app(joined).test_client()
+    headers = {"Authorization": f"Bearer {gateway.key(DEPARTMENT)}", "Content-Type": "application/xml"}
+    raw = documents.a_package(recipients=(documents.an_organization(COMMUNE),))
+    assert client.get("/readyz").status_code == 200
+    soft.pull()
+    refused = client.post("/api/v1/documents", data=raw, headers=headers)
+    assert refused.status_code == 503
+    assert refused.get_json()["code"] == "token.absent"
+    assert client.get("/readyz").get_json()["missing"]["key"] == "token.absent"
+    assert joined.ledger.documents(limit=10).rows == ()
+    soft.plug()
+    accepted = client.post("/api/v1/documents", data=raw, headers=headers)
+    assert accepted.status_code == 202
+    assert check_receipt(accepted.get_json()["jws"], key.certificate).sender == DEPARTMENT
+    assert isinstance(joined.parts.key, SharedTokenKey)
+    joined.parts.key.close()
+    joined.ledger.engine.dispose()
 
 
 def test_the_doctor_looks_at_the_token(gateway: RunningGateway, soft: SoftToken) -> None:
