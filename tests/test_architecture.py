@@ -90,6 +90,9 @@ PURE = (  # these take `at` or `now` and never ask the clock
     "signing/policy.py",
     "signing/verify.py",
     "signing/trust/*.py",
+    "evidence/chain.py",
+    "evidence/audit.py",
+    "evidence/timestamp.py",
     "ledger/states.py",
 )
 _CLOCKS = {

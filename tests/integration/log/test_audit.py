@@ -1,5 +1,6 @@
 """Whoever changes the event log behind the gateway's back is found out, and where."""
 
+import random
 import shutil
 import sqlite3
 import threading
@@ -225,6 +226,39 @@ def test_several_things_at_once_are_told_apart(sqlite: Ledger) -> None:
         "UPDATE events SET id = 10 WHERE id = 999",
     )
     assert found(look(sqlite)) == [(Fault.CHANGED, (2,)), (Fault.REMOVED, (6,)), (Fault.REORDERED, (9, 10))]
+
+
+def test_a_hundred_of_a_hundred_tamperings_are_found_and_located(sqlite: Ledger) -> None:
+    rng = random.Random(35)
+    accept(sqlite, 20)
+    sealer(sqlite).seal()
+    given = EVENTS + 40
+    assert sqlite.log.last_given() == given
+    edit(sqlite, "CREATE TABLE kept AS SELECT * FROM events")
+    for _ in range(100):
+        one, other = rng.sample(range(1, given + 1), 2)
+        column, value = rng.choice(["actor", "document", "delivery", "data", "action", "at"]), rng.randbytes(4).hex()
+        slipped_in = -rng.randrange(10)
+        tampering, fault, numbers = rng.choice(
+            [
+                ([f"UPDATE events SET {column} = '{value}' WHERE id = {one}"], Fault.CHANGED, (one,)),
+                ([f"DELETE FROM events WHERE id = {one}"], Fault.REMOVED, (one,)),
+                ([INSERT.format(id=slipped_in, of=one)], Fault.INSERTED, (slipped_in,)),
+                (
+                    [
+                        f"UPDATE events SET id = 9999 WHERE id = {one}",
+                        f"UPDATE events SET id = {one} WHERE id = {other}",
+                        f"UPDATE events SET id = {other} WHERE id = 9999",
+                    ],
+                    Fault.REORDERED,
+                    tuple(sorted((one, other))),
+                ),
+            ]
+        )
+        edit(sqlite, *tampering)
+        assert found(look(sqlite)) == [(fault, numbers)], tampering
+        edit(sqlite, "DELETE FROM events", "INSERT INTO events SELECT * FROM kept")
+    assert look(sqlite).findings == ()
 
 
 # The chain itself
