@@ -209,7 +209,7 @@ class FilesSection(_Section):
     seconds: float = Field(default=20, gt=0, le=600)
     """For one file; then it is ``unreadable``."""
     memory_bytes: int = Field(default=1024**3, ge=256 * 1024**2)
-    """Of a reading process; its libraries alone take a quarter of the default."""
+    """Of a reading process, for one file: beyond its libraries and what is known of revocation."""
     file_bytes: int = Field(default=200 * 1024**2, ge=1024)
     """A larger file is ``unreadable``."""
 
