@@ -645,9 +645,24 @@ _TABLES: Final[Mapping[str, Mapping[str, Text | Mark]]] = MappingProxyType(
 )
 
 
+_WITHOUT_NAMES: Final = MappingProxyType(
+    {
+        "recipient": Text("nơi nhận", "the recipient"),
+        "status": Text("trạng thái", "a status"),
+        "operation": Text("thu hồi, cập nhật hoặc thay thế", "a recall, an update or a replacement"),
+        "answer": Text("trả lời", "an answer"),
+        "outcome": Text("kết quả", "the outcome"),
+        "examination": Text("phần kiểm tra", "an examination"),
+    }
+)
+"""What stands for the values in a sentence about events of a kind."""
+
+
 def called(table: str, code: str, language: Language) -> str:
     """What people call a state, verdict, status or event, for pages that are made elsewhere; else the code itself."""
     found = _TABLES[table].get(code)
     if found is None:
         return code
-    return (found.words if isinstance(found, Mark) else found).say(language)
+    text = found.words if isinstance(found, Mark) else found
+    said = text.say(language, **{name: words.say(language) for name, words in _WITHOUT_NAMES.items()})
+    return said[:1].upper() + said[1:] if table == "event" else said

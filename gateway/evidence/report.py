@@ -105,6 +105,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
         return vi if language == "vi" else en
 
     document, verdict = facts["document"], facts["verdict"]
+    recipients = {d["id"]: d["recipient_name"] or d["recipient"] for d in facts["deliveries"]}
     return [
         Section(title=say("Cách đọc trang này", "How to read this page"), note=_HOW.say(language), rows=()),
         _section(
@@ -187,7 +188,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
             [
                 (
                     _moment(e["at"]),
-                    words("event", e["action"], language),
+                    " · ".join(filter(None, (words("event", e["action"], language), recipients.get(e["delivery"])))),
                     e["actor"] or say("trục", "the gateway"),
                     _moment(e["stamped_at"]),
                 )
@@ -336,7 +337,7 @@ def _styles() -> Mapping[str, ParagraphStyle]:
     cell = ParagraphStyle("cell", fontName=_FONT, fontSize=8.5, leading=12, wordWrap="CJK")
     return {
         "title": ParagraphStyle("title", parent=cell, fontSize=15, leading=22, spaceAfter=6, wordWrap=None),
-        "heading": ParagraphStyle("heading", parent=cell, fontSize=11, leading=16, spaceBefore=10, spaceAfter=3),
+        "heading": ParagraphStyle("heading", parent=cell, fontSize=11, leading=16, spaceBefore=10, keepWithNext=1),
         "text": ParagraphStyle("text", parent=cell, wordWrap=None),
         "label": ParagraphStyle("label", parent=cell, textColor=colors.HexColor("#555555")),
         # Hashes have no blanks to break at; CJK wrapping breaks anywhere.

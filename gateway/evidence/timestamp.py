@@ -12,6 +12,7 @@ Source: RFC 3161, RFC 5816; ETSI EN 319 102-1 §5.4.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from pyhanko_certvalidator.errors import PathError, ValidationError
 
 from gateway.errors import TimestampInvalid
 from gateway.signing.timestamp import TOKEN_BYTES_MAX
+
+# That a token is not believed is a finding; the library would print it with a traceback where no log is configured.
+logging.getLogger("pyhanko.sign.validation").addHandler(logging.NullHandler())
 
 # What asn1crypto and cryptography raise for bytes that are not what they should be.
 _LEAKS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)

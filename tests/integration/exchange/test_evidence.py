@@ -506,6 +506,7 @@ def test_the_pages_tell_it_in_both_languages_without_scripts_and_escaped(site: S
         assert "\u202e" not in text
         assert "http" not in text.replace("http-equiv", "")
         assert "05/03/2026 14:30:00" in text
+        assert "{" not in text.partition("</style>")[2], "no sentence lacks a value"
         assert pages[f"page.{language}.pdf"].startswith(b"%PDF-")
 
 
