@@ -74,7 +74,8 @@ class EvidenceMaker:
         """
         parts, document = self._parts, trace.document
         now = parts.clock()
-        seal, stamped = self._stamped_seal(document, now)
+        stamp = _until_silent(self._stamp)
+        seal, stamped = self._stamped_seal(document, stamp, now)
         proofs = self._proofs(trace)
         statuses = self._statuses(trace)
         signers = self._signers(trace, statuses)
@@ -89,8 +90,6 @@ class EvidenceMaker:
         )
         out = cast("BinaryIO", tempfile.TemporaryFile(dir=parts.spool))  # noqa: SIM115 - the caller closes it
         try:
-            # Who did not answer for the seal is not waited for again.
-            stamp = self._stamp if stamped else _nobody
             write_bundle(out, contents, signer=parts.key, stamp=stamp, words=self._words, at=now)
         except BaseException:
             out.close()
@@ -103,7 +102,7 @@ class EvidenceMaker:
 
     # Gathering
 
-    def _stamped_seal(self, document: DocumentRow, now: datetime) -> tuple[bytes, bool]:
+    def _stamped_seal(self, document: DocumentRow, stamp: Stamper, now: datetime) -> tuple[bytes, bool]:
         """The seal, with a time-stamp where one is there or can be had; a seal of the first form has none."""
         try:
             seal = read_seal(document.seal)
@@ -112,7 +111,7 @@ class EvidenceMaker:
         ledger = self._parts.ledger
         token = ledger.seal_stamp(document.id)
         if token is None:
-            fresh = self._stamp(hashlib.sha256(seal.signature.stamped_bytes()).digest())
+            fresh = stamp(hashlib.sha256(seal.signature.stamped_bytes()).digest())
             token = None if fresh is None else ledger.keep_seal_stamp(document.id, fresh, now=now)
         return (document.seal, False) if token is None else (seal.stamped(token).render(), True)
 
@@ -246,8 +245,17 @@ class EvidenceMaker:
         return [verdict for row in found if row.result is not None for verdict in row.result.files]
 
 
-def _nobody(_digest: bytes) -> None:
-    """No authority."""
+def _until_silent(stamp: Stamper) -> Stamper:
+    """Authorities that did not answer once are not waited for again while one file is made."""
+    silent = False
+
+    def ask(digest: bytes) -> bytes | None:
+        nonlocal silent
+        token = None if silent else stamp(digest)
+        silent = token is None
+        return token
+
+    return ask
 
 
 def _pieces(parts: Parts, sha256: str) -> Iterator[bytes]:

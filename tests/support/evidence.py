@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 from gateway.console.words import called
 from gateway.evidence.bundle import Stamper
+from gateway.evidence.seal import SealFacts, make_seal
 from gateway.evidence.timestamp import Stamp, check_token
 from gateway.exchange.evidence import EvidenceMaker
 from gateway.exchange.sealing import Sealer
@@ -17,7 +19,9 @@ from gateway.exchange.stamping import Stamper as LogStamper
 from gateway.exchange.stamping import StampPace, Timestamps
 from gateway.ledger import Ledger, open_engine, prepare
 from gateway.model import StatusCode
+from gateway.signing.keys import SigningKey
 from gateway.signing.sign import sign_package
+from gateway.signing.template import enveloped_signature
 from tests.support import documents, pki
 from tests.support.exchange import COMMUNE, DEPARTMENT, Site, a_site
 
@@ -108,6 +112,14 @@ def an_evidence_file(folder: Path, *, log: bool = True, **options: Any) -> bytes
             seal_log(site)
         site.clock.forward(minutes=2)
         return exported(site, document, **options)
+
+
+def of_the_first_form(sealed: SealFacts, key: SigningKey) -> bytes:
+    """As seals were made before there were time-stamps: the same manifest, plain XML-DSig."""
+    new = make_seal(sealed, key)
+    manifest = (new[: new.index(b"<ds:Signature ")] + b"</Seal>").replace(b"gateway:seal:2", b"gateway:seal:1")
+    signature = enveloped_signature(hashlib.sha256(manifest).digest(), key)
+    return manifest.replace(b"</Seal>", signature + b"</Seal>")
 
 
 YEARS_LATER = pki.NOW + timedelta(days=5 * 365)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import random
@@ -40,6 +41,7 @@ from tests.support.evidence import (
     an_evidence_file,
     exported,
     nobody,
+    of_the_first_form,
     seal_log,
     stamping,
 )
@@ -204,6 +206,19 @@ def test_stamps_of_a_stranger_prove_nothing(tmp_path_factory: pytest.TempPathFac
     assert broken(findings) == []
     assert ("seal.xml", "stamp.not_believed") in unproven(findings)
     assert ("seal.xml", "signer.no_time") in unproven(findings)
+
+
+def test_a_document_of_the_time_of_the_first_seals_still_has_evidence(site: Site, tmp_path: Path) -> None:
+    document = site.accept(sign_package(documents.a_package(), pki.agency())).document_id
+    trace = site.ledger.trace(document)
+    old = of_the_first_form(read_seal(trace.document.seal).facts, pki.gateway())
+    then = dataclasses.replace(trace, document=dataclasses.replace(trace.document, seal=old))
+    with a_maker(site).export(then, actor="test") as made:
+        raw = made.read()
+    (tmp_path / "v").mkdir()
+    findings = judged(raw, tmp_path / "v", at=YEARS_LATER)
+    assert findings.proven, "by the stamp over the whole file"
+    assert ("stamp.none", "noted") in codes(findings)
 
 
 # Revocation

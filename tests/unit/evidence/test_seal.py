@@ -1,7 +1,6 @@
 """Seals hold what was found, verify for independent judges, and refuse every change."""
 
 import dataclasses
-import hashlib
 import random
 import re
 import subprocess
@@ -17,9 +16,8 @@ from signxml.xades import XAdESSignatureConfiguration, XAdESVerifier
 from gateway.errors import EvidenceInvalid
 from gateway.evidence.seal import SealedAttachment, SealFacts, check_seal, make_seal, read_seal
 from gateway.model import AgencyCode, DocumentId, SignedBy, Standing, Verdict
-from gateway.signing.keys import SigningKey
-from gateway.signing.template import enveloped_signature
 from tests.support import judge, pki
+from tests.support.evidence import of_the_first_form
 from tests.support.programs import needs
 
 
@@ -117,24 +115,16 @@ def test_what_is_stamped_is_the_canonical_signature_value() -> None:
     )
 
 
-def _of_the_first_form(sealed: SealFacts, key: SigningKey) -> bytes:
-    """As seals were made before there were time-stamps: the same manifest, plain XML-DSig."""
-    new = make_seal(sealed, key)
-    manifest = (new[: new.index(b"<ds:Signature ")] + b"</Seal>").replace(b"gateway:seal:2", b"gateway:seal:1")
-    signature = enveloped_signature(hashlib.sha256(manifest).digest(), key)
-    return manifest.replace(b"</Seal>", signature + b"</Seal>")
-
-
 @pytest.mark.parametrize("changes", [{}, BARE], ids=["full", "bare"])
 def test_seals_of_the_first_form_are_read_for_ever(changes) -> None:
-    raw = _of_the_first_form(facts(**changes), pki.gateway())
+    raw = of_the_first_form(facts(**changes), pki.gateway())
     assert check_seal(raw, pki.gateway().certificate) == facts(**changes)
     with pytest.raises(EvidenceInvalid):
         check_seal(raw.replace(b"<Standing>", b"<Standing >"), pki.agency_ec().certificate)
 
 
 def test_a_changed_seal_of_the_first_form_is_refused() -> None:
-    raw = _of_the_first_form(facts(), pki.gateway())
+    raw = of_the_first_form(facts(), pki.gateway())
     with pytest.raises(EvidenceInvalid):
         check_seal(raw.replace(b"ab" * 32, b"ac" * 32), pki.gateway().certificate)
 
