@@ -32,6 +32,8 @@ NUMBERS: Mapping[type[errors.GatewayError], int | None] = {
     errors.SenderNotAllowed: 19,
     errors.RecipientClosed: 23,
     errors.RoutingError: 18,
+    # Nothing is wrong with the package: it is to be sent again.
+    errors.RevocationUnknown: 20,
     errors.DocumentError: 10,
     errors.BodyTooLarge: 10,
     errors.LengthRequired: 10,
@@ -76,7 +78,8 @@ def http_status_of(error: type[errors.GatewayError]) -> int:
     200 where the gateway has judged a document: clients read the number of a refusal then, and would try for ever
     on any other. All else is said to HTTP as well, so that nobody takes a refused question for an empty list.
     """
-    return 200 if issubclass(error, errors.DocumentError) else problems.status_of(error)
+    judged = issubclass(error, errors.DocumentError) and not issubclass(error, errors.RevocationUnknown)
+    return 200 if judged else problems.status_of(error)
 
 
 def about_document(doc_id: str) -> dict[str, Any]:

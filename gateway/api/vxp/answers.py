@@ -37,6 +37,8 @@ CODES: Mapping[type[errors.GatewayError], str] = {
     errors.RecipientClosed: "23",
     errors.RoutingError: "18",
     errors.SignatureRejected: "403",
+    # Nothing is wrong with the package: it is to be sent again.
+    errors.RevocationUnknown: "20",
     errors.DocumentConflict: "409",
     errors.DocumentError: "10",
     errors.BodyTooLarge: "10",

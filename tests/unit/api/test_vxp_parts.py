@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from gateway.api.lgsp import answers as lgsp
 from gateway.api.vxp import answers, moments, paging
 from gateway.api.vxp.body import read_package
-from gateway.errors import BodyTooLarge, DocumentConflict, GatewayError, IncompleteUpload, RequestError, every_error
+from gateway.errors import (
+    BodyTooLarge,
+    Disposition,
+    DocumentConflict,
+    GatewayError,
+    IncompleteUpload,
+    RequestError,
+    RevocationUnknown,
+    every_error,
+)
 from gateway.ledger.protocol import MOST_LISTED
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "integrate" / "vxp.md"
@@ -157,6 +167,13 @@ def test_what_is_no_page_is_refused(size: str, index: str | None) -> None:
 
 def test_every_error_has_a_number_of_the_protocol() -> None:
     assert all(re.fullmatch(r"[1-9][0-9]{1,2}", answers.code_of(error)) for error in every_error())
+
+
+def test_a_package_whose_certificate_nobody_knows_about_is_to_be_sent_again_over_every_protocol() -> None:
+    unknown = RevocationUnknown()
+    assert (answers.code_of(type(unknown)), answers.http_status_of(unknown)) == ("20", 503)
+    assert (lgsp.number_of(type(unknown)), lgsp.http_status_of(type(unknown))) == (20, 503)
+    assert unknown.disposition is Disposition.RETRY
 
 
 def test_every_number_is_explained_to_integrators() -> None:
