@@ -40,6 +40,8 @@ _PATIENCE = 20.0
 """Seconds that an answer may take: a slow token with others in line before us."""
 _TAKE_OVER = 5.0
 """Seconds in which somebody must hold the token."""
+_SHORTAGE = 0.2
+"""Seconds until the next try to listen, when the system refused."""
 _WHO, _SIGN, _CHECK = b"W", b"S", b"C"
 _OK, _FAILED = b"+", b"-"
 _ERRORS = {error.code: error for error in every_error(KeyUnusable)}
@@ -63,7 +65,11 @@ class SharedTokenKey:
         self._folder = folder
         self._lock = threading.Lock()
         self._holding: _Holding | None = None
-        ders = [b64decode(c) for c in json.loads(self._ask(_WHO))]
+        try:
+            ders = [b64decode(c) for c in json.loads(self._ask(_WHO))]
+        except BaseException:
+            self.close()  # Nobody else could: whoever asked for this key has not got it.
+            raise
         self.certificate, *issuers = [x509.load_der_x509_certificate(der) for der in ders]
         scheme = scheme_of(self.certificate)
         self.chain = tuple(issuers)
@@ -113,18 +119,23 @@ class SharedTokenKey:
                 time.sleep(0.02)
 
     def _try_to_hold(self) -> _Holding | None:
-        """The token for this process, unless another one has it."""
-        lock = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
-        try:
-            return _Holding(self._token, self._label, self._folder, lock)
-        except BaseException:
-            os.close(lock)
-            raise
+        """
+        The token for this process, unless another one has it.
+
+        :raises TokenUnusable: the keys' folder cannot be used for that.
+        """
+        with contextlib.ExitStack() as undone:
+            try:
+                lock = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                undone.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                holding = _Holding(self._token, self._label, self._folder, lock)
+            except BlockingIOError:
+                return None
+            except OSError as e:
+                raise TokenUnusable(f"The token cannot be shared in the folder {self._folder}: {e.strerror}.") from e
+            undone.pop_all()
+        return holding
 
 
 class _Holding:
@@ -136,15 +147,31 @@ class _Holding:
         self._key: TokenKey | None = None
         self._lock_file = lock
         self._ended = threading.Event()
-        with _address(folder, new=True) as address:
-            self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._turn = threading.Lock()
+        with _address(folder, new=True) as address, contextlib.ExitStack() as undone:
+            self._listener = undone.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             self._listener.bind(address)
             Path(address).chmod(0o600)  # Before it listens, so nobody else was ever let in.
             self._listener.listen(64)
+            undone.pop_all()
         threading.Thread(target=self._serve, name="token", daemon=True).start()
 
     def answer(self, what: bytes, data: bytes) -> bytes:
-        """Do what is asked; raises as ``Token``."""
+        """
+        Do what is asked, one request at a time.
+
+        :raises TokenUnusable: as ``Token``; also when a request before this one hangs in the token's library.
+        """
+        if not self._turn.acquire(timeout=_PATIENCE):
+            raise TokenUnusable("The token does not answer.")
+        try:
+            if self._ended.is_set():
+                raise SigningProcessGone  # Another process may hold the token already.
+            return self._do(what, data)
+        finally:
+            self._turn.release()
+
+    def _do(self, what: bytes, data: bytes) -> bytes:
         # The certificate is looked for once; another token in its place would be another key.
         self._key = self._key or self._token.key(label=self._label)
         match what:
@@ -165,16 +192,27 @@ class _Holding:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._token.close()
-        os.close(self._lock_file)
+        if not self._turn.acquire(timeout=_PATIENCE):
+            return  # It hangs in the token's library; session and lock end with the process.
+        try:
+            self._token.close()
+            os.close(self._lock_file)
+        finally:
+            self._turn.release()
 
     def _serve(self) -> None:
         while not self._ended.is_set():
             try:
                 asking, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._one, args=(asking,), name="token-request", daemon=True).start()
+            except OSError as e:
+                # Closed, or out of descriptors for a while: who asks waits, for nobody else may hold the token.
+                if not self._ended.wait(_SHORTAGE):
+                    _log.error("token.cannot_listen", error=e.strerror)
+                continue
+            try:
+                threading.Thread(target=self._one, args=(asking,), name="token-request", daemon=True).start()
+            except RuntimeError:  # No more threads; who asked tries again.
+                asking.close()
 
     def _one(self, asking: socket.socket) -> None:
         with asking:

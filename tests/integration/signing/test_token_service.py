@@ -2,17 +2,21 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.errors import TokenAbsent, TokenPinNeeded, TokenPinWrong
+from gateway.errors import SigningProcessGone, TokenAbsent, TokenPinNeeded, TokenPinWrong, TokenUnusable
+from gateway.signing import token_service
 from gateway.signing.keys import signature_fits
 from gateway.signing.token import Token
 from gateway.signing.token_service import SharedTokenKey
@@ -201,5 +205,85 @@ def test_a_keys_folder_of_any_depth_will_do(soft: SoftToken, tmp_path: Path) -> 
         assert fits(other.sign(b"data"), b"data")
         assert not other.holds_token
     finally:
+        other.close()
+        holder.close()
+
+
+def test_a_shortage_of_descriptors_ends_nobody(soft: SoftToken, folder: Path) -> None:
+    holder, other = shared(soft, folder), shared(soft, folder)
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    asking = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    inside = os.open(folder, os.O_RDONLY)
+    try:
+        # None is left: the thread that listens cannot take this connection.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
+        asking.connect(f"/proc/self/fd/{inside}/token.sock")
+        time.sleep(0.1)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+        assert fits(other.sign(b"after"), b"after")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+        asking.close()
+        os.close(inside)
+        other.close()
+        holder.close()
+
+
+@pytest.mark.parametrize("name", ["token.lock", "token.sock"])
+def test_a_folder_that_cannot_be_used_is_named(soft: SoftToken, folder: Path, name: str) -> None:
+    (folder / name).mkdir()
+    with pytest.raises(TokenUnusable, match="folder"):
+        shared(soft, folder)
+
+
+def test_a_key_that_was_not_had_holds_no_token(soft: SoftToken, folder: Path) -> None:
+    soft.pull()
+    with pytest.raises(TokenAbsent):
+        shared(soft, folder)
+    soft.plug()
+    key = shared(soft, folder)
+    try:
+        assert key.holds_token
+    finally:
+        key.close()
+
+
+def test_whoever_let_go_of_the_token_does_not_open_it_again(soft: SoftToken, folder: Path) -> None:
+    holder = shared(soft, folder)
+    holding = holder._holding
+    assert holding is not None
+    holder.close()
+    with pytest.raises(SigningProcessGone):  # A request that was waiting while the lock was freed.
+        holding.answer(b"S", b"data")
+
+
+def test_a_token_that_hangs_keeps_nobody_waiting_for_ever(
+    soft: SoftToken, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_service, "_PATIENCE", 0.3)
+    monkeypatch.setattr(token_service, "_TAKE_OVER", 0.3)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def never() -> str:
+        hangs.set()
+        goes_on.wait(30)
+        return PIN
+
+    holder = SharedTokenKey(Token(soft.module, pin=never), folder=folder)
+    other = shared(soft, folder)
+    first = threading.Thread(target=holder.sign, args=(b"data",))
+    first.start()
+    try:
+        assert hangs.wait(10)
+        with pytest.raises(TokenUnusable, match="does not answer"):
+            holder.check()
+        with pytest.raises(SigningProcessGone):
+            other.sign(b"data")
+        goes_on.set()
+        first.join()
+        assert fits(other.sign(b"data"), b"data")
+    finally:
+        goes_on.set()
+        first.join()
         other.close()
         holder.close()
