@@ -37,6 +37,9 @@ Tables: ``standing``, ``reason``, ``file``, ``role``, ``state``, ``status``, ``e
 ROWS_MAX: Final = 500
 """Rows of one table on the page; all of them are in ``evidence.json``."""
 
+CELL_MAX: Final = 1_000
+"""Characters of one text on the page; strangers wrote some, and laying out a long one takes seconds."""
+
 _FONT = "EvidenceSans"
 
 
@@ -225,7 +228,7 @@ _MORE = _Text("… và {n} dòng nữa trong evidence.json.", "… and {n} more 
 
 def _title(facts: Mapping[str, Any], language: Language) -> str:
     head = "Chứng cứ về văn bản" if language == "vi" else "Evidence on document"
-    return f"{head} {facts['document']['number'] or facts['document']['document_id'] or facts['id']}"
+    return _printable(f"{head} {facts['document']['number'] or facts['document']['document_id'] or facts['id']}")
 
 
 def _section(
@@ -290,8 +293,10 @@ def _day(text: str | None) -> str | None:
 
 
 def _printable(text: str | None) -> str:
-    """Strangers wrote some of this: no control, direction or unpaired characters."""
-    return "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text or "")
+    """Strangers wrote some of this: no control, direction or unpaired characters, and no more than a page can hold."""
+    given = " ".join((text or "")[: 2 * CELL_MAX].split())
+    shown = "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in given)
+    return shown if len(shown) <= CELL_MAX else f"{shown[:CELL_MAX]}…"
 
 
 # HTML
@@ -362,7 +367,10 @@ def _pdf_section(section: Section, language: Language) -> Iterable[Flowable]:
             for row in section.rows
         ]
         look = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.lightgrey)]
-        yield LongTable(head + rows, colWidths=widths, repeatRows=len(head), style=TableStyle(look), hAlign="LEFT")
+        # Rows are split where a page ends: one may be higher than a page.
+        yield LongTable(
+            head + rows, colWidths=widths, repeatRows=len(head), style=TableStyle(look), hAlign="LEFT", splitInRow=1
+        )
     if section.left_out:
         yield Paragraph(_marked(_MORE.say(language).format(n=section.left_out)), styles["text"])
     yield Spacer(1, 4)
