@@ -30,6 +30,8 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 MINIMUM_RSA_BITS = 2048
+UNREADABLE_EXTENSIONS = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What cryptography raises for the extensions of a certificate; the latter two are no ``ValueError``."""
 
 # XML-DSig method and JWS algorithm of each kind of key; the digest of an EC key is
 # the one of its curve's strength, because JWS (RFC 7518 §3.4) allows no other.
@@ -263,7 +265,7 @@ def usage_allows_signing(certificate: x509.Certificate) -> bool:
     """
     try:
         extensions = certificate.extensions
-    except ValueError:
+    except UNREADABLE_EXTENSIONS:
         return False  # Extensions that cannot be decoded may forbid anything.
     constraints = [e.value for e in extensions if isinstance(e.value, x509.BasicConstraints)]
     usages = [e.value for e in extensions if isinstance(e.value, x509.KeyUsage)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,18 +19,21 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from gateway.errors import RevocationNotAuthentic
+from gateway.signing.keys import UNREADABLE_EXTENSIONS
 from gateway.signing.trust import RevocationItem, read_item
 
 OCSP_REQUEST = "application/ocsp-request"
 
 _Response = ocsp.OCSPResponse
+_UNREADABLE = (x509.InvalidVersion, *UNREADABLE_EXTENSIONS)
+"""What cryptography raises for lists and answers of strangers: one that got out would end the round for all others."""
 
 
 def crl_urls(certificate: x509.Certificate) -> tuple[str, ...]:
     """Where a certificate says that the CRL is (RFC 5280 §4.2.1.13); its word, to be followed only where allowed."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except (x509.ExtensionNotFound, ValueError):  # ValueError: extensions that cannot be decoded
+    except (x509.ExtensionNotFound, *UNREADABLE_EXTENSIONS):
         return ()
     return _urls(name for point in points for name in point.full_name or ())
 
@@ -39,7 +42,7 @@ def ocsp_urls(certificate: x509.Certificate) -> tuple[str, ...]:
     """Where a certificate says that OCSP answers (RFC 5280 §4.2.2.1); its word, to be followed only where allowed."""
     try:
         places = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE_EXTENSIONS):
         return ()
     return _urls(p.access_location for p in places if p.access_method == AuthorityInformationAccessOID.OCSP)
 
@@ -76,7 +79,7 @@ def authentic_crl(raw: bytes, authorities: Sequence[x509.Certificate], *, source
         listed = x509.load_der_x509_crl(item.der)
         named = [a for a in authorities if a.subject == listed.issuer]
         signed = any(_signed_by(a, listed) for a in named)
-    except (ValueError, UnsupportedAlgorithm) as e:
+    except _UNREADABLE as e:
         raise RevocationNotAuthentic(f"{source}: its signature cannot be checked ({type(e).__name__}).") from e
     if not signed:
         raise RevocationNotAuthentic(f"{source}: no known authority of that name signed it.")
@@ -109,7 +112,7 @@ def authentic_ocsp(
         answer = ocsp.load_der_ocsp_response(item.der)
         about = {single.serial_number for single in answer.responses}
         signed = any(_answered_by(c, answer) for c in _responders(answer, issuer))
-    except (ValueError, UnsupportedAlgorithm) as e:
+    except _UNREADABLE as e:
         raise RevocationNotAuthentic(f"{source}: it cannot be checked ({type(e).__name__}).") from e
     if certificate.serial_number not in about:
         raise RevocationNotAuthentic(f"{source}: it is about another certificate than the one asked about.")
@@ -129,7 +132,7 @@ def _appointed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
         uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+    except (TypeError, InvalidSignature, x509.ExtensionNotFound, *_UNREADABLE):
         return False
     return ExtendedKeyUsageOID.OCSP_SIGNING in uses
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +26,8 @@ ITEM_BYTES_MAX = 64 * 1024 * 1024
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 """Some lists end on 9999-12-31, meaning never; whoever adds an hour to that fails."""
 NEWEST_KEPT = 8
-"""Items per issuer (CRL) or per serial number (OCSP); older ones say nothing that these do not."""
+"""Items per issuer (CRL) or per serial number (OCSP) and :attr:`RevocationItem.scope`; older ones say nothing that
+these do not."""
 
 # What asn1crypto lets through for bytes that are not what they should be; each was seen.
 UNREADABLE = (
@@ -76,6 +77,23 @@ class RevocationItem:
         except UNREADABLE as e:
             raise RevocationUnreadable(f"{self.source} is not the {self.kind} that it is kept as.") from e
 
+    @cached_property
+    def scope(self) -> tuple[object, ...]:
+        """
+        Which part of what there is to say it says: an authority may spread its list over any number of addresses,
+        of which none makes another one old, and two authorities may give the same serial number.
+
+        :raises RevocationUnreadable: as :attr:`concerns`.
+        """
+        try:
+            if self.kind == "ocsp":
+                return tuple(a["cert_id"]["issuer_key_hash"].native for a in single_answers(self.der))
+            parsed = crl.CertificateList.load(self.der)
+            point = parsed.issuing_distribution_point_value
+            return (None if point is None else point.dump(), parsed.delta_crl_indicator_value is not None)
+        except UNREADABLE as e:
+            raise RevocationUnreadable(f"{self.source} is not the {self.kind} that it is kept as.") from e
+
 
 def read_item(raw: bytes, *, source: str) -> RevocationItem:
     """
@@ -93,9 +111,12 @@ def read_item(raw: bytes, *, source: str) -> RevocationItem:
         raise RevocationUnreadable(f"{source} is neither a CRL nor an OCSP answer.") from e
     for read in (_read_crl, _read_ocsp):
         try:
-            return read(der, source)
+            found = read(der, source)
         except UNREADABLE:
             continue
+        # Read here once: an item that fails only where facts are renewed would stop whoever has them renewed.
+        _ = found.concerns, found.scope
+        return found
     raise RevocationUnreadable(f"{source} is neither a CRL nor an OCSP answer.")
 
 
@@ -194,9 +215,12 @@ class RevocationFacts:
 
     def _know(self, items: Iterable[RevocationItem]) -> None:
         about: defaultdict[object, list[RevocationItem]] = defaultdict(list)
+        counted: Counter[tuple[object, object]] = Counter()
         for item in sorted({item.sha256: item for item in items}.values(), key=_AGE, reverse=True):
             for key in item.concerns or (_ANYBODY,):
-                if len(about[key]) < NEWEST_KEPT:
+                place = (key, item.scope)
+                if counted[place] < NEWEST_KEPT:
+                    counted[place] += 1
                     about[key].append(item)
         kept = {item.sha256: item for some in about.values() for item in some}
         if kept.keys() != self._items.keys():

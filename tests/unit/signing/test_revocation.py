@@ -486,3 +486,41 @@ def test_broken_lists_and_answers_say_nothing_and_stop_nothing(seed: int) -> Non
         # A byte outside what is signed may change without harm, such as one of the responder's certificate.
         said = Revocation.REVOKED if item.kind == "crl" else Revocation.GOOD
         assert finding.revocation in (Revocation.UNKNOWN, said)
+
+
+def _list(*extensions: tuple[x509.ExtensionType, bool], revoked: tuple[int, ...] = (), later: timedelta) -> bytes:
+    issuer = pki.intermediate()
+    builder = x509.CertificateRevocationListBuilder(
+        issuer_name=issuer.certificate.subject, last_update=NOW - HOUR + later, next_update=NOW + DAY
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    for serial in revoked:
+        builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder(serial, NOW - 2 * HOUR).build())
+    return builder.sign(issuer.private, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _part(number: int, revoked: tuple[int, ...] = ()) -> RevocationItem:
+    """One of the lists over which an authority spreads what it has revoked; each newer than the one before."""
+    url = f"http://ca.test/{number}.crl"
+    point = x509.IssuingDistributionPoint([x509.UniformResourceIdentifier(url)], None, False, False, None, False, False)
+    return read_item(_list((point, True), revoked=revoked, later=timedelta(seconds=number)), source=url)
+
+
+def test_a_list_in_many_parts_is_known_whole() -> None:
+    of_part = pki.person("Phần", crl_url="http://ca.test/0.crl").certificate
+    parts = [_part(0, (of_part.serial_number,)), *(_part(number) for number in range(1, 20))]
+    anchors = TrustAnchors(
+        [pki.root().certificate],
+        [pki.intermediate().certificate],
+        mode=RevocationMode.IF_KNOWN,
+        facts=RevocationFacts([of_root(), *parts]),
+    )
+    assert anchors.judge(known(of_part), at=NOW).reason is Reason.CERTIFICATE_REVOKED
+
+
+@pytest.mark.parametrize("content", [b"\x00", b"\x30\x05abcde", b"\x04\x00"])
+def test_a_list_whose_scope_cannot_be_read_is_not_taken(content: bytes) -> None:
+    broken = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.28"), content)
+    with pytest.raises(RevocationUnreadable):
+        read_item(_list((broken, True), later=SECOND), source="test")

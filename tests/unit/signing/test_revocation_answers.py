@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
+from asn1crypto import crl as asn1_crl
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -105,3 +109,48 @@ def test_a_list_by_anybody_else_is_not() -> None:
             authentic_crl(raw, AUTHORITIES, source="test")
     with pytest.raises(RevocationNotAuthentic):
         kept(pki.crl())
+
+
+def _twice(certificate: x509.Certificate) -> x509.Certificate:
+    """A certificate with one extension twice; its signature does not matter here."""
+    made = asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+    listed = made["tbs_certificate"]["extensions"]
+    listed.append(listed[0])
+    return x509.load_der_x509_certificate(made.dump(force=True))
+
+
+def _of_x400() -> x509.Certificate:
+    """A certificate whose other name is an X.400 address, which cryptography does not know."""
+    names = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), bytes.fromhex("3004a3020500"))
+    return pki.certify(keys.subject_name("x"), extensions=[(names, False)]).certificate
+
+
+@pytest.mark.parametrize("made", [_twice(PERSON.certificate), _of_x400()], ids=["twice", "of an unknown kind"])
+def test_a_certificate_whose_extensions_cannot_be_read_stops_nobody(made: x509.Certificate) -> None:
+    assert crl_urls(made) == ocsp_urls(made) == ()
+    # They may forbid anything.
+    assert not keys.known(made).may_sign
+
+
+def test_a_list_of_a_version_that_nobody_knows_is_not_kept() -> None:
+    made = asn1_crl.CertificateList.load(pki.crl())
+    made["tbs_cert_list"]["version"] = asn1_crl.Version(67)
+    with pytest.raises(RevocationNotAuthentic):
+        authentic_crl(made.dump(force=True), AUTHORITIES, source="test")
+
+
+def test_of_six_hundred_mutated_lists_and_answers_each_is_kept_or_refused_by_name() -> None:
+    dice = random.Random(20261122)
+    ways = {pki.crl(): lambda raw: authentic_crl(raw, AUTHORITIES, source="test").kind}
+    ways[pki.ocsp_response(PERSON.certificate)] = kept
+    outcomes: set[str] = set()
+    for good, read in ways.items():
+        for _ in range(300):
+            raw = bytearray(good)
+            for _ in range(dice.choice((1, 1, 2, 4))):
+                raw[dice.randrange(len(raw))] = dice.randrange(256)
+            try:
+                outcomes.add(read(bytes(raw)))
+            except (RevocationUnreadable, RevocationNotAuthentic) as e:
+                outcomes.add(e.code)
+    assert {"trust.revocation_unreadable", "trust.revocation_not_authentic"} <= outcomes
