@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import errno
-import logging
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-import structlog
 from cryptography import x509
 from prometheus_client import CollectorRegistry
 
-from gateway import __version__, console
+from gateway import __version__
 from gateway.api import app as api
 from gateway.api.auth import Doorkeeper
 from gateway.api.lgsp import install as lgsp
@@ -28,7 +25,9 @@ from gateway.api.lgsp.tokens import TokenMint
 from gateway.api.services import Services
 from gateway.api.systems import SystemDoor
 from gateway.api.vxp import routes as vxp
+from gateway.clock import utc_now
 from gateway.console import words as console_words
+from gateway.console.install import install as install_console
 from gateway.console.parts import ConsoleParts
 from gateway.delivery.circuit import CircuitPolicy
 from gateway.delivery.http import HttpClient, HttpSettings
@@ -55,6 +54,7 @@ from gateway.exchange.stamping import Stamper, StampPace, Timestamps
 from gateway.exchange.systems import KEY_FILE, SecretBox, Systems
 from gateway.ledger import Ledger, check, open_engine, prepare
 from gateway.ledger.records import RefusalBounds, SigningBounds, Trace, new_id
+from gateway.logs import configure_logging
 from gateway.metrics import DeliveryMeter, ExaminationMeter, FetchMeter, RevocationMeter, StampMeter
 from gateway.model import SignerRole, fold
 from gateway.payloads import FileStore, PayloadStore, S3Store
@@ -70,44 +70,6 @@ from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Below this the gateway says that it is not ready, while it still has room to finish what it has begun."""
-
-
-def utc_now() -> datetime:
-    """The clock of the program; everything else is given it."""
-    return datetime.now(UTC)
-
-
-def _name_action(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Every line has an ``action`` for machines; where none is given, the event is one."""
-    event.setdefault("action", event.get("event"))
-    return event
-
-
-def configure_logging(level: str, form: str) -> None:
-    """
-    One line per event on standard output, nothing else: JSON for machines, text for a person at a terminal.
-
-    Diacritics are written as they are; times are UTC, ISO 8601.
-    """
-    tail: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
-        if form == "json"
-        # Not the traceback of ``rich``, which shows the variables of every frame: secrets and documents among them.
-        else [
-            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        ]
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            _name_action,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *tail,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        cache_logger_on_first_use=True,
-    )
 
 
 class Waker:
@@ -413,7 +375,7 @@ def make_app(gateway: Gateway) -> api.App:
     if settings.lgsp.enabled:
         lgsp.install(app, lgsp_parts(gateway, services), prefix=settings.lgsp.prefix)
     if settings.console.enabled:
-        console.install(app, console_parts(gateway))
+        install_console(app, console_parts(gateway))
     return app
 
 

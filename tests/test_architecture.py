@@ -25,6 +25,8 @@ INSIDE: dict[str, set[str]] = {  # part -> what it may import from gateway
     "errors": {"model"},
     "faults": set(),
     "scratch": set(),
+    "clock": set(),
+    "logs": set(),
     "metrics": _WORDS,
     "settings": _WORDS,
     "edxml": _WORDS,

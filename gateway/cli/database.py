@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from gateway.bootstrap import prepare_database, utc_now
+from gateway.bootstrap import prepare_database
 from gateway.cli import exits
 from gateway.cli.command import Group, for_programs
 from gateway.cli.shell import Shell
 from gateway.cli.words import Text
+from gateway.clock import utc_now
 from gateway.ledger import check, open_engine, sqlite_version_is_safe, upkeep
 
 db = Group(

@@ -19,13 +19,14 @@ from urllib.parse import urlsplit
 
 from rich.text import Text as RichText
 
-from gateway.bootstrap import check_settings, gateway_key, heads_path, malware_scanner, utc_now
+from gateway.bootstrap import check_settings, gateway_key, heads_path, malware_scanner
 from gateway.cli import exits
 from gateway.cli.command import command, for_programs, option
 from gateway.cli.founding import CERTIFICATE, KEYS, SESSION_KEY
 from gateway.cli.opened import Opened, opened
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
+from gateway.clock import utc_now
 from gateway.console.words import EXAMINATIONS
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.delivery.lgsp import read_credential

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from gateway.bootstrap import utc_now
 from gateway.cli import founding
 from gateway.cli.command import command, for_programs, option
 from gateway.cli.founding import LANG_SON, Site
 from gateway.cli.shell import Shell
 from gateway.cli.template import agencies_template, settings_template
 from gateway.cli.words import Text
+from gateway.clock import utc_now
 from gateway.model import AgencyCode
 from gateway.settings import load_settings
 

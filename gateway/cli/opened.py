@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.bootstrap import utc_now
+from gateway.clock import utc_now
 from gateway.directory import Directory, LocalSite
 from gateway.directory.catalogue_store import CatalogueStore
 from gateway.directory.store import DirectoryStore

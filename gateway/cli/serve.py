@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import click
 import structlog
 
-from gateway.bootstrap import Gateway, configure_logging, join, make_app, prepare_database, run_worker, utc_now
+from gateway.bootstrap import Gateway, join, make_app, prepare_database, run_worker
 from gateway.cli import exits
 from gateway.cli.command import command, option
 from gateway.cli.server import DRAIN_SECONDS, HEADER_BYTES, Patience, Serving, WebServer
 from gateway.cli.shell import Shell
+from gateway.cli.signals import Signals
 from gateway.cli.words import Text
+from gateway.clock import utc_now
 from gateway.errors import GatewayError, SettingsInvalid
+from gateway.logs import configure_logging
 from gateway.settings import Settings, settings_path
 
 _log = structlog.get_logger()
-
-
-class Signals:
-    """SIGTERM and SIGINT as an event; the second SIGINT is the impatient person's and ends at once."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self._previous: dict[int, object] = {}
-
-    def __enter__(self) -> Signals:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._previous[number] = signal.signal(number, self._noticed)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
-
-    def _noticed(self, number: int, _frame: FrameType | None) -> None:
-        if self.stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.stop.set()
 
 
 class Working:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -21,7 +21,9 @@ from rich.text import Text as RichText
 from gateway.cli.words import Language, Text, language_of
 from gateway.errors import GatewayError
 from gateway.model import VIETNAM_TIME
-from gateway.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 _WIDE = 400
 """Columns of a table that is not shown at a terminal: wide enough that no line is broken."""
@@ -75,6 +77,9 @@ class Shell:
 
     def settings(self) -> Settings:
         """The settings in force; errors as ``load_settings``."""
+        # Here and not above: most of the time of a short command would go into loading what it does not read.
+        from gateway.settings import load_settings  # noqa: PLC0415
+
         return load_settings(self.config)
 
     def words(self, text: Text, **values: object) -> str:

@@ -15,14 +15,13 @@ from typing import BinaryIO
 
 import click
 
-from gateway.bootstrap import utc_now
 from gateway.cli.command import command, option
 from gateway.cli.misuse import Misuse
 from gateway.cli.shell import Shell
 from gateway.cli.words import Text
+from gateway.clock import utc_now
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.errors import KeyUnusable, TokenPinNeeded
-from gateway.exchange.stamping import Timestamps
 from gateway.model import SignerRole
 from gateway.signing.keys import Signer, load_certificates, load_key
 from gateway.signing.pdf_sign import PdfForm, PdfSignOptions, Place
@@ -231,6 +230,9 @@ class _Job:
 
 @contextlib.contextmanager
 def _stamping(url: str, anchors: tuple[Path, ...]) -> Iterator[Callable[[bytes], bytes]]:
+    # Here and not above: it brings the ledger and its database libraries along, and most signatures are not stamped.
+    from gateway.exchange.stamping import Timestamps  # noqa: PLC0415
+
     http = HttpClient(HttpSettings(connect_timeout=timedelta(seconds=10), read_timeout=timedelta(seconds=30)))
     try:
         trusted = [c for path in anchors for c in load_certificates(path)]

@@ -13,16 +13,17 @@ import click
 
 from gateway import __version__
 from gateway.api.problems import status_of
-from gateway.bootstrap import configure_logging, utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, option
 from gateway.cli.misuse import Misuse
-from gateway.cli.serve import Signals
 from gateway.cli.server import Patience, Serving, WebServer
 from gateway.cli.shell import Shell
+from gateway.cli.signals import Signals
 from gateway.cli.words import Text
+from gateway.clock import utc_now
 from gateway.delivery.agency import AgencyClient, AgencySettings
 from gateway.errors import GatewayError, NoWayToAsk, SettingsInvalid
+from gateway.logs import configure_logging
 from gateway.signer.app import Door, is_open_to_change, make_app, origin_of
 from gateway.signer.desk import ANSWER_WITHIN, Desk
 from gateway.signer.helper import GatewayFacts, Helper

@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 from cryptography import x509
 
-from gateway.bootstrap import utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, for_programs, option
 from gateway.cli.misuse import Misuse
 from gateway.cli.packages import opened_package, package_facts
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
-from gateway.console.words import FILE_STANDINGS, SIGNER_ROLES, verdict_sentence
+from gateway.clock import utc_now
+from gateway.console.verdicts import FILE_STANDINGS, SIGNER_ROLES, verdict_sentence
 from gateway.edxml import Package
 from gateway.errors import EvidenceInvalid
 from gateway.evidence.belief import Given

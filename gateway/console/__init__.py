@@ -4,9 +4,3 @@ Pages for the people who operate the gateway: the routing log, one document's wa
 Server-rendered, complete without JavaScript, in Vietnamese and English. ``install`` puts them
 under ``/console/`` of an application; nothing here touches the routes outside of it.
 """
-
-from gateway.console.install import install
-from gateway.console.parts import ConsoleParts
-from gateway.console.passwords import hash_password
-
-__all__ = ["ConsoleParts", "hash_password", "install"]

@@ -15,6 +15,7 @@ from gateway.console.blueprint import pages
 from gateway.console.parts import parts
 from gateway.console.rendering import directory, language
 from gateway.console.texts import Text
+from gateway.console.verdicts import REASONS, Mark
 from gateway.directory import certificate_of, exists_at
 from gateway.directory.certificates import covered, registrations
 from gateway.exchange.expiry import THRESHOLDS
@@ -28,10 +29,10 @@ CHANGES: Final = 50
 Show = Literal["all", "expiring", "revoked"]
 
 STATES: Final = {
-    "good": words.Mark(Text("Còn hiệu lực", "Good"), "✔", "good"),
-    "revoked": words.Mark(Text("Bị thu hồi", "Revoked"), "✖", "bad"),
-    "unknown": words.Mark(Text("Chưa rõ", "Unknown"), "?", "warn"),
-    "not_asked": words.Mark(Text("Không hỏi", "Not asked"), "", "calm"),
+    "good": Mark(Text("Còn hiệu lực", "Good"), "✔", "good"),
+    "revoked": Mark(Text("Bị thu hồi", "Revoked"), "✖", "bad"),
+    "unknown": Mark(Text("Chưa rõ", "Unknown"), "?", "warn"),
+    "not_asked": Mark(Text("Không hỏi", "Not asked"), "", "calm"),
 }
 """What is known of revocation."""
 
@@ -50,7 +51,7 @@ class Line:
     begins: datetime | None
     ends: datetime
     covered: bool
-    state: words.Mark
+    state: Mark
     revoked_at: datetime | None
     days: int
     """Left; 0 on the last day."""
@@ -147,5 +148,5 @@ def _fails(source: Source, now: datetime) -> bool:
 
 
 def _why(reason: str) -> str:
-    text = words.REASONS.get(reason)
+    text = REASONS.get(reason)
     return text.say(language()) if text else reason

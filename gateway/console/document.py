@@ -17,6 +17,7 @@ from gateway.console.blueprint import pages
 from gateway.console.log import number_text
 from gateway.console.parts import parts
 from gateway.console.rendering import agency_name, language
+from gateway.console.verdicts import Mark, verdict_sentence
 from gateway.console.way import steps
 from gateway.evidence.container import MEDIA_TYPE as EVIDENCE_TYPE
 from gateway.ledger.actions import Action
@@ -40,7 +41,7 @@ class Leg:
     """One recipient's part of the way."""
 
     delivery: DeliveryRow
-    mark: words.Mark
+    mark: Mark
     attention: str | None
     waited: str | None
     attempts: tuple[AttemptRow, ...]
@@ -74,7 +75,7 @@ def document(document_id: str) -> ResponseReturnValue:
         operations=trace.operations,
         requests=trace.requests,
         own_code=parts().directory().local.code,
-        sentence=words.verdict_sentence(trace.document.verdict, sender, language()),
+        sentence=verdict_sentence(trace.document.verdict, sender, language()),
         judgements=parts().ledger.judgements(document_id),
         examinations=examinations,
         files=_files(examinations),

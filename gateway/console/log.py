@@ -15,6 +15,7 @@ from gateway.console.blueprint import pages
 from gateway.console.filters import EVERY_KIND, OFFERED_OPERATIONS, agency_label, read_filters
 from gateway.console.parts import parts
 from gateway.console.rendering import directory, language, number
+from gateway.console.verdicts import Mark
 from gateway.exchange.stamping import overdue
 from gateway.ledger.records import Counts, DeliveryRow, DocumentSummary, LogRow, Page, Report
 from gateway.model import DeliveryState, DocumentNumber, PackageKind
@@ -36,7 +37,7 @@ class Line:
     """What it says when it is a status."""
     title: str | None
     """What people call it; ``None`` for a document without a number."""
-    mark: words.Mark
+    mark: Mark
     attention: str | None
     waited: str | None
     """Age in words, when it has been open for too long."""

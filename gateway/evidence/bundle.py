@@ -13,18 +13,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.evidence import container, report
+from gateway.evidence import container
 from gateway.evidence.chain import EventProof
 from gateway.evidence.container import ContainerWriter, media_type_of
-from gateway.evidence.report import Words
 from gateway.signing import xades
 from gateway.signing.keys import Signer
 from gateway.signing.xades import XadesSignature
+
+if TYPE_CHECKING:
+    from gateway.evidence.report import Words
 
 FACTS: Final = "evidence.json"
 PACKAGE: Final = "package.edxml"
@@ -87,6 +89,9 @@ def write_bundle(
     :param at: the moment of making it, aware.
     :raises EvidenceTooLarge: a container cannot hold as much.
     """
+    # Here and not above: whoever only reads evidence needs no library that draws pages.
+    from gateway.evidence import report  # noqa: PLC0415
+
     writer = ContainerWriter(out)
     facts = {"kind": KIND, "version": VERSION, **contents.facts}
     writer.add(FACTS, [_json(facts)])

@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.bootstrap import utc_now
+from gateway.clock import utc_now
 from gateway.directory import Directory
 from gateway.exchange.sealing import Sealer
 from gateway.ledger import Ledger, open_engine, prepare

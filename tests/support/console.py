@@ -14,7 +14,9 @@ from flask.testing import FlaskClient
 from jinja2 import StrictUndefined
 from werkzeug.test import TestResponse
 
-from gateway.console import ConsoleParts, hash_password, install
+from gateway.console.install import install
+from gateway.console.parts import ConsoleParts
+from gateway.console.passwords import hash_password
 from gateway.directory import Directory
 from gateway.errors import PayloadMissing
 from gateway.ledger import Ledger

@@ -11,7 +11,8 @@ import importlib
 from datetime import datetime
 
 from gateway.__main__ import main
-from gateway.bootstrap import join, utc_now
+from gateway.bootstrap import join
+from gateway.clock import utc_now
 from tests.support import pki
 
 _STARTED = utc_now()

@@ -7,7 +7,7 @@ import pytest
 
 _FAILS = """
 import structlog
-from gateway.bootstrap import configure_logging
+from gateway.logs import configure_logging
 
 configure_logging("info", "{form}")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 
-from gateway.bootstrap import utc_now
 from gateway.cli import exits
 from gateway.cli.command import command, option
 from gateway.cli.demo.judge import Line, lines, missing, standing
@@ -28,6 +27,7 @@ from gateway.cli.demo.systems import LgspSystem, MailboxSystem, Post, PushedSyst
 from gateway.cli.demo.watch import Watch
 from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
+from gateway.clock import utc_now
 from gateway.delivery.agency import AgencyClient, AgencySettings
 from gateway.directory import Directory, LocalSite
 from gateway.errors import DeliveryError, OperatorError, PeerRefused, SettingsInvalid

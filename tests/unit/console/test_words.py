@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.console import words
+from gateway.console import verdicts, words
 from gateway.console.texts import LANGUAGES, Language, Text
 from gateway.exchange import examine
 from gateway.exchange.screening import NOTHING_FOUND
@@ -120,7 +120,7 @@ def test_every_verdict_is_a_sentence(spoken: Language, standing: Standing, signe
         certificate_sha256="ab" * 32,
         subject="CN=Văn phòng UBND\\, tỉnh Lạng Sơn,C=VN",
     )
-    sentence = words.verdict_sentence(verdict, "Sở Y tế", spoken)
+    sentence = verdicts.verdict_sentence(verdict, "Sở Y tế", spoken)
     assert sentence.endswith(".")
     assert "{" not in sentence
 
@@ -133,18 +133,18 @@ def test_a_valid_signature_names_signer_and_certificate() -> None:
         signed_by=SignedBy.SENDER,
         subject="CN=Văn phòng UBND\\, tỉnh Lạng Sơn,C=VN",
     )
-    sentence = words.verdict_sentence(verdict, "Văn phòng", "vi")
+    sentence = verdicts.verdict_sentence(verdict, "Văn phòng", "vi")
     assert sentence == "Chữ ký hợp lệ của Văn phòng (chứng thư số Văn phòng UBND, tỉnh Lạng Sơn)."
 
 
 def test_an_unsigned_document_is_for_information_only() -> None:
     verdict = Verdict(standing=Standing.UNSIGNED, reason="signature.none", judged_at=NOON)
-    assert words.verdict_sentence(verdict, "x", "vi").startswith("Không ký: chỉ có giá trị tham khảo")
+    assert verdicts.verdict_sentence(verdict, "x", "vi").startswith("Không ký: chỉ có giá trị tham khảo")
 
 
 def test_a_reason_from_elsewhere_stands_for_itself() -> None:
     verdict = Verdict(standing=Standing.INVALID, reason="signature.from_the_future", judged_at=NOON)
-    assert "signature.from_the_future" in words.verdict_sentence(verdict, "x", "en")
+    assert "signature.from_the_future" in verdicts.verdict_sentence(verdict, "x", "en")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_certificate_without_a_common_name_is_still_named(subject: str | None,
     verdict = Verdict(
         standing=Standing.VALID, reason="x", judged_at=NOON, subject=subject, certificate_sha256="ab" * 32
     )
-    assert words.certificate_name(verdict) == name
+    assert verdicts.certificate_name(verdict) == name
 
 
 def test_an_unknown_error_code_stands_for_itself() -> None:
