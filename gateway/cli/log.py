@@ -230,14 +230,14 @@ def _show_proofs(shell: Shell, proofs: tuple[EventProof, ...]) -> None:
 @option("--stamp", is_flag=True, words=Text("Lấy dấu thời gian ngay.", "Ask for a time-stamp now."))
 @for_programs()
 def seal(shell: Shell, *, stamp: bool) -> int:
-    """Seal, and perhaps stamp; exit code 1 when no stamp could be had."""
+    """Seal, and perhaps stamp; exit code 1 when something could not be sealed, or no stamp could be had."""
     settings = shell.settings()
     gateway = join(settings)
     http = make_http(settings)
     try:
         sealer = make_sealer(gateway)
         sealed = [sealer.seal()]
-        while not sealed[-1].complete:
+        while sealed[-1].batches and not sealed[-1].complete:
             sealed.append(sealer.seal())
         stamper = make_stamper(gateway, http) if stamp else None
         if stamp and stamper is None:
@@ -249,14 +249,22 @@ def seal(shell: Shell, *, stamp: bool) -> int:
         http.close()
         gateway.ledger.engine.dispose()
     events = sum(one.events for one in sealed)
+    late = not sealed[-1].complete
     failed = stamp and state.stamped_batches < state.batches
     if shell.json:
-        shell.result({"sealed": events, "state": state})
+        shell.result({"sealed": events, "complete": not late, "state": state})
     else:
         shell.say(Text("Đã niêm phong {events} sự kiện.", "Sealed {events} events."), events=events)
+        if late:
+            shell.note(
+                Text(
+                    "Phần còn lại chưa niêm phong được: có giao dịch ghi lâu chưa xong. Chạy lại sau.",
+                    "The rest could not be sealed: a transaction has been writing for long. Run it again later.",
+                )
+            )
         if failed and state.waiting is not None:
             code = state.waiting.error_code or ""
             shell.note(Text("Chưa lấy được dấu thời gian ({code}).", "No time-stamp could be had ({code})."), code=code)
         elif stamp:
             shell.say(Text("Dấu thời gian: {at}.", "Time-stamp: {at}."), at=moment(state.stamped_at))
-    return exits.FAILED if failed else exits.DONE
+    return exits.FAILED if failed or late else exits.DONE

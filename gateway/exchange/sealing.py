@@ -62,8 +62,9 @@ class Sealer:
         while True:
             ending = stop.wait(self._every.total_seconds())
             try:
-                while not self.seal().complete and not ending and not stop.is_set():
-                    pass
+                done = self.seal()
+                while done.batches and not done.complete and not ending and not stop.is_set():
+                    done = self.seal()
             except GatewayError as e:
                 # Nothing is lost: it is sealed once the ledger answers again.
                 _log.error("log.not_sealed", code=e.code)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg.errors
-from sqlalchemy import Connection, Engine, Row, exc, func, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, func, or_, select, text, update
 
-from gateway.errors import LedgerUnavailable
 from gateway.ledger.actions import Action
 from gateway.ledger.engine import reading, writing, written
 from gateway.ledger.rows import spelled
@@ -24,8 +23,15 @@ from gateway.ledger.statements import event, insert_new, record
 from gateway.ledger.tables import events, log_batches, log_stamps
 from gateway.model import LogBatch, LogEvent, LogStamp
 
-_LOCK_TIMEOUT = "500ms"
-"""How long acceptances may be held up, at the very worst, for the sake of sealing."""
+_TRIES, _PAUSE_SECONDS = 25, 0.02
+"""How often, and with what pause, is looked whether those who write have ended: half a second in all."""
+
+_WRITERS = text(
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'events'::regclass "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND mode = 'RowExclusiveLock' AND granted"
+)
+"""Transactions that may have been given the number of an event: the lock comes first, and stays to their end."""
 
 _SQLITE_MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6})")
 
@@ -81,28 +87,25 @@ class EventLog:
         """
         An id of which it is known that no event with it or a smaller one will still appear.
 
-        PostgreSQL gives numbers out before their transactions end, in any order. Whoever holds this lock for a
-        moment knows that nobody is between number and end: it waits for those who write, and they wait for it. On
-        SQLite there is one writer at a time, and a number is given where it is committed.
+        PostgreSQL gives numbers out before their transactions end, in any order. Whoever was given one holds a lock
+        on the table until its transaction ends, and none of those is ever in another's way: so those are waited for
+        who hold it after the newest event was seen. Nobody waits for the sealer. On SQLite there is one writer at a
+        time, and a number is given where it is committed.
 
-        :param after: what is sealed already; nothing is locked when there is nothing newer.
-        :return: ``None`` when the lock was not to be had in time: somebody writes for long; try again later.
+        :param after: what is sealed already; nobody is waited for when there is nothing newer.
+        :return: ``None`` when somebody writes for long; try again later.
         """
         with reading(self._engine) as connection:
             newest: int = connection.execute(select(func.max(events.c.id))).scalar_one() or 0
-        if newest <= after or self._engine.dialect.name != "postgresql":
-            return newest
-        try:
-            with writing(self._engine) as connection:
-                connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-                connection.execute(text("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE"))
-                return int(connection.execute(select(func.max(events.c.id))).scalar_one() or 0)
-        except LedgerUnavailable as e:
-            if isinstance(e.__cause__, exc.DBAPIError) and isinstance(
-                e.__cause__.orig, psycopg.errors.LockNotAvailable
-            ):
-                return None
-            raise
+            if newest <= after or self._engine.dialect.name != "postgresql":
+                return newest
+            # Asked after the newest number was seen: all smaller ones had been given by then.
+            undecided, tries = _writers(connection), 1
+            while undecided and tries < _TRIES:
+                time.sleep(_PAUSE_SECONDS)
+                undecided &= _writers(connection)
+                tries += 1
+        return None if undecided else newest
 
     def last_given(self) -> int | None:
         """
@@ -259,6 +262,10 @@ class EventLog:
             waiting=newest if newest is not None and newest.token is None else None,
             unstamped_header=None if header is None else _text(header),
         )
+
+
+def _writers(connection: Connection) -> set[str]:
+    return set(connection.execute(_WRITERS).scalars())
 
 
 def _events(connection: Connection, condition: str, values: Sequence[Any], limit: int) -> list[LogEvent]:

@@ -15,6 +15,7 @@ from gateway.exchange.sealing import newest_head
 from gateway.signing.keys import certificates_to_pem
 from tests.integration.cli.test_life import PROVINCE, agencies, call
 from tests.support import pki
+from tests.support.databases import PostgresServer
 from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.ledger import a_delivery, a_document
 from tests.support.pki_server import Fault, PkiServer
@@ -147,6 +148,19 @@ def test_the_doctor_sees_a_log_that_nobody_seals_and_a_second_place_that_is_behi
     heads.unlink()
     assert grades(gateway)["log.heads"] is Grade.FAIL
     call(gateway, "log", "verify", code=4)
+
+
+@pytest.mark.postgres
+def test_a_transaction_that_does_not_end_is_said_and_not_waited_for(tmp_path: Path, postgres: PostgresServer) -> None:
+    url = postgres.empty_database()
+    busy = a_gateway(tmp_path / "pg", code=PROVINCE, first_levels=["H37"], agencies=agencies(), ledger_url=url)
+    happen(busy)
+    with opened(busy.settings) as at_hand, at_hand.ledger.engine.connect() as slow:
+        slow.execute(text("INSERT INTO events (at, action, data) VALUES (now(), 'key.added', '{}')"))
+        assert "Run it again later" in call(busy, "log", "seal", code=1).stderr
+        assert json.loads(call(busy, "log", "seal", "--json", code=1).stdout)["complete"] is False
+    assert json.loads(call(busy, "log", "seal", "--json").stdout)["complete"] is True
+    postgres.drop(url)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """What has happened is sealed in the order of its numbers, once, whoever seals; and every event of it can be proved."""
 
 import json
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from gateway.errors import LogProofInvalid
 from gateway.evidence.audit import Head
 from gateway.evidence.chain import check_proof, ids_of, read_header
 from gateway.evidence.timestamp import check_token
+from gateway.exchange.log_audit import audit
 from gateway.exchange.log_proofs import inclusion
 from gateway.exchange.sealing import HeadsFile, Sealer, heads_in
 from gateway.ledger import Ledger
@@ -113,6 +115,106 @@ def test_an_event_whose_transaction_has_not_ended_is_waited_for(ledger: Ledger) 
         slow.commit()
     assert sealer(ledger).seal().events == 3
     assert sealed_ids(ledger) == [1, 2, 3]
+
+
+@pytest.fixture
+def on_postgresql(ledger: Ledger) -> Ledger:
+    """For what many writers at once make possible."""
+    if ledger.log.last_given() is not None:
+        pytest.skip("On SQLite there is one writer at a time.")
+    return ledger
+
+
+ONE_EVENT = "INSERT INTO events (at, action, data) VALUES (now(), 'key.added', '{}')"
+
+
+@pytest.mark.postgres
+def test_nobody_who_writes_ever_waits_for_the_sealer(on_postgresql: Ledger) -> None:
+    """Not even while the sealer itself waits for a transaction that takes long."""
+    with on_postgresql.engine.connect() as slow, on_postgresql.engine.connect() as quick, ThreadPoolExecutor(1) as pool:
+        slow.execute(text(ONE_EVENT))
+        accept(on_postgresql, 1)
+        quick.execute(text("SET lock_timeout = '50ms'"))  # raises when it would have to wait for longer
+        quick.commit()
+        waiting, written = pool.submit(sealer(on_postgresql).seal), 0
+        while not waiting.done():
+            quick.execute(text(ONE_EVENT))
+            quick.commit()
+            written += 1
+        assert not waiting.result().complete
+        assert written > 1
+        slow.commit()
+    assert sealer(on_postgresql).seal().events == written + 3
+
+
+@pytest.mark.postgres
+def test_a_table_that_is_being_vacuumed_is_sealed(on_postgresql: Ledger) -> None:
+    """With millions of events that takes many minutes, again and again."""
+    accept(on_postgresql, 1)
+    with on_postgresql.engine.connect() as vacuum:
+        vacuum.execute(text("LOCK TABLE events IN SHARE UPDATE EXCLUSIVE MODE"))  # what VACUUM and ANALYZE hold
+        assert sealer(on_postgresql).seal().events == 2
+
+
+@pytest.mark.postgres
+def test_while_a_transaction_takes_long_the_sealer_tries_once_a_round(on_postgresql: Ledger) -> None:
+    class Rounds(threading.Event):
+        """Is set after the second round, or when somebody goes on asking within one."""
+
+        pauses = asked = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.pauses += 1
+            return self.pauses > 2
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            return self.asked > 10
+
+    stop = Rounds()
+    with on_postgresql.engine.connect() as slow:
+        slow.execute(text(ONE_EVENT))
+        accept(on_postgresql, 1)
+        sealer(on_postgresql).run(stop)
+    assert (stop.pauses, stop.asked) == (3, 0)
+
+
+@pytest.mark.postgres
+def test_whatever_order_many_writers_end_in_every_event_is_sealed_and_none_is_called_inserted(
+    on_postgresql: Ledger,
+) -> None:
+    """Transactions that end late, are rolled back in whole or in part, while two sealers are at work."""
+    engine, ending = on_postgresql.engine, threading.Event()
+
+    def write(number: int) -> None:
+        rng = random.Random(number)
+        with engine.connect() as connection:
+            for _ in range(50):
+                connection.execute(text(ONE_EVENT))
+                if rng.random() < 0.3:
+                    part = connection.begin_nested()
+                    connection.execute(text(ONE_EVENT))
+                    part.rollback()
+                    connection.execute(text(ONE_EVENT))
+                connection.execute(text("SELECT pg_sleep(:s)"), {"s": rng.random() * 0.005})
+                connection.rollback() if rng.random() < 0.3 else connection.commit()
+
+    def keep_sealing() -> None:
+        while not ending.is_set():
+            sealer(on_postgresql).seal()
+
+    with ThreadPoolExecutor(10) as pool:
+        sealers = [pool.submit(keep_sealing) for _ in range(2)]
+        for writer in [pool.submit(write, number) for number in range(8)]:
+            writer.result()
+        ending.set()
+        for one in sealers:
+            one.result()
+    assert sealer(on_postgresql).seal().complete
+    report = audit(on_postgresql.log)
+    assert (report.findings, report.unsealed) == ((), 0)
+    assert report.batches > 10
+    assert sealed_ids(on_postgresql) == [event.id for event in on_postgresql.log.between(0, None, limit=10_000)]
 
 
 def test_every_event_of_a_document_is_proved(ledger: Ledger) -> None:
