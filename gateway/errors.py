@@ -882,6 +882,13 @@ class RevocationNotAuthentic(OperatorError):
     vi = "Danh sách CRL hoặc trả lời OCSP không do cơ quan chứng thực có thẩm quyền ký, hoặc nói về chứng thư khác."
 
 
+class RevocationAhead(OperatorError):
+    """A CRL or an OCSP answer is dated in the future; kept, it would stand against every true one until then."""
+
+    code = "trust.revocation_ahead"
+    vi = "Dữ liệu thu hồi ghi thời điểm ở tương lai; kiểm tra đồng hồ của máy chủ này và của cơ quan chứng thực."
+
+
 class TokenUnusable(KeyUnusable):
     """The token cannot be used."""
 

@@ -29,6 +29,7 @@ from gateway.errors import (
     DeliveryError,
     GatewayError,
     PeerFailed,
+    RevocationAhead,
     RevocationNotAuthentic,
     RevocationUnreadable,
 )
@@ -424,8 +425,8 @@ class RevocationWatch:
 
     def _ask_one(self, scene: _Scene, target: _Target, source: Source) -> None:
         try:
-            item = self._fetched(scene, target)
-        except (DeliveryError, RevocationUnreadable, RevocationNotAuthentic, BodyTooLarge) as error:
+            item = self._dated(self._fetched(scene, target))
+        except (DeliveryError, RevocationUnreadable, RevocationNotAuthentic, RevocationAhead, BodyTooLarge) as error:
             self._failed(target, source, error)
             return
         self._keep(target.name, item, due_at=self._clock() + self._pace.every)
@@ -459,6 +460,18 @@ class RevocationWatch:
             # Redirects among them: where they lead to, nobody has allowed.
             raise PeerFailed(f"It answered with the status {answer.status}.")
         return answer.body
+
+    def _dated(self, item: RevocationItem) -> RevocationItem:
+        """
+        The item, unless it is from the future.
+
+        Whoever judges a moment of last year uses today's list, and so cannot tell; and no older item is taken later.
+
+        :raises RevocationAhead: it is.
+        """
+        if item.this_update > self._clock() + self._anchors.clock_skew:
+            raise RevocationAhead(f"{item.source} is dated {item.this_update.isoformat()}.")
+        return item
 
     def _keep(self, name: str, item: RevocationItem, *, due_at: datetime) -> None:
         now = self._clock()
@@ -521,8 +534,8 @@ class RevocationWatch:
 
     def _read_file(self, scene: _Scene, name: str, path: Path, source: Source | None) -> None:
         try:
-            item = self._authentic(scene, name, path)
-        except (RevocationUnreadable, RevocationNotAuthentic, BodyTooLarge) as error:
+            item = self._dated(self._authentic(scene, name, path))
+        except (RevocationUnreadable, RevocationNotAuthentic, RevocationAhead, BodyTooLarge) as error:
             self._failed(_Target(name=name, kind="crl", url=""), source, error)
         else:
             self._keep(name, item, due_at=self._clock() + self._pace.every)

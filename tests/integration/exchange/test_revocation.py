@@ -160,6 +160,25 @@ def test_what_is_wrong_with_a_source_is_named_and_what_was_known_stays(
     assert asking.actions()[3:] == [Action.REVOCATION_RECOVERED] * 3
 
 
+def test_what_is_dated_in_the_future_is_not_taken_for_it_would_stand_against_the_truth(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    asking.server.clock = lambda: site.clock() + timedelta(minutes=12)  # what it says begins a minute earlier
+    site.clock.forward(hours=1)
+    asking.round()
+    assert {s.last_error_code for s in site.ledger.revocation_sources()} == {"trust.revocation_ahead"}
+    asking.server.clock = lambda: site.clock() + timedelta(minutes=10)
+    asking.round()
+    assert {s.failures for s in site.ledger.revocation_sources()} == {0}
+    # The true list that follows is taken.
+    asking.server.clock = site.clock
+    asking.server.revoke(asking.key.certificate, site.clock())
+    site.clock.forward(minutes=30)
+    asking.round()
+    with pytest.raises(SignatureRejected):
+        asking.send()
+
+
 def test_an_answer_without_end_is_cut_off(site: Site) -> None:
     with watched(site, crls=(), limit_bytes=64 * 1024, ocsp=False) as made:
         made.server.crl = Fault.ENDLESS
