@@ -237,7 +237,9 @@ def malware_scanner(settings: Settings) -> Scanner | None:
     if section.clamd is None:
         return None
     timeout = timedelta(seconds=section.timeout_seconds)
-    return Scanner(Clamd(Address.parse(section.clamd)), timeout=timeout, max_bytes=section.max_bytes)
+    # Half of those who serve may wait for it: the others still do when it does not answer.
+    at_once = max(1, settings.web.threads // 2)
+    return Scanner(Clamd(Address.parse(section.clamd)), timeout=timeout, max_bytes=section.max_bytes, at_once=at_once)
 
 
 def _limits(settings: Settings) -> Limits:

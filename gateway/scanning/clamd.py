@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from gateway.errors import ScannerAnswerUnusable, ScannerUnreachable, SettingsInvalid, TooLargeToScan
+from gateway.errors import ScanFailed, ScannerAnswerUnusable, ScannerUnreachable, SettingsInvalid, TooLargeToScan
 
 _CHUNK = 64 * 1024
 """Bytes. What is sent between two looks at whether clamd has answered already."""
@@ -126,6 +126,16 @@ class Clamd:
         if not answer.startswith("ClamAV "):
             raise ScannerAnswerUnusable(f"The malware scanner answered: {_shown(answer)}")
         return _shown(answer)
+
+    def is_there(self, *, within: timedelta = timedelta(seconds=1)) -> bool:
+        """Whether it answers at all; one that is at work on a slow file does so at once."""
+        deadline = Deadline.after(within)
+        try:
+            with self._connected(deadline) as connection:
+                _send(connection, b"zPING\0", deadline)
+                return _answer(connection, deadline) == "PONG"
+        except ScanFailed:
+            return False
 
     @contextlib.contextmanager
     def _connected(self, deadline: Deadline) -> Iterator[socket.socket]:

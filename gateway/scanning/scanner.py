@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,6 +50,8 @@ class Scanner:
         timeout: timedelta,
         max_bytes: int,
         pause: timedelta = timedelta(seconds=15),
+        at_once: int = 4,
+        turn: timedelta = timedelta(seconds=2),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -56,8 +59,10 @@ class Scanner:
 
         :param timeout: for all files of one package together.
         :param max_bytes: of one file; clamd's own bound is ``StreamMaxLength``.
-        :param pause: after clamd was not there or too slow, nobody waits for it anew for so long; so a scanner that
-            hangs costs one request its timeout and not every request.
+        :param pause: after clamd was not there, nobody waits for it anew for so long, and then one alone tries.
+        :param at_once: packages searched at the same time; with fewer than there are threads of the web server, some
+            of these are free whatever becomes of clamd.
+        :param turn: how long the others wait to be among them; then theirs counts as not searched.
         """
         self.clamd = clamd
         self.timeout = timeout
@@ -66,6 +71,8 @@ class Scanner:
         self._monotonic = monotonic
         self._guard = threading.Lock()
         self._away_until: float | None = None
+        self._places = threading.BoundedSemaphore(at_once)
+        self._turn = turn.total_seconds()
         self._version: tuple[float, str] | None = None
 
     def scan(self, files: Iterable[File]) -> Scanned:
@@ -76,24 +83,32 @@ class Scanner:
         :raises TooLargeToScan: a file is larger than is searched, and nothing was found in those that could be.
         :raises ScanFailed: clamd gave no answer about a file; nothing is known of it and those after it.
         """
-        self._still_away()
-        deadline = Deadline.after(self.timeout)
+        with self._place():
+            self._still_away()
+            try:
+                done = self._search(files, Deadline.after(self.timeout))
+            except ScannerUnreachable:
+                # One that is alive had too much to do with these files, which is nothing against those of others.
+                self._note(away=not self.clamd.is_there())
+                raise
+            except (MalwareFound, ScanFailed):
+                self._note(away=False)
+                raise
+            self._note(away=False)
+            return done
+
+    def _search(self, files: Iterable[File], deadline: Deadline) -> Scanned:
         too_large: TooLargeToScan | None = None
         count = 0
-        try:
-            for file in files:
-                try:
-                    self._scan(file, deadline)
-                    count += 1
-                except TooLargeToScan as error:
-                    too_large = too_large or error
-            version = self._named(deadline) if too_large is None else None
-        except ScannerUnreachable:
-            self._away()
-            raise
+        for file in files:
+            try:
+                self._scan(file, deadline)
+                count += 1
+            except TooLargeToScan as error:
+                too_large = too_large or error
         if too_large is not None:
             raise too_large
-        return Scanned(files=count, scanner=version)
+        return Scanned(files=count, scanner=self._named(deadline))
 
     def _scan(self, file: File, deadline: Deadline) -> None:
         if file.size > self._max_bytes:
@@ -103,16 +118,29 @@ class Scanner:
         if found is not None:
             raise MalwareFound(f"{MalwareFound.en()} ({file.name}: {found})", file=file.name, malware=found)
 
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(timeout=self._turn):
+            raise ScannerUnreachable("The malware scanner is busy with other packages.")
+        try:
+            yield
+        finally:
+            self._places.release()
+
     def _still_away(self) -> None:
         with self._guard:
-            away = self._away_until
-            if away is None or self._monotonic() >= away:
+            now, away = self._monotonic(), self._away_until
+            if away is None:
+                return
+            if now >= away:
+                # This one finds out for all; the others go on without until it knows.
+                self._away_until = now + self.timeout.total_seconds() + self._pause
                 return
         raise ScannerUnreachable("The malware scanner failed a moment ago, and is not asked again yet.")
 
-    def _away(self) -> None:
+    def _note(self, *, away: bool) -> None:
         with self._guard:
-            self._away_until = self._monotonic() + self._pause
+            self._away_until = self._monotonic() + self._pause if away else None
 
     def _named(self, deadline: Deadline) -> str | None:
         """The version, asked for now and then; that it is not to be had spoils no scan."""

@@ -88,6 +88,8 @@ class Fault:
     """Keeps the connection and says nothing."""
     deaf: bool = False
     """Does not even read."""
+    alive: bool = False
+    """Answers a ``PING`` all the same, as one does that is at work on a file."""
 
 
 @dataclass
@@ -127,6 +129,11 @@ class FakeClamd:
         if self.fault.deaf:
             return
         command = _exactly(connection, 10)
+        if command == b"zPING\0":
+            if self.fault.alive:
+                connection.sendall(b"PONG\0")
+                connection.close()
+            return
         if command == b"zVERSION\0":
             connection.sendall(self.version)
             connection.close()

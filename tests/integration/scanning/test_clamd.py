@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from gateway.errors import (
     SettingsInvalid,
     TooLargeToScan,
 )
-from gateway.scanning import Address, Clamd, File
+from gateway.scanning import Address, Clamd, File, Scanner
 from gateway.scanning.clamd import Deadline
 from tests.support.clamd import MALWARE, MALWARE_NAME, STREAM_MAX, FakeClamd, Fault, running_clamd, scanner
 from tests.support.programs import needs
@@ -121,10 +123,72 @@ def test_after_a_failure_nobody_waits_for_it_until_the_pause_is_over() -> None:
         for _ in range(3):
             with pytest.raises(ScannerUnreachable):
                 client.scan([a_file(b"x")])
-        assert peer.connections == 1
+        assert len(peer.files) == 1
         now[0] += 15
         peer.fault = Fault()
         assert client.scan([a_file(b"x")]).files == 1
+
+
+def waited(client: Scanner, number: int) -> list[float]:
+    """How long each of so many who ask at the same moment had to wait to be told that it is not possible."""
+    together = threading.Barrier(number)
+
+    def ask(_: int) -> float:
+        together.wait(10)
+        began = time.monotonic()
+        with pytest.raises(ScannerUnreachable):
+            client.scan([a_file(b"x")])
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(number) as pool:
+        return sorted(pool.map(ask, range(number)))
+
+
+def test_one_that_hangs_does_not_keep_all_who_ask_waiting() -> None:
+    peer = FakeClamd(Fault(silent=True))
+    with peer.listening() as address:
+        client = scanner(address, timeout=timedelta(seconds=1.5), at_once=2, turn=timedelta(seconds=0.1))
+        times = waited(client, 8)
+    assert times[5] < 1.4
+    assert times[6] >= 1.4
+    assert peer.connections == 2 * 2  # each asks once more whether it is alive at all
+
+
+def test_who_finds_the_others_at_it_waits_for_its_turn() -> None:
+    peer = FakeClamd()
+    with peer.listening() as address:
+        client = scanner(address, at_once=1, turn=timedelta(seconds=10))
+        with ThreadPoolExecutor(6) as pool:
+            assert [s.files for s in pool.map(lambda _: client.scan([a_file(b"x")]), range(6))] == [1] * 6
+
+
+def test_after_the_pause_one_alone_finds_out_whether_it_is_back() -> None:
+    peer, now = FakeClamd(Fault(answer=None)), [100.0]
+    with peer.listening() as address:
+        client = scanner(address, timeout=timedelta(seconds=1.5), at_once=4, monotonic=lambda: now[0])
+        with pytest.raises(ScannerUnreachable):
+            client.scan([a_file(b"x")])
+        now[0] += 15
+        peer.fault = Fault(silent=True)
+        times = waited(client, 4)
+    assert times[2] < 1.4
+    assert times[3] >= 1.4
+
+
+def test_a_file_that_takes_too_long_is_not_held_against_the_files_of_others() -> None:
+    peer = FakeClamd(Fault(silent=True, alive=True))
+    with peer.listening() as address:
+        client = scanner(address, timeout=timedelta(seconds=0.3))
+        with pytest.raises(ScannerUnreachable):
+            client.scan([a_file(b"x")])
+        peer.fault = Fault()
+        assert client.scan([a_file(b"x")]).files == 1
+
+
+@needs("clamd")
+def test_the_real_clamd_says_that_it_is_there(clamd: Address) -> None:
+    assert Clamd(clamd).is_there()
+    assert not Clamd(Address(host="127.0.0.1", port=1)).is_there()
 
 
 def test_what_is_larger_than_our_own_bound_is_not_even_sent() -> None:
