@@ -206,6 +206,9 @@ def _accept(
                 raise
             # What the receiver did is true, and belongs on the record, though its asker is gone.
             _log.warning("no way back", action="status.no_way_back", sha256=upload.sha256, code=error.code)
+    if known and routes and verdict.standing is Standing.INVALID:
+        # It was judged anew since: who repeats it gets the first answer, but nobody else gets the document.
+        raise SignatureRejected(verdict)
 
     document = (
         _again(known, caller, now)

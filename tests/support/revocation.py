@@ -13,6 +13,7 @@ from typing import Any
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.exchange.allowed import AllowedUrls
 from gateway.exchange.examine import settle
+from gateway.exchange.parts import Parts
 from gateway.exchange.rejudge import Rejudge
 from gateway.exchange.revocation import RevocationKeeper, RevocationPace, RevocationWatch
 from gateway.ledger.actions import Action
@@ -64,6 +65,14 @@ class Watched:
         """Ask everything now."""
         return self.watch.round(at_once=at_once)
 
+    def another_process(self) -> Parts:
+        """The parts of a process that has just started, and has not looked at the ledger yet."""
+        facts = RevocationFacts()
+        here = self.site.parts.anchors
+        anchors = TrustAnchors(here.anchors, here.intermediates, mode=here.mode, facts=facts)
+        keeper = RevocationKeeper(self.site.ledger, facts, monotonic=lambda: 0.0)
+        return replace(self.site.parts, anchors=anchors, freshen=keeper.freshen)
+
     def verdict(self, document_id: str) -> tuple[Standing, str]:
         """Standing and reason as they are now."""
         row = self.site.ledger.document(document_id)
@@ -93,8 +102,12 @@ def a_seal(server: PkiServer, *, crl: bool = True, ocsp: bool = True) -> Signing
 
 def a_package(key: SigningKey, **changes: Any) -> bytes:
     """A signed dispatch to the commune, another one each time."""
-    changes = {"document_id": DocumentId(f"000.00.14.H37,2026/03/05,{next(_numbers)}/SA-VP"), **changes}
-    return sign_package(documents.a_package(recipients=(documents.an_organization(COMMUNE),), **changes), key)
+    changes = {
+        "document_id": DocumentId(f"000.00.14.H37,2026/03/05,{next(_numbers)}/SA-VP"),
+        "recipients": (documents.an_organization(COMMUNE),),
+        **changes,
+    }
+    return sign_package(documents.a_package(**changes), key)
 
 
 @contextmanager

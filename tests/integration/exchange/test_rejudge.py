@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.errors import RevocationUnknown
+from gateway.errors import RevocationUnknown, SignatureRejected
 from gateway.exchange import mailbox
 from gateway.exchange.parts import ExaminationRules
 from gateway.ledger.actions import Action
@@ -22,7 +22,7 @@ from gateway.model import (
 )
 from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 from tests.support import documents, pki
-from tests.support.exchange import COMMUNE, DEPARTMENT, Site
+from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
 from tests.support.pki_server import Fault
 from tests.support.revocation import Watched, a_package, watched
 
@@ -94,6 +94,23 @@ def test_a_later_revocation_with_an_earlier_date_judges_anew_what_came_since_and
     site.clock.forward(hours=2)
     asking.round()
     assert len(asking.events(Action.DOCUMENT_REJUDGED)) == 3
+
+
+def test_what_was_judged_anew_goes_to_nobody_else(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    raw = a_package(asking.key, recipients=tuple(documents.an_organization(code) for code in (COMMUNE, PUSHED)))
+    first = site.accept(raw, only=[COMMUNE])
+    asking.server.revoke(asking.key.certificate, site.clock() - DAY)
+    site.clock.forward(hours=2)
+    asking.round()
+    with pytest.raises(SignatureRejected) as refused:
+        site.accept(raw, only=[PUSHED])
+    assert refused.value.verdict.reason == "signature.certificate_revoked"
+    assert [d.recipient for d in site.ledger.deliveries(first.document_id)] == [COMMUNE]
+    # The receipt that was given stands.
+    again = site.accept(raw, only=[COMMUNE])
+    assert (again.duplicate, again.receipt) == (True, first.receipt)
 
 
 def test_what_another_process_accepted_a_moment_too_late_is_judged_anew_too(asking: Watched) -> None:
