@@ -74,6 +74,7 @@ class EvidenceMaker:
         """
         parts, document = self._parts, trace.document
         now = parts.clock()
+        parts.freshen()
         stamp = _until_silent(self._stamp)
         seal, stamped = self._stamped_seal(document, stamp, now)
         proofs = self._proofs(trace)

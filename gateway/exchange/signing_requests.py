@@ -472,6 +472,7 @@ def _registered(agency: Agency, sha256: str, now: datetime) -> RegisteredCertifi
 
 def _why_not(parts: Parts, agency: Agency, certificate: x509.Certificate, now: datetime) -> str | None:
     """Why a signature by it would not be valid now; revocation that is not known is not held against it."""
+    parts.freshen()
     finding = parts.anchors.judge(
         known(certificate),
         at=now,

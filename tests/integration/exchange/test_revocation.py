@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -17,6 +18,7 @@ from gateway.exchange.allowed import AllowedUrls
 from gateway.exchange.examine import ExaminationPace, Examiner
 from gateway.exchange.parts import ExaminationRules
 from gateway.exchange.revocation import watched_signer
+from gateway.exchange.signing_requests import Signings
 from gateway.ledger.actions import Action
 from gateway.model import (
     ExaminationKind,
@@ -25,6 +27,7 @@ from gateway.model import (
 )
 from gateway.signing.files import Inspector
 from tests.support import pdfs, pki
+from tests.support.evidence import a_maker
 from tests.support.exchange import COMMUNE, DEPARTMENT, Site, registered
 from tests.support.pki_server import Fault
 from tests.support.revocation import Watched, watched
@@ -267,6 +270,26 @@ def test_another_process_sees_a_revocation_within_its_poll(asking: Watched) -> N
     asking.site.clock.forward(hours=1)
     asking.round()
     assert asking.site.parts.anchors.facts.version > before
+
+
+def test_evidence_by_a_process_that_has_accepted_nothing_holds_what_is_known_of_revocation(asking: Watched) -> None:
+    asking.round()
+    trace = asking.site.ledger.trace(asking.send())
+    assert trace is not None
+    asking.site.parts = asking.another_process()
+    with a_maker(asking.site).export(trace, actor="cli") as file, ZipFile(file) as bundle:
+        parts = [name for name in bundle.namelist() if name.startswith("revocation/")]
+    assert {Path(name).suffix for name in parts} == {".crl", ".ors"}
+
+
+def test_a_process_that_has_accepted_nothing_signs_with_nothing_that_was_revoked(
+    asking: Watched, tmp_path: Path
+) -> None:
+    asking.server.revoke(asking.key.certificate, asking.site.clock() - DAY)
+    asking.round()
+    signings = Signings(asking.another_process, tmp_path)
+    worth = signings.registration(asking.site.known[DEPARTMENT], asking.key.certificate_sha256)
+    assert worth.reason == "signature.certificate_revoked"
 
 
 def test_signers_of_files_are_asked_about_too(asking: Watched) -> None:
