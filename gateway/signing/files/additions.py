@@ -36,7 +36,7 @@ from pyhanko.sign.diff_analysis import (
 from pyhanko.sign.diff_analysis.rules_api import RelativeContext
 
 from gateway.signing.files.objects import dictionary, inherited, raw_items, resolved
-from gateway.signing.files.painted import painted, rectangle_of
+from gateway.signing.files.painted import Rectangle, painted, rectangle_of
 
 # What pyHanko says of a file quotes the file; the verdict says what is to be said.
 for _library in ("pyhanko", "pyhanko_certvalidator"):
@@ -68,7 +68,10 @@ class Additions:
 
     stamps: bool = False
     covering: set[str] = field(default_factory=set)
-    """Names of signature fields, made after signing, whose appearance lies over what the signed page shows."""
+    """Names of signature fields, made or filled after signing, whose appearance lies over what the signed page shows,
+    takes more of it than a stamp may, or can be switched off."""
+    showing: set[str] = field(default_factory=set)
+    """Names of signature fields, made after signing, that show something beside that."""
 
 
 def policy(additions: Additions) -> StandardDiffPolicy:
@@ -125,17 +128,30 @@ class _AnnotationsRule(FieldMDPRule):
 
     def apply(self, context: FieldComparisonContext) -> Iterable[tuple[ModificationLevel, FormUpdate]]:
         widgets = _new_widgets(context)
+        filled = _filled_widgets(context)
         old_pages, new_pages = (list(_pages(r.root["/Pages"])) for r in (context.old, context.new))
         if [ref for ref, _ in old_pages] != [ref for ref, _ in new_pages]:
             raise SuspiciousModification("The page tree was changed.")
         for (ref, old_page), (_, new_page) in zip(old_pages, new_pages, strict=True):
             before, after = _annotations(old_page), _annotations(new_page)
+            self._note_filled(context, old_page, before, filled)
             if before == after:
                 continue
-            if after[: len(before)] != before and [r for r in after if r in before] != before:
-                raise SuspiciousModification("Annotations were taken away or re-ordered.")
-            added = [r for r in after if r not in before]
+            added = _added(before, after)
             yield from self._of_page(context, ref, old_page, new_page, added=added, widgets=widgets)
+
+    def _note_filled(
+        self,
+        context: FieldComparisonContext,
+        page: generic.DictionaryObject,
+        annotations: Sequence[generic.PdfObject],
+        filled: dict[Reference, str],
+    ) -> None:
+        """Fields that were there, empty, when the page was signed: whoever filled one answers for what it lies over."""
+        for annotation in annotations:
+            ref = annotation.reference if isinstance(annotation, generic.IndirectObject) else None
+            if ref in filled and painted(page, besides=ref).meets(_area(context.new(ref))):
+                self._additions.covering.add(filled[ref])
 
     def _of_page(
         self,
@@ -156,14 +172,19 @@ class _AnnotationsRule(FieldMDPRule):
         seen = painted(old_page)
         for new_ref in added:
             annotation = dictionary(context.new(new_ref))
+            area = _area(annotation)
             if new_ref in widgets:
                 if annotation.keys() & {"/A", "/AA"}:
                     raise SuspiciousModification("A signature's widget can do something.")
-                if seen.meets(rectangle_of(annotation.get("/Rect"))):
-                    self._additions.covering.add(widgets[new_ref])
+                if area is None or not area.size:
+                    continue
+                of_field = self._additions.showing
+                if seen.meets(area) or "/OC" in annotation or not _is_small(area, dictionary(context.old(ref))):
+                    of_field = self._additions.covering
+                of_field.add(widgets[new_ref])
                 continue
             self._check_stamp(context, new_ref, annotation, page=ref, added=added)
-            if annotation.get("/Subtype") != "/Popup" and seen.meets(rectangle_of(annotation.get("/Rect"))):
+            if annotation.get("/Subtype") != "/Popup" and seen.meets(area):
                 raise SuspiciousModification("A stamp lies over what the page shows.")
             self._additions.stamps = True
             yield from _explained(context, new_ref, annotation)
@@ -211,10 +232,12 @@ class _AnnotationsRule(FieldMDPRule):
         if appearance.keys() - {"/N"} or ("/N" in appearance and not _is_stream(appearance["/N"])):
             raise SuspiciousModification("A stamp has more than one appearance.")
         if annotation.get("/Subtype") == "/Popup":
-            return  # a window of the viewer: it is shown only to who opens it, and not on paper
-        area = rectangle_of(annotation.get("/Rect"))
-        sheet = rectangle_of(inherited(dictionary(context.old(page)), "/MediaBox"))
-        if area is None or sheet is None or not sheet.holds(area) or area.size > _SHARE_MAX * sheet.size:
+            # A window of the viewer: it is shown only to who opens it, and not on paper. Poppler draws its appearance.
+            if appearance:
+                raise SuspiciousModification("A note's window draws on the page.")
+            return
+        area = _area(annotation)
+        if area is None or not _is_small(area, dictionary(context.old(page))):
             raise SuspiciousModification("A stamp is too large, or not on its page.")
 
 
@@ -235,12 +258,27 @@ def _new_widgets(context: FieldComparisonContext) -> dict[Reference, str]:
     for name, spec in context.field_specs.items():
         if spec.field_type != "/Sig" or spec.old_field_ref is not None or spec.new_field_ref is None:
             continue
-        made = dictionary(context.new(spec.new_field_ref))
-        kids = made.get("/Kids")
-        if isinstance(kids, generic.ArrayObject):
-            found |= {k.reference: name for k in kids if isinstance(k, generic.IndirectObject)}
-        else:
-            found[spec.new_field_ref] = name
+        found |= dict.fromkeys(_widgets_of(spec.new_field_ref, dictionary(context.new(spec.new_field_ref))), name)
+    return found
+
+
+def _widgets_of(ref: Reference, made: generic.DictionaryObject) -> list[Reference]:
+    """Where a field is seen: its kids, or itself."""
+    kids = made.get("/Kids")
+    if isinstance(kids, generic.ArrayObject):
+        return [k.reference for k in kids if isinstance(k, generic.IndirectObject)]
+    return [ref]
+
+
+def _filled_widgets(context: FieldComparisonContext) -> dict[Reference, str]:
+    """The widgets of signature fields that were empty when the page was signed and are not now, with their names."""
+    found: dict[Reference, str] = {}
+    for name, spec in context.field_specs.items():
+        old, new = spec.old_field, spec.new_field
+        if spec.field_type != "/Sig" or spec.new_field_ref is None or old is None or new is None:
+            continue
+        if "/V" not in old and "/V" in new:
+            found |= dict.fromkeys(_widgets_of(spec.new_field_ref, new), name)
     return found
 
 
@@ -259,15 +297,42 @@ def _pages(node: generic.PdfObject, depth: int = 0) -> Iterator[tuple[Reference,
             yield kid.reference, page
 
 
-def _annotations(page: generic.DictionaryObject) -> list[Reference]:
+def _annotations(page: generic.DictionaryObject) -> list[generic.PdfObject]:
+    """As they stand: some programs write links into the page instead of naming objects."""
     found = page.get("/Annots", generic.ArrayObject())
-    if not isinstance(found, generic.ArrayObject) or not all(isinstance(a, generic.IndirectObject) for a in found):
-        raise SuspiciousModification("The annotations of a page are not objects of their own.")
-    return [a.reference for a in found]
+    if not isinstance(found, generic.ArrayObject):
+        raise SuspiciousModification("The annotations of a page are not a list.")
+    return list(found)
 
 
-def _besides_annotations(page: generic.DictionaryObject) -> dict[str, generic.PdfObject]:
-    return {key: value for key, value in raw_items(page) if key != "/Annots"}
+def _added(before: Sequence[generic.PdfObject], after: Sequence[generic.PdfObject]) -> list[Reference]:
+    """
+    The annotations that were added to those of a page.
+
+    :raises SuspiciousModification: others were taken away or re-ordered, or an added one is no object of its own.
+    """
+    added = []
+    kept = 0
+    for annotation in after:
+        if kept < len(before) and annotation == before[kept]:
+            kept += 1
+        elif isinstance(annotation, generic.IndirectObject):
+            added.append(annotation.reference)
+        else:
+            raise SuspiciousModification("An annotation was added that is no object of its own.")
+    if kept < len(before):
+        raise SuspiciousModification("Annotations were taken away or re-ordered.")
+    return added
+
+
+def _area(annotation: generic.PdfObject) -> Rectangle | None:
+    return rectangle_of(dictionary(annotation).get("/Rect"))
+
+
+def _is_small(area: Rectangle, page: generic.DictionaryObject) -> bool:
+    """Whether a stamp may be of this size at this place."""
+    sheet = rectangle_of(inherited(page, "/MediaBox"))
+    return sheet is not None and sheet.holds(area) and area.size <= _SHARE_MAX * sheet.size
 
 
 def _is_stream(value: generic.PdfObject) -> bool:

@@ -83,13 +83,17 @@ class Painted:
         return self.areas is None or any(area.meets(other) for area in self.areas)
 
 
-def painted(page: generic.DictionaryObject) -> Painted:
-    """Where a page, of one revision, shows text, pictures and annotations."""
+def painted(page: generic.DictionaryObject, *, besides: generic.Reference | None = None) -> Painted:
+    """
+    Where a page, of one revision, shows text, pictures and annotations.
+
+    :param besides: an annotation that does not count.
+    """
     try:
         layout = _Layout()
         resources = dictionary(inherited(page, "/Resources"))
         layout.run(b"\n".join(_contents(page)), resources, _UNIT, depth=0)
-        return Painted([*layout.areas, *_annotations(page)])
+        return Painted([*layout.areas, *_annotations(page, besides)])
     except (TooMuch, *LEAKS):
         return Painted(None)
 
@@ -117,9 +121,11 @@ def _contents(page: generic.DictionaryObject) -> Iterator[bytes]:
             yield stream.data
 
 
-def _annotations(page: generic.DictionaryObject) -> Iterator[Rectangle]:
+def _annotations(page: generic.DictionaryObject, besides: generic.Reference | None) -> Iterator[Rectangle]:
     found = resolved(page.get("/Annots"))
     for entry in found if isinstance(found, generic.ArrayObject) else ():
+        if isinstance(entry, generic.IndirectObject) and entry.reference == besides:
+            continue
         annotation = dictionary(entry)
         area = rectangle_of(annotation.get("/Rect"))
         if area is not None and annotation.get("/Subtype") not in ("/Link", "/Popup"):

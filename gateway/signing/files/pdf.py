@@ -273,7 +273,8 @@ def _check_additions(found: _Found) -> tuple[str, ...]:
     changed = difference.changed_form_fields
     if any(_is_signature(later[name]) for name in changed if name in later):
         words.append("signature")
-    if found.added.stamps:
+    unsigned = {name for name in found.added.showing | found.added.covering if not _is_signature(later.get(name))}
+    if found.added.stamps or unsigned:
         words.append("stamp")
     if changed - later.keys() and embedded.docmdp_level not in (MDPPerm.FILL_FORMS, MDPPerm.ANNOTATE):
         words.append("form")

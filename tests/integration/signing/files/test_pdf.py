@@ -476,6 +476,8 @@ JAVASCRIPT = dictionary(S="/JavaScript", JS=pdf_string("app.alert(1)"))
         pytest.param(pdfs.annotation(Subtype=pdf_name("/Link")), id="link"),
         pytest.param(pdfs.annotation(Subtype=pdf_name("/Square")), id="square"),
         pytest.param(pdfs.annotation(Subtype=pdf_name("/FileAttachment")), id="attached-file"),
+        # Windows of notes may lie over text; poppler draws what they look like.
+        pytest.param(pdfs.annotation((60, 490, 300, 520), Subtype=pdf_name("/Popup")), id="popup-that-draws"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -487,13 +489,109 @@ def test_what_else_is_added_later_makes_a_signature_altered(write: pdfs.Write) -
     assert not verdict.has_person
 
 
+TEXT, BLANK = [60, 490, 300, 520], [300, 700, 440, 780]
+
+
+def signature_field(
+    rect: list[object], value: Callable[[IncrementalPdfFileWriter], generic.PdfObject] | None = None, **entries: object
+) -> pdfs.Write:
+    """A signature field that shows something, with or without a signature in it."""
+
+    def write(writer: IncrementalPdfFileWriter) -> None:
+        page = writer.find_page_for_modification(0)[0]
+        box = dictionary(BBox=[0, 0, 9, 9], Subtype="/Form")
+        looks = writer.add_object(generic.StreamObject(box, stream_data=b"1 1 1 rg 0 0 9 9 re f"))
+        held = {"V": value(writer), **entries} if value else entries
+        made = dictionary(
+            Type="/Annot",
+            Subtype="/Widget",
+            FT="/Sig",
+            T=pdf_string("Them"),
+            Rect=rect,
+            P=page,
+            AP=dictionary(N=looks),
+            **held,
+        )
+        added = writer.add_object(made)
+        if "/AcroForm" not in writer.root:
+            writer.root["/AcroForm"] = writer.add_object(dictionary(Fields=[]))
+            writer.update_root()
+        extend(writer, writer.root["/AcroForm"], "/Fields", [added])
+        extend(writer, page.get_object(), "/Annots", [added])
+
+    return write
+
+
+def no_stamp(writer: IncrementalPdfFileWriter) -> generic.PdfObject:
+    return writer.add_object(
+        dictionary(
+            Type="/DocTimeStamp",
+            SubFilter="/ETSI.RFC3161",
+            ByteRange=[0, 1, 2, 3],
+            Contents=generic.ByteStringObject(b"\0"),
+        )
+    )
+
+
+@pytest.mark.parametrize("value", [None, no_stamp], ids=["empty", "time-stamp"])
+def test_a_field_that_nobody_signed_counts_as_a_stamp(
+    value: Callable[[IncrementalPdfFileWriter], generic.PdfObject] | None,
+) -> None:
+    beside = judged(pdfs.updated(pdfs.by_person(), signature_field(BLANK, value))).signatures[0]
+    assert (beside.standing, beside.added_after) == (VALID, ("stamp",))
+    over = judged(pdfs.updated(pdfs.by_person(), signature_field(TEXT, value))).signatures[0]
+    assert (over.standing, over.reason) == (ALTERED, FileReason.COVERED_AFTER)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        signature_field([0, 520, 595, 842]),
+        signature_field(BLANK, OC=dictionary(Type="/OCG", Name=pdf_string("x"))),
+        signature_field([560, 800, 700, 900]),
+    ],
+    ids=["too-large", "on-a-layer", "off-the-page"],
+)
+def test_a_field_that_nobody_signed_may_do_no_more_than_a_stamp(write: pdfs.Write) -> None:
+    verdict = judged(pdfs.updated(pdfs.by_person(), write))
+    assert (verdict.standing, verdict.reason) == (ALTERED, FileReason.COVERED_AFTER)
+
+
+@pytest.mark.parametrize(
+    ("rect", "key", "first"),
+    [
+        (TEXT, pki.agency_seal, VALID),  # he answers for what he covers
+        (TEXT, pki.stranger, ALTERED),
+        (BLANK, pki.stranger, VALID),
+    ],
+)
+def test_who_fills_a_field_that_was_there_answers_for_what_it_lies_over(
+    rect: list[object], key: Callable[[], SigningKey], first: FileStanding
+) -> None:
+    source = pdfs.signed(pdfs.updated(pdfs.plain(), signature_field(rect)), pki.person())
+    assert judged(source).standing is VALID
+    verdict = judged(by_pyhanko(key(), source, field="Them"))
+    assert verdict.signatures[0].standing is first
+    assert verdict.signatures[0].added_after == ("signature",)
+
+
+def test_links_that_stand_in_the_page_itself_are_no_change() -> None:
+    def link(writer: IncrementalPdfFileWriter) -> None:
+        extend(writer, page_of(writer), "/Annots", [dictionary(Type="/Annot", Subtype="/Link", Rect=[9, 9, 50, 20])])
+
+    source = pdfs.signed(pdfs.updated(pdfs.plain(), link), pki.person())
+    assert judged(pdfs.updated(source, pdfs.annotation())).standing is VALID
+    assert judged(pdfs.signed(source, pki.agency_seal(), options=AGENCY)).has_agency
+    assert judged(pdfs.updated(source, link)).standing is ALTERED
+
+
 def test_a_signature_that_is_written_anew_no_longer_covers_itself() -> None:
     verdict = judged(pdfs.updated(pdfs.by_person(), signature_rewritten))
     assert (verdict.standing, verdict.reason) == (ALTERED, FileReason.COVERAGE)
 
 
 def test_the_last_signature_covers_what_the_first_did_not_allow() -> None:
-    verdict = judged(pdfs.signed(pdfs.updated(pdfs.by_person(), content_added), pki.agency_seal(), options=AGENCY))
+    verdict = judged(by_pyhanko(pki.agency_seal(), pdfs.updated(pdfs.by_person(), content_added)))
     assert [s.standing for s in verdict.signatures] == [ALTERED, VALID]
     assert (verdict.standing, verdict.has_person, verdict.has_agency) == (ALTERED, False, True)
 
@@ -666,11 +764,12 @@ def by_pyhanko(
     certify: bool = False,
     permitted: fields.MDPPerm = fields.MDPPerm.FILL_FORMS,
     token: Callable[[bytes], bytes] | None = None,
+    field: str = "Ky",
 ) -> bytes:
     """Signed by pyHanko's own signer, not by ours."""
     writer = IncrementalPdfFileWriter(io.BytesIO(source or pdfs.plain()))
     about = signers.PdfSignatureMetadata(
-        field_name="Ky",
+        field_name=field,
         md_algorithm=digest,
         subfilter=form,
         certify=certify,
