@@ -23,7 +23,7 @@ from gateway.directory.certificates import (
     added,
     covered,
     ended,
-    find_registration,
+    find_registrations,
     register_certificate,
     registrations,
     rotated,
@@ -233,24 +233,26 @@ def end(shell: Shell, *, sha256: str, until: datetime | None) -> None:
     now = utc_now()
     at = _moment(until) or now
     with opened(shell.settings()) as gateway:
-        found = find_registration(gateway.store.export(), sha256)
-        name = found.certificate.sha256
-        source = f"certificates end {name[:16]}"
-        _, version = gateway.store.change(found.agency.code, lambda a: ended(a, name, at=at), source=source, now=now)
-        facts = {
-            "certificate": name,
-            "agency": found.agency.code,
-            "role": found.certificate.role,
-            "until": at.isoformat(),
-            "version": version,
-        }
-        _note(gateway, Action.CERTIFICATE_ENDED, now, **facts)
+        found = find_registrations(gateway.store.export(), sha256)
+        name, source = found[0].certificate.sha256, f"certificates end {found[0].certificate.sha256[:16]}"
+        # Of every agency: a key in wrong hands is in wrong hands everywhere.
+        for code in dict.fromkeys(r.agency.code for r in found):
+            _, version = gateway.store.change(code, lambda a: ended(a, name, at=at), source=source, now=now)
+            facts = {
+                "certificate": name,
+                "agency": code,
+                "role": ", ".join(r.certificate.role for r in found if r.agency.code == code),
+                "until": at.isoformat(),
+                "version": version,
+            }
+            _note(gateway, Action.CERTIFICATE_ENDED, now, **facts)
+    agencies = list(dict.fromkeys(r.agency.code for r in found))
     if shell.json:
-        shell.result({"agency": found.agency.code, "sha256": name, "until": at, "directory_version": version})
+        shell.result({"agencies": agencies, "sha256": name, "until": at, "directory_version": version})
         return
     shell.say(
         Text("{agency}: {sha256} tính đến {until}.", "{agency}: {sha256} counts until {until}."),
-        agency=found.agency.code,
+        agency=", ".join(agencies),
         sha256=name[:16],
         until=moment(at),
     )

@@ -106,9 +106,9 @@ def registrations(agencies: Iterable[Agency]) -> list[Registration]:
     return [Registration(agency=a, certificate=c) for a in agencies for c in a.certificates]
 
 
-def find_registration(agencies: Iterable[Agency], sha256: str) -> Registration:
+def find_registrations(agencies: Iterable[Agency], sha256: str) -> list[Registration]:
     """
-    The registration of a certificate.
+    The registrations of one certificate: of one agency or of several, in one role or in more.
 
     :param sha256: its name, or the first characters of it, eight at least.
     :raises NotFound: none is registered, or several begin so.
@@ -117,9 +117,9 @@ def find_registration(agencies: Iterable[Agency], sha256: str) -> Registration:
     if not re.fullmatch("[0-9a-f]{8,64}", wanted):
         raise NotFound("A certificate is named by its SHA-256, or by at least the first 8 characters of it.")
     found = [r for r in registrations(agencies) if r.certificate.sha256.startswith(wanted)]
-    if len(found) != 1:
-        raise NotFound(f"{len(found)} registered certificates begin with {wanted}.")
-    return found[0]
+    if len(names := {r.certificate.sha256 for r in found}) != 1:
+        raise NotFound(f"{len(names)} registered certificates begin with {wanted}.")
+    return found
 
 
 def covered(registration: Registration, *, role: str | None = None) -> bool:
@@ -175,7 +175,8 @@ def rotated(
     :param replaces: SHA-256 of the old one.
     :return: the agency, and the old certificate as it was.
     :raises NotFound: nothing in force that it could replace.
-    :raises StateConflict: several, of which ``replaces`` must name one; or the new one is registered already.
+    :raises StateConflict: several, of which ``replaces`` must name one; or the new one is registered already, or
+        has ended.
     """
     old = _replaced(_in_force(agency.certificates, now), new, replaces)
     if len(old) > 1:
@@ -187,9 +188,12 @@ def rotated(
         raise NotFound(f"{agency.code} has no certificate in force that this one could replace.")
     if new.holder is None:
         new = replace(new, holder=old[0].holder)
-    begins = now if new.valid_from is None else max(now, new.valid_from)
     with_new = added(agency, new)
-    return ended(with_new, old[0].sha256, at=begins + overlap, role=old[0].role), old[0]
+    coming = Registration(agency=with_new, certificate=new)
+    if coming.ends <= now:
+        raise StateConflict(f"The certificate in its place has ended ({coming.ends.isoformat()}).")
+    # The new one's own first moment too: authorities date ahead, and nobody could sign in between.
+    return ended(with_new, old[0].sha256, at=max(now, coming.begins) + overlap, role=old[0].role), old[0]
 
 
 def _in_force(certificates: Sequence[RegisteredCertificate], now: datetime) -> list[RegisteredCertificate]:

@@ -127,6 +127,16 @@ def test_a_registration_is_ended_by_the_beginning_of_its_name(idle: RunningGatew
     call(idle, "end", "0" * 10, code=1)
 
 
+def test_the_certificate_of_several_agencies_is_ended_for_all_of_them(idle: RunningGateway, tmp_path: Path) -> None:
+    key = a_key(400)
+    for code, role in ((PROVINCE, "agency"), (COMMUNE, "agency"), (COMMUNE, "gateway")):
+        call(idle, "add", code, pem(tmp_path, key), "--role", role)
+    call(idle, "end", key.certificate_sha256)
+    assert facts(idle, "list") == []
+    told = [data for action, data in events(idle) if action is Action.CERTIFICATE_ENDED]
+    assert {d["agency"]: d["role"] for d in told} == {PROVINCE: "agency", COMMUNE: "agency, gateway"}
+
+
 def test_the_documents_that_rest_on_a_certificate_are_named(idle: RunningGateway) -> None:
     verdict = Verdict(
         standing=Standing.VALID, reason="signature.verified", judged_at=pki.NOW, certificate_sha256="ab" * 32

@@ -9,14 +9,14 @@ from gateway.directory.certificates import (
     added,
     covered,
     ended,
-    find_registration,
+    find_registrations,
     register_certificate,
     registered_certificates,
     rotated,
 )
 from gateway.errors import NotFound, StateConflict
 from gateway.model import Agency, RegisteredCertificate
-from gateway.signing.keys import SigningKey, certificates_to_pem
+from gateway.signing.keys import SigningKey, certificates_to_pem, subject_name
 from tests.support import pki
 from tests.support.agencies import an_agency
 
@@ -59,6 +59,28 @@ def test_the_overlap_begins_when_the_new_one_begins_to_count() -> None:
     assert counting(agency, 11 * DAY) == {NEW.sha256}
 
 
+def test_a_certificate_that_is_dated_ahead_leaves_no_time_without_one() -> None:
+    ahead = pki.certify(subject_name("Mới"), at=NOW + 10 * DAY)
+    agency, _ = rotated(AGENCY, of(ahead), replaces=None, now=NOW, overlap=DAY)
+    assert OLD.sha256 in counting(agency, 11 * DAY - timedelta(seconds=1))
+    assert OLD.sha256 not in counting(agency, 11 * DAY)
+
+
+def test_nothing_is_replaced_by_what_has_ended() -> None:
+    with pytest.raises(StateConflict):
+        rotated(AGENCY, of(pki.expired()), replaces=None, now=NOW, overlap=DAY)
+
+
+def test_a_certificate_of_several_agencies_and_roles_is_found_whole() -> None:
+    second = an_agency("H37.22", certificates=(OLD, of(pki.agency(), "gateway")))
+    found = find_registrations([AGENCY, second], OLD.sha256)
+    assert [(r.agency.code, r.certificate.role) for r in found] == [
+        ("H37.21", "agency"),
+        ("H37.22", "agency"),
+        ("H37.22", "gateway"),
+    ]
+
+
 def test_a_rotation_never_lengthens_a_registration() -> None:
     ending = ended(AGENCY, OLD.sha256, at=NOW + DAY)
     agency, _ = rotated(ending, NEW, replaces=None, now=NOW, overlap=30 * DAY)
@@ -94,10 +116,11 @@ def test_ending_is_history_and_not_forgetting() -> None:
 
 def test_a_certificate_is_found_by_the_beginning_of_its_name_alone() -> None:
     both = [AGENCY, an_agency("H37.22", certificates=(NEW,))]
-    assert find_registration(both, NEW.sha256[:8].upper()).agency.code == "H37.22"
+    (found,) = find_registrations(both, NEW.sha256[:8].upper())
+    assert found.agency.code == "H37.22"
     for wanted in (NEW.sha256[:7], "f" * 64, "not hex!", ""):
         with pytest.raises(NotFound):
-            find_registration(both, wanted)
+            find_registrations(both, wanted)
 
 
 def test_a_certificate_is_covered_by_one_of_the_same_role_and_holder_that_goes_on() -> None:
