@@ -156,12 +156,17 @@ def verdict_sentence(verdict: Verdict, sender: str, language: Language) -> str:
 def certificate_name(verdict: Verdict) -> str:
     """How people call the certificate: its common name, else its subject, else the start of its hash."""
     if verdict.subject:
-        try:
-            names = x509.Name.from_rfc4514_string(verdict.subject).get_attributes_for_oid(NameOID.COMMON_NAME)
-        except ValueError:
-            return verdict.subject
-        return str(names[0].value) if names else verdict.subject
+        return subject_name(verdict.subject)
     return (verdict.certificate_sha256 or "?")[:16]
+
+
+def subject_name(subject: str) -> str:
+    """A certificate's subject (RFC 4514) as people call its holder: the common name, else all of it."""
+    try:
+        names = x509.Name.from_rfc4514_string(subject).get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return subject
+    return str(names[0].value) if names else subject
 
 
 FILE_STANDINGS: Final = MappingProxyType(

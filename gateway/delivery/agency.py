@@ -115,6 +115,12 @@ class AgencyClient:
         """The way of a document so far, by the gateway's id of it."""
         return self._json("GET", f"/documents/{document}/trace")
 
+    def evidence(self, document: str, to: BinaryIO) -> int:
+        """Write a document's evidence file (ASiC-E), by the gateway's id of it; the number of bytes."""
+        headers = {"Accept": "application/vnd.etsi.asic-e+zip"}
+        with self._request("GET", f"/documents/{document}/evidence", headers=headers) as response:
+            return sum(to.write(chunk) for chunk in response.iter_content(_CHUNK))
+
     def documents(self, **filters: str | int) -> dict[str, Any]:
         """The documents that the agency may see, newest first; filters as in the API's description."""
         return self._json("GET", "/documents", params=filters)

@@ -32,6 +32,18 @@ def test_every_document_arrives_and_every_status_comes_back(tmp_path: Path) -> N
     for name in ("07/SKHCN-CĐS", "11/SKHCN-CĐS", "12/UBND-VP", "345/UBND-NC", "7816/VPCP-KSTT", *sample_names()):
         assert name in done.stdout, name
     assert "Done in" in done.stdout
+    shown = done.stdout.splitlines()
+    issued = "Nguyễn Văn Mẫu (competent person): valid · Con dấu số 000.00.14.H37 (agency): valid"
+    everywhere = ("quốc gia", "Lạng Sơn", "Lào Cai")
+    assert [
+        all(place in line for place in everywhere) for line in shown if f"✔ 07-SKHCN-CĐS.pdf · {issued}" in line
+    ] == [True]
+    forged = "✖ 13-SKHCN-VP.pdf · Nguyễn Văn Mẫu (competent person): altered"
+    assert [line for line in shown if forged in line]
+    assert [line for line in shown if "gateway verify 07-SKHCN-CĐS.asice --anchor ca.crt: CONCLUSION: proven." in line]
+    assert [line for line in shown if line.endswith("gateway log verify: The log is whole.")]
+    refused = {line.rpartition("(")[2].rstrip(")") for line in shown if line.startswith("Refused, as it must be: ")}
+    assert refused >= {"recipient.closed", "signature.rejected"}
     assert list((tmp_path / "tmp").glob("gateway-demo-*")) == []
 
 

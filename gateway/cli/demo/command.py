@@ -7,7 +7,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,9 @@ from gateway.cli.demo.mail import DEPARTMENT, FINANCE, Dispatch, drafts
 from gateway.cli.demo.patience import AT_MOST_SECONDS, STILL_SECONDS, Patience
 from gateway.cli.demo.places import GATEWAYS, LGSP_SYSTEM, Places, set_up
 from gateway.cli.demo.processes import Children
+from gateway.cli.demo.proof import Judged, Proof, in_words, judged, not_judged, prove
 from gateway.cli.demo.samples import sample_dispatches, samples_folder
-from gateway.cli.demo.screen import Screen
+from gateway.cli.demo.screen import Files, Screen
 from gateway.cli.demo.systems import LgspSystem, MailboxSystem, Post, PushedSystem, Reporter, System
 from gateway.cli.demo.watch import Watch
 from gateway.cli.shell import Shell, plain
@@ -31,7 +32,7 @@ from gateway.clock import utc_now
 from gateway.delivery.agency import AgencyClient, AgencySettings
 from gateway.directory import Directory, LocalSite
 from gateway.errors import DeliveryError, OperatorError, PeerRefused, SettingsInvalid
-from gateway.model import VIETNAM_TIME, Channel
+from gateway.model import VIETNAM_TIME, Channel, FileStanding
 
 _LONG_SECONDS = 60
 """A demonstration that takes longer says so: the machine is slow, or something is wrong."""
@@ -43,11 +44,13 @@ _FINANCE_REFUSES = "Nội dung không thuộc thẩm quyền của Sở Tài ch�
     "demo",
     Text(
         """Trình diễn: trục Lạng Sơn, trục Lào Cai và trục quốc gia (mô phỏng) chạy thật trên máy này, nối với nhau theo
-giao thức VXP; các cơ quan gửi, nhận, từ chối, báo trạng thái, một xã theo giao thức LGSP.
+giao thức VXP; các cơ quan ký, gửi, nhận, từ chối, báo trạng thái, một xã theo giao thức LGSP.
+Các trục xét chữ ký trong tệp; cuối cùng, bằng chứng về một văn bản và nhật ký được kiểm tra.
 Chạy đến khi nhấn Ctrl-C; --once: kết thúc khi mọi văn bản đã tới và mọi trạng thái đã về (mã 0),
 hoặc nêu tên những gì còn thiếu (mã 1).""",
         """A demonstration: gateways of Lạng Sơn and Lào Cai and one that plays the national axis run here as real
-processes, joined by VXP; agencies send, receive, refuse and report, one commune by LGSP.
+processes, joined by VXP; agencies sign, send, receive, refuse and report, one commune by LGSP.
+The gateways judge the signatures in the files; at the end one document's evidence and the log are checked.
 Runs until Ctrl-C; --once ends when every document has arrived and every status is back (0), or names what is
 missing (1).""",
     ),
@@ -193,14 +196,29 @@ class _Show:
         rows = {d.posted_id: self.watch.deliveries(d.at, d.posted_id) for d in self.dispatches if d.posted_id}
         return lines(self.dispatches, rows, self.post.all(), self.directory)
 
+    def judged(self) -> list[Judged]:
+        """What the gateways have found in the files."""
+        return judged(self.dispatches, self.watch, self.places.gateways)
+
+    def files(self) -> Files:
+        """The same of each dispatch, by the gateway that it was posted to."""
+        return {one.dispatch.name: one.verdict for one in self.judged() if one.gateway == one.dispatch.at}
+
     def standing(self, table: Sequence[Line]) -> object:
         """Where everything is, for comparison."""
-        return standing(self.dispatches, table, self.watch.unfinished(), self.post.all())
+        examined = sum(one.verdict is not None for one in self.judged())
+        return examined, standing(self.dispatches, table, self.watch.unfinished(), self.post.all())
 
     def missing(self, table: Sequence[Line]) -> list[Text]:
         """What is not yet as it must be."""
-        titles = {name: gateway.title for name, gateway in self.places.gateways.items()}
-        return missing(self.dispatches, table, self.watch.unfinished(), self.post.all(), titles)
+        titles = self.titles
+        lost = missing(self.dispatches, table, self.watch.unfinished(), self.post.all(), titles)
+        return [*lost, *not_judged(self.judged(), titles)]
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Name → what a gateway is called on the screen."""
+        return {name: gateway.title for name, gateway in self.places.gateways.items()}
 
 
 def _start(
@@ -268,7 +286,7 @@ def _systems(places: Places, post: Post, stop: threading.Event, inbound: Path, w
                         stop,
                         url=gateway.url,
                         key=gateway.keys[agency.code],
-                        signing=places.signers["department"],
+                        signing=places.offices["department"].seal,
                         reporter=reporter,
                     )
                 )
@@ -303,13 +321,17 @@ def _play(shell: Shell, show: _Show, *, samples: Path | None, once: bool, patien
         for act in _acts(show, folder):
             for dispatch in act:
                 _post(show, dispatch)
-                screen.update(show.watch.steps(), show.table())
+                screen.update(show.watch.steps(), show.table(), show.files())
             if not _done_in_time(show, screen, patience):
                 break
     table = show.table()
     left = show.missing(table)
-    shell.console().print(screen.table(table))
+    shell.console().print(screen.table(table, show.files()))
     _refusals(shell, show.dispatches)
+    for sentence in in_words(show.judged(), show.titles):
+        shell.say(Text("Trong tệp: {words}", "In the file: {words}"), words=sentence.say(shell.language))
+    if not left:
+        left = _prove(shell, show)
     if left:
         hold()
         _failed(shell, show, left, patience)
@@ -340,7 +362,7 @@ def _acts(show: _Show, folder: Path | None) -> Iterator[list[Dispatch]]:
     outbox.mkdir()
     names = {str(agency.code): agency.name for agency in show.places.catalogue}
     today = utc_now().astimezone(VIETNAM_TIME).date()
-    own = [draft.dispatch(outbox, show.places.signers) for draft in drafts(names, today=today)]
+    own = [draft.dispatch(outbox, show.places.offices, at=utc_now()) for draft in drafts(names, today=today)]
     kit = sample_dispatches(folder, show.directory, spool=outbox) if folder else []
     yield own + [d for d in kit if not d.is_status]
     # The kit's statuses report on its documents: they would be refused a meaning before those have arrived.
@@ -375,7 +397,7 @@ def _done_in_time(show: _Show, screen: Screen, patience: Patience) -> bool:
     """Watch until nothing is missing, or nothing moves any more."""
     while True:
         table = show.table()
-        screen.update(show.watch.steps(), table)
+        screen.update(show.watch.steps(), table, show.files())
         if not show.missing(table):
             return True
         patience.see(show.standing(table))
@@ -385,6 +407,39 @@ def _done_in_time(show: _Show, screen: Screen, patience: Patience) -> bool:
 
 
 # What is told at the end
+
+
+def _prove(shell: Shell, show: _Show) -> list[Text]:
+    """Have one document's evidence and the log checked; what does not hold."""
+    signed = next(d for d in show.dispatches if d.at == "langson" and d.main_file is FileStanding.VALID)
+    try:
+        proof = prove(show.places, show.watch, signed, language=shell.language)
+    except DeliveryError as error:
+        return [Text(f"Bằng chứng của {signed.name}: {error.code}", f"Evidence of {signed.name}: {error.code}")]
+    _told(shell, show, signed, proof)
+    return [
+        Text(f"Không chứng minh được {signed.name}: {problem}", f"{signed.name} is not proven: {problem}")
+        for problem in proof.problems
+    ]
+
+
+def _told(shell: Shell, show: _Show, signed: Dispatch, proof: Proof) -> None:
+    shell.say(
+        Text(
+            "Bằng chứng về {name} → gateway verify {file} --anchor {root}: {said}",
+            "Evidence on {name} → gateway verify {file} --anchor {root}: {said}",
+        ),
+        name=signed.name,
+        file=proof.evidence.name,
+        root=show.places.root.name,
+        said=proof.said,
+    )
+    title = show.titles[signed.at]
+    shell.say(
+        Text("{title} → gateway log verify: {said}", "{title} → gateway log verify: {said}"),
+        title=title,
+        said=proof.log,
+    )
 
 
 def _refusals(shell: Shell, dispatches: Sequence[Dispatch]) -> None:
@@ -453,6 +508,15 @@ def _stay(shell: Shell, show: _Show) -> None:
             command=f"gateway send PACKAGE.edxml --url {langson.url} --key-file {key_file}",
         )
     )
+    for evidence in sorted(show.places.folder.glob("*.asice")):
+        click.echo(
+            shell.words(
+                Text(
+                    "Kiểm tra bằng chứng, không cần trục: {command}", "Check the evidence, without a gateway: {command}"
+                ),
+                command=f"gateway verify {evidence} --anchor {show.places.root}",
+            )
+        )
     click.echo(shell.words(Text("Nhấn Ctrl-C để kết thúc.", "Press Ctrl-C to end.")))
     try:
         while not show.stop.wait(3600):

@@ -17,8 +17,12 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
 _LONG_AGO = (2026, 1, 1, 0, 0, 0)
 
 
-def a_pdf(title: str, paragraphs: Sequence[str], *, head: str) -> bytes:
-    """A page of an official document as PDF, its font embedded."""
+def a_pdf(title: str, paragraphs: Sequence[str], *, head: str, sum_line: str | None = None) -> bytes:
+    """
+    A page of an official document as PDF, its font embedded.
+
+    :param sum_line: one more line, in Latin letters, that stands in the file's bytes as it is written here.
+    """
     font = next(p for p in (fontpkg_noto_sans.ROOT / "files").iterdir() if p.name.startswith("NotoSans["))
     if "NotoSans" not in pdfmetrics.getRegisteredFontNames():
         pdfmetrics.registerFont(TTFont("NotoSans", str(font)))
@@ -26,7 +30,10 @@ def a_pdf(title: str, paragraphs: Sequence[str], *, head: str) -> bytes:
     centre = ParagraphStyle("centre", parent=body, alignment=1, firstLineIndent=0)
     heading = ParagraphStyle("heading", parent=centre, fontSize=14, leading=22)
     out = io.BytesIO()
-    page = SimpleDocTemplate(out, pagesize=A4, title=title, author=head, invariant=1)
+    page = SimpleDocTemplate(
+        out, pagesize=A4, title=title, author=head, invariant=1, pageCompression=int(sum_line is None)
+    )
+    plain = ParagraphStyle("plain", parent=body, fontName="Helvetica")
     page.build(
         [
             Paragraph(escape(head), centre),
@@ -34,6 +41,7 @@ def a_pdf(title: str, paragraphs: Sequence[str], *, head: str) -> bytes:
             Spacer(1, 24),
             Paragraph(escape(title), heading),
             *(Paragraph(escape(text), body) for text in paragraphs),
+            *([Paragraph(escape(sum_line), plain)] if sum_line else []),
         ]
     )
     return out.getvalue()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from pathlib import Path
 
 from gateway.cli.demo.files import a_pdf, a_workbook
@@ -18,12 +19,15 @@ from gateway.model import (
     DocumentNumber,
     DocumentType,
     Envelope,
+    FileStanding,
     Organization,
     OtherInfo,
     SignerInfo,
+    SignerRole,
 )
 from gateway.signing.keys import SigningKey
-from gateway.signing.sign import sign_package
+from gateway.signing.pdf_sign import PdfSignOptions
+from gateway.signing.sign import sign_package, sign_pdf
 
 DEPARTMENT = AgencyCode("000.00.14.H37")
 FINANCE = AgencyCode("000.00.12.H37")
@@ -41,6 +45,27 @@ NATIONAL = AgencyCode("000.00.22.W00")
 DONE = ("01", "03", "05", "06")
 """What a receiver reports that registers, processes and finishes a document; 01 comes by itself."""
 REFUSED = ("02",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Office:
+    """An agency that signs what it issues: first the competent person, then its seal."""
+
+    code: AgencyCode
+    seal: SigningKey
+    """The agency's; signs the package, too."""
+    person: SigningKey
+    holder: str
+    """The person's name and position."""
+
+    def issue(self, pdf: bytes, *, at: datetime) -> bytes:
+        """The PDF with both signatures, in the order of the law (NĐ 30/2020 Art. 5)."""
+        with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+            draft, signed, issued = (Path(folder) / name for name in ("draft.pdf", "signed.pdf", "issued.pdf"))
+            draft.write_bytes(pdf)
+            sign_pdf(draft, signed, self.person, at=at)
+            sign_pdf(signed, issued, self.seal, at=at, options=PdfSignOptions(role=SignerRole.AGENCY))
+            return issued.read_bytes()
 
 
 @dataclass(kw_only=True)
@@ -65,6 +90,8 @@ class Dispatch:
     is_sample: bool = False
     """Of the national kit; what is expected of it is known once its recipients are."""
     is_status: bool = False
+    main_file: FileStanding | None = None
+    """What every gateway must find of the signatures inside its PDF; ``None``: nobody asks."""
     posted_id: str | None = None
     """The gateway's id, once accepted."""
     refused_with: str | None = None
@@ -132,28 +159,44 @@ class Draft:
     refusal: str | None = None
     altered: bool = False
     """Changed after it was signed."""
+    is_file_altered: bool = False
+    """Its PDF was changed after both had signed it, and then sent in a package that is signed and whole."""
 
-    def dispatch(self, folder: Path, signers: Mapping[str, SigningKey]) -> Dispatch:
-        """Write the package."""
-        raw = self.letter.write(signers[self.signer] if self.signer else None)
+    def dispatch(self, folder: Path, offices: Mapping[str, Office], *, at: datetime) -> Dispatch:
+        """
+        Sign the PDF, write the package and sign that.
+
+        :param at: when people sign, aware.
+        """
+        letter, office = self.letter, offices[self.signer] if self.signer else None
+        standing = FileStanding.UNSIGNED
+        if office is not None and self.refusal is None:
+            (name, main), *_ = letter.files.items()
+            main, standing = office.issue(main, at=at), FileStanding.VALID
+            if self.is_file_altered:
+                main, standing = main.replace(_SUM, _FORGED_SUM), FileStanding.ALTERED
+            letter = replace(letter, files={**letter.files, name: main})
+        raw = letter.write(office.seal if office else None)
         if self.altered:
             raw = raw.replace(_ORIGINAL.encode(), _FORGED.encode())
-        path = folder / f"{self.letter.number}-{self.letter.notation}.edxml"
+        path = folder / f"{letter.number}-{letter.notation}.edxml"
         path.write_bytes(raw)
         return Dispatch(
-            name=f"{self.letter.number}/{self.letter.notation}",
+            name=f"{letter.number}/{letter.notation}",
             at=self.at,
-            by=self.letter.sender,
+            by=letter.sender,
             package=path,
             expected=self.expected,
             refusal=self.refusal,
-            contents=frozenset(hashlib.sha256(content).hexdigest() for content in self.letter.files.values()),
-            document_id=self.letter.document_id,
+            contents=frozenset(hashlib.sha256(content).hexdigest() for content in letter.files.values()),
+            document_id=letter.document_id,
+            main_file=standing if self.refusal is None else None,
         )
 
 
 _ORIGINAL = "kinh phí 10 triệu đồng"
 _FORGED = "kinh phí 90 triệu đồng"
+_SUM, _FORGED_SUM = b"10.000.000", b"90.000.000"
 
 
 def drafts(names: Mapping[str, str], *, today: date) -> list[Draft]:
@@ -173,6 +216,7 @@ def drafts(names: Mapping[str, str], *, today: date) -> list[Draft]:
         files: Mapping[str, bytes] | None = None,
         priority: int = 0,
         place: str = "Lạng Sơn",
+        sum_line: str | None = None,
     ) -> Letter:
         return Letter(
             sender=sender,
@@ -184,7 +228,7 @@ def drafts(names: Mapping[str, str], *, today: date) -> list[Draft]:
             names=names,
             place=place,
             issued_on=today,
-            files={f"{'-'.join(number)}.pdf": _main(subject, names[sender]), **(files or {})},
+            files={f"{'-'.join(number)}.pdf": _main(subject, names[sender], sum_line), **(files or {})},
             priority=priority,
         )
 
@@ -270,6 +314,20 @@ def drafts(names: Mapping[str, str], *, today: date) -> list[Draft]:
             ),
             expected=all_done(LANG_SON, LAO_CAI),
         ),
+        # Its PDF says another sum than both signed: it gets in, for its package is whole, and everybody sees it.
+        Draft(
+            at="langson",
+            signer="department",
+            letter=letter(
+                DEPARTMENT,
+                ("13", "SKHCN-VP"),
+                "V/v thanh toán kinh phí hội thảo chuyển đổi số",
+                [DONG_DANG],
+                sum_line=f"So tien: {_SUM.decode()} dong",
+            ),
+            expected=all_done(DONG_DANG),
+            is_file_altered=True,
+        ),
         # Two that must not get in: a closed district with several successors, and a forgery.
         Draft(
             at="langson",
@@ -292,7 +350,7 @@ def drafts(names: Mapping[str, str], *, today: date) -> list[Draft]:
     ]
 
 
-def _main(subject: str, sender: str) -> bytes:
+def _main(subject: str, sender: str, sum_line: str | None) -> bytes:
     return a_pdf(
         subject,
         [
@@ -301,4 +359,5 @@ def _main(subject: str, sender: str) -> bytes:
             "Văn bản này do chương trình trình diễn tạo ra; mọi nội dung chỉ để minh họa, không có giá trị pháp lý.",
         ],
         head=sender.upper(),
+        sum_line=sum_line,
     )

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.cli.demo.mail import DEPARTMENT, GOVERNMENT_OFFICE, LANG_SON, LAO_CAI, NATIONAL
+from gateway.cli.demo.mail import DEPARTMENT, GOVERNMENT_OFFICE, LANG_SON, LAO_CAI, NATIONAL, Office
+from gateway.cli.demo.trust import INTERMEDIATE, ROOT, make_authorities
 from gateway.cli.founding import CERTIFICATE, found, make_keys, settings_toml, write_new
 from gateway.cli.keys import make_key
 from gateway.directory import dump_agencies, load_agencies
@@ -19,19 +20,9 @@ from gateway.directory.certificates import register_certificate
 from gateway.errors import SettingsInvalid
 from gateway.exchange.systems import KEY_FILE, SecretBox, add_system
 from gateway.ledger import Ledger, open_engine
-from gateway.model import Agency, AgencyCode, Channel, Endpoint
+from gateway.model import Agency, AgencyCode, Channel, Endpoint, RegisteredCertificate
 from gateway.settings import Settings, load_settings
-from gateway.signing.keys import (
-    SigningKey,
-    certificates_to_pem,
-    generate_key,
-    issue_certificate,
-    key_to_pkcs12,
-    load_certificates,
-    make_ca,
-    subject_name,
-    write_secret,
-)
+from gateway.signing.keys import certificates_to_pem, load_certificates, write_secret
 
 GATEWAYS: Mapping[str, tuple[AgencyCode, str, tuple[str, ...], AgencyCode | None]] = {
     "national": (NATIONAL, "Trục quốc gia (mô phỏng)", (), None),
@@ -45,14 +36,6 @@ _SYSTEMS_ABOVE = {"langson": "00.37.W00", "laocai": "00.38.W00"}
 LGSP_SYSTEM = "H37.21"
 """The id of the eOffice of a commune of Lạng Sơn that speaks the provincial protocol, and its code."""
 _PORT_ORDER = ("national", "langson", "laocai", "receiver")
-
-SIGNERS = {
-    "department": (DEPARTMENT, None),
-    "laocai": (LAO_CAI, None),
-    # Many agencies hold RSA keys of public CAs; both kinds must work side by side.
-    "government": (GOVERNMENT_OFFICE, 2048),
-}
-"""Agencies that sign: name → code, RSA bits or P-256."""
 
 
 @dataclass(kw_only=True)
@@ -83,7 +66,9 @@ class Places:
 
     folder: Path
     gateways: Mapping[str, DemoGateway]
-    signers: Mapping[str, SigningKey]
+    offices: Mapping[str, Office]
+    root: Path
+    """The certificate from which all others can be judged."""
     receiver_port: int
     push_secret: Path
     agencies: Mapping[str, Sequence[Agency]]
@@ -137,9 +122,7 @@ def set_up(folder: Path, *, now: datetime, port_base: int | None) -> Places:
     :param now: aware; certificates are valid from then on.
     """
     ports = free_ports(port_base)
-    ca = make_ca(subject_name("Demo CA", organization="Trình diễn"), at=now)
-    write_secret(folder / "ca.crt", certificates_to_pem([ca.certificate]))
-    signers = {name: _signer(folder, name, bits, ca, now) for name, (_, bits) in SIGNERS.items()}
+    authorities = make_authorities(folder, now=now)
     push_secret = folder / "so-khcn.whsec"
     write_secret(push_secret, b"whsec_" + base64.b64encode(secrets.token_bytes(32)) + b"\n")
 
@@ -148,7 +131,7 @@ def set_up(folder: Path, *, now: datetime, port_base: int | None) -> Places:
     settings = {name: load_settings(config) for name, config in configs.items()}
     # Keys first: each directory registers the others' certificates.
     for each in settings.values():
-        make_keys(each, at=now, ca=ca)
+        make_keys(each, at=now, ca=authorities.issuing)
     certificates = {name: load_certificates(each.data / CERTIFICATE)[0] for name, each in settings.items()}
     own = {name: certificates_to_pem([certificate]).decode() for name, certificate in certificates.items()}
     directories = {name: load_agencies(source / f"{name}.agencies.toml") for name in GATEWAYS}
@@ -158,7 +141,7 @@ def set_up(folder: Path, *, now: datetime, port_base: int | None) -> Places:
             name,
             agencies=directories[name],
             catalogue=directories["national"],
-            signers=signers,
+            offices=authorities.offices,
             gateways=own,
             ports=ports,
         )
@@ -177,22 +160,13 @@ def set_up(folder: Path, *, now: datetime, port_base: int | None) -> Places:
     return Places(
         folder=folder,
         gateways=gateways,
-        signers=signers,
+        offices=authorities.offices,
+        root=folder / ROOT,
         receiver_port=ports["receiver"],
         push_secret=push_secret,
         agencies=directories,
         catalogue=directories["national"],
     )
-
-
-def _signer(folder: Path, name: str, rsa_bits: int | None, ca: SigningKey, now: datetime) -> SigningKey:
-    code = SIGNERS[name][0]
-    subject = subject_name(f"Con dấu số {code}", organization="Trình diễn", code=code)
-    key = issue_certificate(ca, subject, generate_key(rsa_bits=rsa_bits), at=now)
-    # Kept beside, so that a person can sign packages of their own while the demo runs.
-    write_secret(folder / f"{name}.p12", key_to_pkcs12(key, "demo"))
-    write_secret(folder / f"{name}.crt", certificates_to_pem([key.certificate]))
-    return key
 
 
 def _write_settings(folder: Path, name: str, ports: Mapping[str, int], push_secret: Path) -> Path:
@@ -209,7 +183,8 @@ def _write_settings(folder: Path, name: str, ports: Mapping[str, int], push_secr
             "data": "data",
         },
         "web": {"host": "127.0.0.1", "port": ports[name], "threads": 8, "rate_limit": "100000 per minute"},
-        "signing": {"anchors": ["../ca.crt"]},
+        "signing": {"anchors": [f"../{ROOT}"], "intermediates": [f"../{INTERMEDIATE}"]},
+        "log_chain": {"seal_seconds": 0.5, "heads_file": "log-heads.jsonl"},
         "delivery": {"poll_seconds": 0.2, "wait_factor": 0.02, "connect_timeout_seconds": 2, "per_endpoint": 4},
         "fetch": {"seconds": 0.3},
         **{f"secrets.{secret}": {"file": file} for secret, file in secret_files.items()},
@@ -224,7 +199,7 @@ def _complete(
     *,
     agencies: Sequence[Agency],
     catalogue: Sequence[Agency],
-    signers: Mapping[str, SigningKey],
+    offices: Mapping[str, Office],
     gateways: Mapping[str, str],
     ports: Mapping[str, int],
 ) -> list[Agency]:
@@ -236,20 +211,26 @@ def _complete(
         "langson": {NATIONAL: ["national", "laocai"]},
         "laocai": {NATIONAL: ["national", "langson"]},
     }[name]
-    pems: dict[AgencyCode, list[tuple[str, str]]] = {
-        code: [("gateway", gateways[gateway]) for gateway in names] for code, names in vouchers.items()
+    known = {
+        code: [register_certificate(gateways[gateway], role="gateway") for gateway in names]
+        for code, names in vouchers.items()
     }
-    for signer, key in signers.items():
-        pem = certificates_to_pem([key.certificate]).decode()
-        pems.setdefault(SIGNERS[signer][0], []).append(("agency", pem))
+    for office in offices.values():
+        known.setdefault(office.code, []).extend(_registered(office))
     return [
         replace(
             agency,
             endpoint=_reachable(agency.endpoint, ports),
-            certificates=tuple(register_certificate(pem, role=role) for role, pem in pems.get(agency.code, ())),
+            certificates=tuple(known.get(agency.code, ())),
         )
         for agency in [*agencies, *_strangers(name, agencies, catalogue)]
     ]
+
+
+def _registered(office: Office) -> Iterator[RegisteredCertificate]:
+    yield register_certificate(certificates_to_pem([office.seal.certificate]).decode(), role="agency")
+    person = certificates_to_pem([office.person.certificate]).decode()
+    yield register_certificate(person, role="person", holder=office.holder)
 
 
 def _strangers(name: str, agencies: Sequence[Agency], catalogue: Sequence[Agency]) -> Iterator[Agency]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from gateway.cli.demo.judge import Line
+from gateway.cli.demo.proof import in_short
 from gateway.cli.demo.watch import Step, Watch
 from gateway.cli.shell import Shell, plain
 from gateway.cli.words import Text
 from gateway.console.words import STATES
-from gateway.model import DeliveryState
+from gateway.model import DeliveryState, FileVerdict
 
 _STEPS_SHOWN = 10
 _STYLES = {
@@ -31,14 +32,20 @@ _STYLES = {
     DeliveryState.ABANDONED: "bold red",
     DeliveryState.WITHDRAWN: "dim",
 }
+_TONES = {"good": "green", "warn": "yellow", "bad": "bold red", "busy": "yellow", "calm": "dim"}
 _COLUMNS = (
     Text("Văn bản", "Document"),
     Text("Nơi gửi", "From"),
+    Text("Chữ ký trong tệp", "Signed in the file"),
     Text("Nơi nhận", "To"),
     Text("Qua", "Through"),
     Text("Lượt chuyển", "Delivery"),
     Text("Trạng thái đã về nơi gửi", "Statuses back at the sender"),
 )
+
+
+Files = Mapping[str, FileVerdict | None]
+"""By the name of a dispatch: what its gateway found in its main file, ``None`` until then."""
 
 
 class Screen:
@@ -63,7 +70,7 @@ class Screen:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
-    def update(self, steps: Sequence[Step], table: Sequence[Line]) -> None:
+    def update(self, steps: Sequence[Step], table: Sequence[Line], files: Files) -> None:
         """Show what is new."""
         shown = [step for step in steps if not step.is_report or self._shell.verbosity > 0]
         if self._live is None:
@@ -73,13 +80,13 @@ class Screen:
             return
         self._steps.extend(shown)
         lines = RichText("\n".join(self._line(step) for step in self._steps), overflow="ellipsis", no_wrap=True)
-        self._live.update(Group(self.table(table), lines))
+        self._live.update(Group(self.table(table, files), lines))
 
     def _line(self, step: Step) -> str:
         return f"{step.at:%H:%M:%S.%f}"[:-4] + f"  {step.gateway:<30} {plain(step.words.say(self._shell.language))}"
 
-    def table(self, lines: Sequence[Line]) -> Table:
-        """Documents × recipients × states × statuses."""
+    def table(self, lines: Sequence[Line], files: Files) -> Table:
+        """Documents × recipients × states × statuses, and what the signatures in the files are worth."""
         language = self._shell.language
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for column in _COLUMNS:
@@ -91,9 +98,11 @@ class Screen:
             returned = RichText(" ".join(line.returned), style="green" if not absent else "yellow")
             first = line.dispatch is not before
             before = line.dispatch
+            shown = in_short(files[line.dispatch.name], language) if first and line.dispatch.name in files else None
             table.add_row(
                 RichText(line.dispatch.name if first else ""),
                 RichText(plain(self._watch.name_of(line.delivery.sender)) if first else ""),
+                RichText(shown[0], style=_TONES[shown[1]]) if shown else RichText(""),
                 RichText(plain(self._watch.name_of(line.delivery.as_written))),
                 RichText(plain(self._watch.name_of(line.delivery.via))),
                 RichText(f"{mark.shape} {mark.words.say(language)}", style=_STYLES[line.delivery.state]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,16 @@ from gateway.directory import Directory
 from gateway.errors import LedgerUnavailable
 from gateway.ledger import Action, Ledger, open_engine
 from gateway.ledger.records import DeliveryRow, DocumentRow, EventRow, Filter, LogRow
-from gateway.model import AgencyCode, DeliveryState, PackageKind
+from gateway.model import (
+    AgencyCode,
+    BusinessType,
+    DeliveryState,
+    DocumentId,
+    ExaminationKind,
+    ExaminationState,
+    FileVerdict,
+    PackageKind,
+)
 
 UNFINISHED = frozenset({DeliveryState.WAITING, DeliveryState.LEASED, DeliveryState.ABANDONED})
 
@@ -38,6 +47,7 @@ class Watch:
         self._seen = dict.fromkeys(gateways, 0)
         self._documents: dict[str, DocumentRow | None] = {}
         self._deliveries: dict[str, DeliveryRow | None] = {}
+        self._files: dict[tuple[str, str], Sequence[FileVerdict]] = {}
         self._directory = directory
 
     def close(self) -> None:
@@ -64,6 +74,27 @@ class Watch:
     def document(self, gateway: str, document_id: str) -> DocumentRow | None:
         """A document at one gateway."""
         return self._ledgers[gateway].document(document_id)
+
+    def named(self, gateway: str, sender: AgencyCode, document_id: str) -> list[str]:
+        """What a new document of a sender is called at one gateway; empty: it has not come there."""
+        identity = DocumentId(document_id).key
+        rows = self._ledgers[gateway].documents_named(sender, identity, business_type=BusinessType.NEW)
+        return [row.id for row in rows]
+
+    def files(self, gateway: str, document_id: str) -> Sequence[FileVerdict] | None:
+        """What one gateway found of the signatures inside a document's files; ``None``: not judged yet."""
+        key = (gateway, document_id)
+        if key not in self._files:
+            for found in self._ledgers[gateway].examinations(document_id):
+                is_done = found.kind is ExaminationKind.FILES and found.state is ExaminationState.DONE
+                if is_done and found.result is not None:
+                    self._files[key] = found.result.files
+        return self._files.get(key)
+
+    def is_sealed(self, gateway: str) -> bool:
+        """Whether all that has happened at a gateway is sealed in its log's chain."""
+        state = self._ledgers[gateway].log.state()
+        return state.sealed_to >= state.newest_id
 
     def unfinished(self) -> list[tuple[str, LogRow]]:
         """What has not reached its end, at every gateway."""
