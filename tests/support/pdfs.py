@@ -209,6 +209,7 @@ def registered() -> tuple[RegisteredSigner, ...]:
 def judged(
     content: bytes,
     *,
+    name: str = "01.pdf",
     anchors: TrustAnchors | None = None,
     signers: tuple[RegisteredSigner, ...] | None = None,
     at: datetime = NOW,
@@ -222,7 +223,7 @@ def judged(
         return inspect_file(
             path,
             content_id="cid-1",
-            name="01.pdf",
+            name=name,
             registered=registered() if signers is None else signers,
             anchors=pki.anchors() if anchors is None else anchors,
             at=at,

@@ -25,6 +25,8 @@ from gateway.signing.trust import TrustAnchors
 
 _LARGEST = 16 * 1024 * 1024
 """Bytes of a CMS file; what it encloses is not judged, so nothing larger is worth holding."""
+_CERTIFICATE_MAX = 64 * 1024
+"""Bytes; real ones have two thousand, and what is not bounded here is kept with the verdict."""
 _SIGNERS_MAX = 32
 _STAMPS_MAX = 4
 _SIGNATURES = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa"})
@@ -73,8 +75,8 @@ def check_signature(
         found: SignedDataCerts = generic_cms.extract_certs_for_validation(signed)
         weak = _is_weak(info, policy)
         intact, valid = generic_cms.validate_sig_integrity(info, found.signer_cert, content_type, digest)
-        certificate = _plain(found.signer_cert)
-        others = tuple(_plain(c) for c in found.other_certs)
+        certificate = plain(found.signer_cert)
+        others = tuple(plain(c) for c in found.other_certs)
     except LEAKS as e:
         raise Refused(FileStanding.UNREADABLE, FileReason.SIGNATURE_BROKEN) from e
     if not intact:
@@ -99,8 +101,16 @@ def _is_weak(info: cms.SignerInfo, policy: FilePolicy) -> bool:
     return bool(digests & WEAK_DIGESTS)
 
 
-def _plain(certificate: asn1_x509.Certificate) -> x509.Certificate:
-    return x509.load_der_x509_certificate(certificate.dump())
+def plain(certificate: asn1_x509.Certificate) -> x509.Certificate:
+    """
+    The certificate as ``cryptography`` has it.
+
+    :raises ValueError: it is none, or far larger than any real one; so do others of ``LEAKS``.
+    """
+    der = certificate.dump()
+    if len(der) > _CERTIFICATE_MAX:
+        raise ValueError("A certificate that is too large.")
+    return x509.load_der_x509_certificate(der)
 
 
 # Time-stamps
@@ -207,7 +217,7 @@ def judge_cms(source: BinaryIO) -> Judgement:
 
 def _named(number: int, info: cms.SignerInfo, certificates: Sequence[asn1_x509.Certificate]) -> FileSignature:
     own = next((c for c in certificates if _is_named_by(info["sid"], c)), None)
-    facts = known(_plain(own)) if own is not None else None
+    facts = known(plain(own)) if own is not None else None
     claimed = generic_cms.extract_self_reported_ts(info)
     return FileSignature(
         field=f"SignerInfo {number}",

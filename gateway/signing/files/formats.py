@@ -22,6 +22,19 @@ class Format(enum.StrEnum):
     OTHER = "other"
 
 
+def is_called_pdf_and_both(name: str, source: BinaryIO) -> bool:
+    """
+    Whether a ZIP would be opened as a PDF by who goes by its name, and shows another document then.
+
+    A ZIP with a stored PDF at its beginning is one to readers that look for ``%PDF-`` further in; what they show is
+    not what the archive holds.
+    """
+    source.seek(0)
+    head = source.read(_HEAD)
+    source.seek(0)
+    return name.rstrip(". ").lower().endswith(".pdf") and head.startswith(_ZIP) and b"%PDF-" in head
+
+
 def recognise(source: BinaryIO) -> Format:
     """The format of a file; it is left at its beginning."""
     source.seek(0)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from gateway.model import FileStanding, FileVerdict
 from gateway.signing.files.archive import Archive, Budget, Member
 from gateway.signing.files.cms import judge_cms
-from gateway.signing.files.formats import Format, recognise
+from gateway.signing.files.formats import Format, is_called_pdf_and_both, recognise
 from gateway.signing.files.limits import FileLimits
 from gateway.signing.files.ooxml import CONTENT_TYPES, LARGEST_PART, judge_ooxml
 from gateway.signing.files.pdf import judge_pdf
@@ -63,15 +63,19 @@ def inspect_file(
     limits = limits or FileLimits()
     scope = Scope(registered=registered, anchors=anchors, policy=policy or FilePolicy(), at=at)
     with path.open("rb") as source:
-        found = list(_judged(source, size=path.stat().st_size, scope=scope, limits=limits))
+        found = list(_judged(source, name, size=path.stat().st_size, scope=scope, limits=limits))
     return tuple(j.of(content_id=content_id, name=name, member=member, at=at) for member, j in found)
 
 
-def _judged(source: BinaryIO, *, size: int, scope: Scope, limits: FileLimits) -> Iterator[tuple[str | None, Judgement]]:
+def _judged(
+    source: BinaryIO, name: str, *, size: int, scope: Scope, limits: FileLimits
+) -> Iterator[tuple[str | None, Judgement]]:
     budget = Budget(members=limits.members, bytes=limits.unpacked_bytes)
     form = recognise(source)
     if size > limits.file_bytes:
         yield None, unreadable(_word(form), FileReason.TOO_LARGE)
+    elif is_called_pdf_and_both(name, source):
+        yield None, unreadable(_word(form), FileReason.BROKEN)
     elif form is Format.ZIP:
         yield from _of_zip(source, None, depth=1, scope=scope, limits=limits, budget=budget)
     else:
@@ -126,7 +130,9 @@ def _of_member(
         yield inside, unreadable("other", e.reason)
         return
     form = recognise(content)
-    if form is not Format.ZIP:
+    if is_called_pdf_and_both(member.entry.filename, content):
+        yield inside, unreadable(_word(form), FileReason.BROKEN)
+    elif form is not Format.ZIP:
         yield inside, _of_plain(content, form, scope=scope, limits=limits)
     else:
         yield from _of_zip(content, inside, depth=depth + 1, scope=scope, limits=limits, budget=budget)

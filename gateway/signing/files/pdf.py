@@ -25,7 +25,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from gateway.model import FileSignature, FileStanding, SignerRole
 from gateway.signing.files import additions
-from gateway.signing.files.cms import Refused, check_signature, check_token, stamped_at
+from gateway.signing.files.cms import Refused, check_signature, check_token, plain, stamped_at
 from gateway.signing.files.enclosed import Enclosed, of_document, of_signature
 from gateway.signing.files.leaks import LEAKS
 from gateway.signing.files.limits import FileLimits
@@ -197,7 +197,7 @@ def _judge(
 
 def _named(base: FileSignature, embedded: EmbeddedPdfSignature, scope: Scope) -> FileSignature:
     """Whom a signature names, in which role and when, whether or not it is his."""
-    certificate = x509.load_der_x509_certificate(embedded.signer_cert.dump())
+    certificate = plain(embedded.signer_cert)
     facts, claimed = known(certificate), _claimed(embedded)
     return replace(
         base,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.model import FileSignature, FileStanding, FileVerdict
@@ -23,6 +23,16 @@ WORST_FIRST = (
 """A file stands as the worst of its signatures stands: one bad signature is what a clerk has to see."""
 
 
+_SHOWN_MAX = 600
+"""Characters of a name out of a file; a path in two archives has at most 511."""
+
+
+def shown(text: str | bytes) -> str:
+    """A name that somebody chose, as it can be kept and shown: short, and without signs that turn or hide the rest."""
+    said = text.decode("latin-1") if isinstance(text, bytes) else text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in said[:_SHOWN_MAX])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
     """What is found of one file, before it is said which attachment it is."""
@@ -38,11 +48,14 @@ class Judgement:
         return FileVerdict(
             content_id=content_id,
             name=name,
-            member=member,
+            member=None if member is None else shown(member),
             format=self.format,
             standing=self.standing,
             reason=self.reason,
-            signatures=self.signatures,
+            signatures=tuple(
+                replace(s, field=shown(s.field), subject=None if s.subject is None else shown(s.subject))
+                for s in self.signatures
+            ),
             judged_at=at,
         )
 

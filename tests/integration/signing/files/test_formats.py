@@ -75,6 +75,23 @@ def test_what_is_called_a_pdf_and_is_none_is_judged_as_what_it_is() -> None:
     assert (verdict.format, verdict.standing) == ("pdf", FileStanding.UNSIGNED)
 
 
+def test_an_archive_that_a_reader_of_pdfs_would_open_is_not_called_a_pdf() -> None:
+    # Stored, a PDF at its beginning makes it one to readers that forgive much; which document they show is open.
+    both = zipped({"a.pdf": pdfs.by_person()}, zipfile.ZIP_STORED)
+    for name in ("QD-12.pdf", "QD-12.PDF. "):
+        (verdict,) = pdfs.judged(both, name=name)
+        assert (verdict.format, verdict.standing, verdict.reason) == ("zip", UNREADABLE, FileReason.BROKEN)
+        (verdict,) = pdfs.judged(zipped({name: both}))
+        assert (verdict.standing, verdict.reason) == (UNREADABLE, FileReason.BROKEN)
+    (verdict,) = pdfs.judged(both, name="QD-12.zip")
+    assert (verdict.member, verdict.standing) == ("a.pdf", FileStanding.VALID)
+
+
+def test_names_in_archives_hide_nothing() -> None:
+    (verdict,) = pdfs.judged(zipped({"Quyết định\u202efdp.exe\n": b""}))
+    assert verdict.member == "Quyết định\N{REPLACEMENT CHARACTER}fdp.exe\N{REPLACEMENT CHARACTER}"
+
+
 def test_names_in_archives_are_never_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (verdict,) = pdfs.judged(zipped({"../../ngoai.pdf": pdfs.plain()}))

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from asn1crypto import cms, tsp
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from PIL import Image
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
@@ -729,6 +731,21 @@ def test_a_signature_that_is_no_cms_is_unreadable() -> None:
     start = content.index(b"/Contents <") + len(b"/Contents <")
     verdict = judged(content[:start] + b"0" * 400 + content[start + 400 :])
     assert (verdict.standing, verdict.reason) == (FileStanding.UNREADABLE, FileReason.SIGNATURE_BROKEN)
+
+
+def test_names_out_of_a_file_are_short_and_hide_nothing() -> None:
+    for name in ("a\0b\u202efdp", "Ký " * 10_000):
+        verdict = judged(by_pyhanko(pki.person(), field=name))
+        field = only(verdict).field
+        assert (verdict.standing, len(field) <= 600, field.isprintable()) == (VALID, True, True)
+
+
+def test_a_certificate_that_is_larger_than_any_real_one_is_not_read() -> None:
+    key = pki.person()
+    many = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{n:064}") for n in range(1_000)])
+    signature = only(judged(by_pyhanko(pki.certify(many, key.private))))
+    assert (signature.standing, signature.reason) == (FileStanding.UNREADABLE, FileReason.SIGNATURE_BROKEN)
+    assert signature.certificate is None
 
 
 # Signed by others
