@@ -8,8 +8,8 @@ cannot be done now is done later: a document that is held for it stays held, and
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,6 +39,7 @@ from gateway.exchange.screening import NOTHING_FOUND, required_roles, scannable
 from gateway.exchange.stored import spool_folder, stored_package, unwrap
 from gateway.ledger.records import DocumentRow, ExaminationClaim, ExaminationResult, Examined, Reply
 from gateway.model import (
+    AgencyCode,
     Attachment,
     DeliveryState,
     ExaminationKind,
@@ -112,7 +113,13 @@ def _sentence(outcome: Examined) -> str:
 # What is decided, without files or network
 
 
-def decide(files: Sequence[FileVerdict], required: frozenset[SignerRole], *, unknown: str) -> Examined | FileReason:
+def decide(
+    files: Sequence[FileVerdict],
+    required: frozenset[SignerRole],
+    *,
+    unknown: str,
+    of_others: Callable[[str], bool] = lambda _: False,
+) -> Examined | FileReason:
     """
     What follows from the verdicts on the files of a document.
 
@@ -121,24 +128,35 @@ def decide(files: Sequence[FileVerdict], required: frozenset[SignerRole], *, unk
 
     :param required: empty: nothing follows, whatever was found.
     :param unknown: what is done when only revocation is not known: ``accept``, ``hold`` or ``refuse``.
+    :param of_others: whether a certificate, by its SHA-256, is known to be of an agency that is not the sender: what
+        it signs is genuine, and is not the sender's signature.
     :return: how the examination ends; a reason means that it is to be done again later.
     """
     result = ExaminationResult(files=tuple(files))
     done = ExaminationState.DONE
     if not required:
         return Examined(state=done, reason=JUDGED, result=result)
+    own = [
+        replace(
+            one,
+            signatures=tuple(
+                s for s in one.signatures if s.certificate_sha256 is None or not of_others(s.certificate_sha256)
+            ),
+        )
+        for one in files
+    ]
     good = (FileStanding.VALID, FileStanding.VALID_WEAK)
-    if _carried(files, required, good):
+    if _carried(own, required, good):
         return Examined(state=done, reason=REQUIRED_PRESENT, result=result)
-    if unknown != "refuse" and _carried(files, required, (*good, FileStanding.INDETERMINATE)):
+    if unknown != "refuse" and _carried(own, required, (*good, FileStanding.INDETERMINATE)):
         if unknown == "hold":
             return FileReason.REVOCATION_UNKNOWN
         return Examined(state=done, reason=FileReason.REVOCATION_UNKNOWN, result=result)
+    words = [_missing(own, required, good)]
+    if any(len(mine.signatures) < len(one.signatures) for mine, one in zip(own, files, strict=True)):
+        words.append(_OF_OTHERS)
     return Examined(
-        state=ExaminationState.REFUSED,
-        reason=FileSignatureRequired.code,
-        detail=_missing(files, required, good),
-        result=result,
+        state=ExaminationState.REFUSED, reason=FileSignatureRequired.code, detail=" ".join(words), result=result
     )
 
 
@@ -151,6 +169,7 @@ def _roles(one: FileVerdict, good: Sequence[FileStanding]) -> set[SignerRole]:
 
 
 _ROLES = {SignerRole.PERSON: "người có thẩm quyền", SignerRole.AGENCY: "cơ quan"}
+_OF_OTHERS = "Chữ ký bằng chứng thư của cơ quan khác không được tính."
 
 
 def _missing(files: Sequence[FileVerdict], required: frozenset[SignerRole], good: Sequence[FileStanding]) -> str:
@@ -163,15 +182,39 @@ def _missing(files: Sequence[FileVerdict], required: frozenset[SignerRole], good
     return f"{words} ({', '.join(standings)})."
 
 
-def registered_signers(directory: Directory) -> tuple[RegisteredSigner, ...]:
-    """Whose certificates are known, of any agency: a dispatch that is passed on carries its issuer's signatures."""
-    roles = {"person": SignerRole.PERSON, "agency": SignerRole.AGENCY}
-    return tuple(
-        RegisteredSigner(sha256=c.sha256, role=roles[c.role], valid_from=c.valid_from, valid_to=c.valid_to)
-        for agency in directory.agencies()
-        for c in agency.certificates
-        if c.role in roles
-    )
+@dataclass(frozen=True, kw_only=True)
+class Signers:
+    """Whose certificates the directory knows."""
+
+    registered: tuple[RegisteredSigner, ...]
+    """Of any agency: a dispatch that is passed on carries its issuer's signatures, and they are judged as what they
+    are."""
+    holders: Mapping[str, frozenset[AgencyCode]]
+    """By the SHA-256 of each certificate, also of one whose time is over."""
+
+    @classmethod
+    def of(cls, directory: Directory) -> Signers:
+        """Those of a directory."""
+        roles = {"person": SignerRole.PERSON, "agency": SignerRole.AGENCY}
+        known = [(agency.code, c) for agency in directory.agencies() for c in agency.certificates]
+        holders: dict[str, set[AgencyCode]] = defaultdict(set)
+        for code, c in known:
+            holders[c.sha256].add(code)
+        return cls(
+            registered=tuple(
+                RegisteredSigner(sha256=c.sha256, role=roles[c.role], valid_from=c.valid_from, valid_to=c.valid_to)
+                for _, c in known
+                if c.role in roles
+            ),
+            holders={sha256: frozenset(codes) for sha256, codes in holders.items()},
+        )
+
+    def of_others(self, sender: AgencyCode, directory: Directory, *, at: datetime) -> Callable[[str], bool]:
+        """Whether a certificate is registered, and neither for the sender nor for one that it has succeeded."""
+        agency = directory.get(sender)
+        former = () if agency is None else directory.predecessors(agency, at=at)
+        own = {sender, *(one.code for one in former)}
+        return lambda sha256: own.isdisjoint(self.holders.get(sha256, own))
 
 
 # The job
@@ -256,7 +299,7 @@ class Examiner:
         self._pace = pace or ExaminationPace()
         self._meter = meter or Uncounted()
         self._known = _KnownFiles(self._pace.reused)
-        self._registered: tuple[Directory, tuple[RegisteredSigner, ...]] | None = None
+        self._known_signers: tuple[Directory, Signers] | None = None
 
     # Running
 
@@ -373,7 +416,8 @@ class Examiner:
         note_signers(self._parts.ledger, document.id, verdicts, now=self._parts.clock())
         rules = self._parts.rules.examinations
         required = required_roles(self._parts, package.envelope) if claim.holds else frozenset()
-        outcome = decide(verdicts, required, unknown=rules.revocation_unknown)
+        of_others = self._signers().of_others(document.sender, self._parts.directory(), at=document.received_at)
+        outcome = decide(verdicts, required, unknown=rules.revocation_unknown, of_others=of_others)
         if isinstance(outcome, FileReason):
             return outcome.value
         unread = next((v.reason for v in verdicts if v.reason in _PERHAPS_OURS), None)
@@ -393,7 +437,7 @@ class Examiner:
         )
         question = _Question(
             policy=policy,
-            registered=self._signers(),
+            registered=self._signers().registered,
             anchors=self._parts.anchors,
             version=self._parts.anchors.facts.version,
             at=document.received_at,
@@ -430,12 +474,12 @@ class Examiner:
         self._known.put(attachment, question, found)
         return found
 
-    def _signers(self) -> tuple[RegisteredSigner, ...]:
+    def _signers(self) -> Signers:
         """Of the directory in force; a snapshot does not change, and one of the country has 123,000 agencies."""
         directory = self._parts.directory()
-        if self._registered is None or self._registered[0] is not directory:
-            self._registered = (directory, registered_signers(directory))
-        return self._registered[1]
+        if self._known_signers is None or self._known_signers[0] is not directory:
+            self._known_signers = (directory, Signers.of(directory))
+        return self._known_signers[1]
 
 
 _PERHAPS_OURS = frozenset({FileReason.READER_CRASHED, FileReason.READER_STALLED})

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,10 @@ from gateway.model import (
 )
 from gateway.scanning import Address
 from gateway.signing.files.reasons import FileReason
+from gateway.signing.keys import SigningKey
 from tests.support import documents, pdfs, pki
 from tests.support.clamd import MALWARE, FakeClamd, Fault, running_clamd, scanner
-from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
+from tests.support.exchange import COMMUNE, DEPARTMENT, PROVINCE, PUSHED, Site, registered
 from tests.support.programs import needs
 
 PERSON, AGENCY = SignerRole.PERSON, SignerRole.AGENCY
@@ -238,6 +239,61 @@ def test_a_document_without_the_required_signature_is_refused_and_its_sender_tol
     assert (row.state, row.reason) == (ExaminationState.REFUSED, "file.signature_required")
     actions = [e.action for e in site.ledger.events()]
     assert actions.count(Action.DELIVERY_REJECTED) == 2
+
+
+def signed_with(person: SigningKey, agency: SigningKey) -> FileVerdict:
+    """Both signatures, valid, by these certificates."""
+    roles = [(PERSON, person), (AGENCY, agency)]
+    made = (
+        replace(s, certificate_sha256=key.certificate_sha256)
+        for s, (_, key) in zip(GOOD.signatures, roles, strict=True)
+    )
+    return replace(GOOD, signatures=tuple(made))
+
+
+def keys_of(site: Site, agency: AgencyCode, *roles: str, **changes: Any) -> None:
+    """Register the certificate of a person, or the seal, for an agency."""
+    keys = {"person": pki.person(), "agency": pki.agency_seal()}
+    site.change(agency, certificates=tuple(registered(keys[role], role) for role in roles), **changes)
+
+
+BOTH_KEYS = ("person", "agency")
+
+
+@pytest.mark.parametrize(
+    ("holder", "roles", "ends"),
+    [
+        (DEPARTMENT, BOTH_KEYS, GOES),
+        # Nobody registered them: their subjects say what they are.
+        (None, (), GOES),
+        # Genuine, and another agency's: a decision of the commune that the department sends as its own.
+        (COMMUNE, BOTH_KEYS, REFUSED),
+        (COMMUNE, ("agency",), REFUSED),
+        (PROVINCE, ("person",), REFUSED),
+    ],
+)
+def test_only_the_senders_own_signatures_are_what_is_required(
+    site: Site, holder: AgencyCode | None, roles: tuple[str, ...], ends: tuple[DeliveryState, bool]
+) -> None:
+    demand(site)
+    if holder is not None:
+        keys_of(site, holder, *roles)
+    document = sent(site)
+    examined(site, Reader((signed_with(pki.person(), pki.agency_seal()),)))
+    assert state(site, document) == ends
+    if ends == REFUSED:
+        assert "Chữ ký bằng chứng thư của cơ quan khác không được tính." in (only(site, document).detail or "")
+        result = only(site, document).result  # what was found is shown as it is
+        assert result is not None
+        assert [s.standing for s in result.files[0].signatures] == [FileStanding.VALID] * 2
+
+
+def test_the_signatures_of_an_agency_that_it_has_succeeded_are_the_senders_own(site: Site) -> None:
+    demand(site)
+    keys_of(site, PUSHED, *BOTH_KEYS, valid_to=date(2026, 1, 1), successors=(DEPARTMENT,), closed_reason="thử")
+    document = sent(site)
+    examined(site, Reader((signed_with(pki.person(), pki.agency_seal()),)))
+    assert state(site, document) == GOES
 
 
 def test_what_was_refused_for_one_recipient_goes_to_no_other(site: Site) -> None:
