@@ -116,9 +116,7 @@ port = 8080
 # memory_bytes = 1073741824
 # file_bytes = 209715200
 # Whose signatures one of the files must carry, valid, before a document of that type is handed over.
-# [files.require]
-# "Quyết định" = ["person", "agency"]
-# "*" = []
+# require = {{ "Quyết định" = ["person", "agency"], "*" = [] }}
 
 [scanning]
 # ClamAV's daemon; absent: files are not searched for malware.
