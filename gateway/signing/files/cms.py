@@ -29,6 +29,9 @@ _CERTIFICATE_MAX = 64 * 1024
 """Bytes; real ones have two thousand, and what is not bounded here is kept with the verdict."""
 _SIGNERS_MAX = 32
 _STAMPS_MAX = 4
+_HARMLESS = frozenset({"affiliation_changed", "superseded", "cessation_of_operation"})
+"""Reasons for which what was stamped before a revocation stays good (RFC 3161 §4). "Unspecified" is one there; here it
+also stands for no reason at all, which is none."""
 _SIGNATURES = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa"})
 
 
@@ -140,7 +143,7 @@ def check_token(
     The time that a token proves; ``None`` when it is not over this, not intact, or not by a trusted authority.
 
     The authority's certificate must be for time-stamping and nothing else, chain to an anchor, and have been good
-    at the time that the token gives.
+    at the time that the token gives; one whose key may be in other hands proves no time at all.
 
     :param stamped: the bytes that were stamped; ``None``: ``imprint`` says their digest by its algorithm's name.
     """
@@ -183,6 +186,8 @@ def _is_authority(checked: Checked, at: datetime, *, anchors: TrustAnchors, poli
         tolerate_rsa_1024=policy.tolerate_rsa_1024,
         extra=checked.embedded,
     )
+    if finding.revoked_at is not None and finding.revocation_reason not in _HARMLESS:
+        return False  # whoever has its key can write any time
     return finding.reason is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from cryptography import x509
 
@@ -103,14 +104,15 @@ def _standing(
     embedded: Sequence[x509.Certificate],
 ) -> tuple[FileStanding, FileReason]:
     """How the certificate stood at ``moment``."""
-    finding = scope.anchors.judge(
+    judge = partial(
+        scope.anchors.judge,
         known(certificate),
-        at=moment,
         tolerate_sha1=scope.policy.tolerate_sha1,
         minimum_rsa_bits=scope.policy.minimum_rsa_bits,
         tolerate_rsa_1024=scope.policy.tolerate_rsa_1024,
         extra=embedded,
     )
+    finding = judge(at=moment)
     revoked_at = finding.revoked_at
     if finding.reason is Reason.CERTIFICATE_REVOKED or (revoked_at and not stamped and revoked_at <= scope.at):
         return FileStanding.REVOKED, FileReason.CERTIFICATE_REVOKED
@@ -120,7 +122,8 @@ def _standing(
     if not scope.anchors and not registered:
         # Without anchors registration alone is the ground of trust, and nobody registered this one.
         return FileStanding.UNTRUSTED, FileReason.CERTIFICATE_UNTRUSTED
-    if finding.undecided:
+    # The claimed time says nothing about revocation: a list of that day, in the file, is no word on the time since.
+    if finding.undecided or (not stamped and moment < scope.at and judge(at=scope.at).undecided):
         return FileStanding.INDETERMINATE, FileReason.REVOCATION_UNKNOWN
     if finding.weak:
         return FileStanding.VALID_WEAK, FileReason.WEAK

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from asn1crypto import cms, tsp
 from cryptography import x509
+from cryptography.x509 import ReasonFlags as Reason
 from cryptography.x509.oid import NameOID
 from PIL import Image
 from pyhanko.pdf_utils import generic
@@ -235,6 +236,28 @@ def test_revocation_facts_inside_the_file_are_used() -> None:
     assert judged(with_facts(pki.person(), pki.crl()), anchors=required()).standing is VALID
     revoked = with_facts(pki.revoked_person(), pki.crl(revoked=pki.revocations()))
     assert judged(revoked, anchors=required()).standing is FileStanding.REVOKED
+
+
+@pytest.mark.parametrize(("stamp", "standing"), [(False, FileStanding.INDETERMINATE), (True, VALID)])
+def test_facts_of_the_time_that_is_claimed_say_nothing_of_the_time_since(stamp: bool, standing: FileStanding) -> None:
+    # Whoever has the key of a revoked certificate has its lists of former days, too.
+    before = pdfs.NOW - timedelta(days=40)
+    former = pki.crl(this_update=before - HOUR, next_update=before + timedelta(days=2))
+    token = (lambda digest: pki.timestamp_token(digest, at=before)) if stamp else None
+    source = pdfs.signed(pdfs.plain(), pki.revoked_person(), at=before, token=token)
+    content = pdfs.updated(source, facts(authority_list(), former))
+    assert judged(content, anchors=required()).standing is standing
+
+
+@pytest.mark.parametrize(
+    ("reason", "proven"),
+    [(None, False), (Reason.key_compromise, False), (Reason.cessation_of_operation, True)],
+)
+def test_an_authority_whose_key_may_be_in_other_hands_proves_no_time(reason: Reason | None, proven: bool) -> None:
+    serial = pki.tsa().certificate.serial_number
+    revoked = pki.crl(revoked={serial: (pdfs.NOW - timedelta(minutes=30), reason)})
+    verdict = judged(stamped(pki.person(), pdfs.NOW - HOUR), anchors=required(authority_list(), revoked))
+    assert only(verdict).stamped_at == (pdfs.NOW - HOUR if proven else None)
 
 
 def test_revocation_facts_inside_the_file_are_not_believed_by_themselves() -> None:
@@ -817,15 +840,20 @@ def authority_list() -> bytes:
 
 def with_facts(key: SigningKey, crl: bytes) -> bytes:
     """Signed, with the revocation lists of its authorities in the document security store (PAdES-B-LT)."""
+    return pdfs.updated(pdfs.signed(pdfs.plain(), key), facts(authority_list(), crl))
+
+
+def facts(*crls: bytes) -> pdfs.Write:
+    """Revocation lists for the document security store."""
 
     def write(writer: IncrementalPdfFileWriter) -> None:
         store = DocumentSecurityStore(writer)
-        lists = [writer.add_object(generic.StreamObject(stream_data=raw)) for raw in (authority_list(), crl)]
+        lists = [writer.add_object(generic.StreamObject(stream_data=raw)) for raw in crls]
         store.crls = lists
         writer.root["/DSS"] = writer.add_object(dictionary(Type="/DSS", CRLs=list(lists)))
         writer.update_root()
 
-    return pdfs.updated(pdfs.signed(pdfs.plain(), key), write)
+    return write
 
 
 @functools.cache
