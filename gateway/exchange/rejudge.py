@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 from cryptography import x509
 
+from gateway.errors import GatewayError, LedgerUnavailable
 from gateway.ledger import Ledger
 from gateway.ledger.records import ExaminationResult, Examined
 from gateway.ledger.revocation import Rejudged
@@ -132,8 +133,18 @@ class Rejudge:
             last = rows[-1].document
             for row in rows:
                 if row.state is ExaminationState.PENDING:
-                    known_now += self._decide(row.document, holds=row.holds, now=now)
+                    known_now += self._decided(row.document, holds=row.holds, now=now)
         return known_now
+
+    def _decided(self, document_id: str, *, holds: bool, now: datetime) -> bool:
+        """As :meth:`_decide`; a document that cannot be decided about keeps no other one waiting."""
+        try:
+            return self._decide(document_id, holds=holds, now=now)
+        except LedgerUnavailable:
+            raise
+        except GatewayError as error:
+            _log.error("document.undecided", action="document.undecided", document=document_id, code=error.code)
+            return False
 
     def _decide(self, document_id: str, *, holds: bool, now: datetime) -> bool:
         """Judge one document anew; whether it is known now what it is."""

@@ -65,6 +65,8 @@ _LOOK_AGAIN = timedelta(minutes=5)
 """While nothing new comes, certificates are looked through only so often: items go out of date by themselves."""
 _LATECOMERS = timedelta(minutes=2)
 """For so long after a change documents may still come in by what was known before; processes look every second."""
+_CAUGHT_UP = timedelta(days=1)
+"""A process that has just started follows up the changes of so long: the one that met them may not have lived to."""
 _FIRST_PAUSE = timedelta(minutes=1)
 """After a source's first failure; doubles up to the time between two questions."""
 
@@ -205,16 +207,6 @@ class _Target:
     """Both of an OCSP question."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Change:
-    """A revocation that has become known, or has been lifted."""
-
-    certificate: KnownCertificate
-    cause: str
-    at: datetime
-    """When it was met here."""
-
-
 @dataclass(kw_only=True)
 class _Scene:
     """What rounds look at."""
@@ -268,7 +260,10 @@ class RevocationWatch:
         self._seen: Directory | None = None
         self._seen_at = datetime.min.replace(tzinfo=UTC)
         self._kept: _Scene | None = None
-        self._changes: list[_Change] = []
+        self._followed = False
+        """Whether this process has followed up what was met before it started."""
+        self._decided: tuple[int, datetime] | None = None
+        """Facts by which all was judged that waits, and when."""
         self._files: dict[str, tuple[int, int]] = {}
         """Modification and size of the files that were read, by source."""
 
@@ -314,11 +309,11 @@ class RevocationWatch:
         self._read_folder(scene, now)
         self._ask(scene, at_once=at_once, stop=stop)
         self._keeper.freshen_now()
+        self._follow_up(watched, now)
         if scene.concluded != self._anchors.facts.version:
             self._conclude(scene)
             scene.concluded = self._anchors.facts.version
-        self._follow_up()
-        self._rejudge.undecided(now=self._clock())
+        self._decide(self._clock(), at_once=at_once)
 
     # Which certificates
 
@@ -357,9 +352,7 @@ class RevocationWatch:
         if kept is not None and kept.names == names and kept.made_at <= now < kept.made_at + _LOOK_AGAIN:
             return kept
         scene = _Scene(names=names, made_at=now, authorities=[*self._anchors.anchors, *self._anchors.intermediates])
-        missing = [w.sha256 for w in watched if w.sha256 not in self._known]
-        for sha256, der in self._ledger.certificates_der(missing).items():
-            self._known[sha256] = known(x509.load_der_x509_certificate(der))
+        self._known |= self._loaded([w.sha256 for w in watched if w.sha256 not in self._known])
         self._known = {w.sha256: self._known[w.sha256] for w in watched if w.sha256 in self._known}
         scene.certificates = dict(self._known)
         for certificate in scene.certificates.values():
@@ -374,6 +367,10 @@ class RevocationWatch:
         scene.targets = {t.name: t for t in self._targets(scene)}
         self._kept = scene
         return scene
+
+    def _loaded(self, names: Sequence[str]) -> dict[str, KnownCertificate]:
+        found = self._ledger.certificates_der(names)
+        return {sha256: known(x509.load_der_x509_certificate(der)) for sha256, der in found.items()}
 
     def _targets(self, scene: _Scene) -> Iterable[_Target]:
         for url in self._pace.crls:
@@ -571,9 +568,8 @@ class RevocationWatch:
             if _differs(before, found):
                 # The documents first: were this to end here, the certificate would be met as changed again.
                 since = min(at for at in (before.revoked_at, found.revoked_at) if at is not None)
-                change = _Change(certificate=certificate, cause="revoked" if found.revoked_at else "unrevoked", at=now)
-                self._rejudge.of_certificate(certificate, since=since, cause=change.cause, now=now)
-                self._changes.append(change)
+                cause = "revoked" if found.revoked_at else "unrevoked"
+                self._rejudge.of_certificate(certificate, since=since, cause=cause, now=now)
                 self._ledger.examine_files_again(before.sha256, since=since, now=now)
             elif found.state == Revocation.GOOD and before.state != Revocation.GOOD:
                 self._ledger.examine_files_again(before.sha256, since=None, now=now)
@@ -582,17 +578,37 @@ class RevocationWatch:
         if findings:
             self._ledger.note_revocation(findings, now=now)
 
-    def _follow_up(self) -> None:
+    def _follow_up(self, watched: Sequence[Watched], now: datetime) -> None:
         """
-        Judge anew what came while a change became known.
+        Judge anew what came while a revocation became known.
 
         Another process may have accepted it by what it knew a second before, after its page had been turned here.
+        When a revocation was met stands in the ledger, so that it does not matter which process met it.
         """
-        now = self._clock()
-        self._changes = [change for change in self._changes if now - change.at <= _LATECOMERS]
-        for change in self._changes:
-            since = change.at - _LATECOMERS
-            self._rejudge.of_certificate(change.certificate, since=since, cause=change.cause, now=now)
+        for one in watched:
+            if one.revoked_at is None or one.checked_at is None:
+                continue
+            if now - one.checked_at > (_LATECOMERS if self._followed else _CAUGHT_UP):
+                continue
+            certificate = self._known.get(one.sha256) or self._loaded([one.sha256]).get(one.sha256)
+            if certificate is not None:
+                since = max(one.revoked_at, one.checked_at - _LATECOMERS)
+                self._rejudge.of_certificate(certificate, since=since, cause="revoked", now=now)
+        self._followed = True
+
+    def _decide(self, now: datetime, *, at_once: bool) -> None:
+        """
+        Judge what waits for knowledge, when there is other knowledge than the last time.
+
+        After an outage of a day these are all documents of that day, and by the same facts they are judged the same.
+        """
+        version = self._anchors.facts.version
+        if not at_once and self._decided is not None:
+            by, at = self._decided
+            if by == version and at <= now < at + _LOOK_AGAIN:
+                return
+        self._rejudge.undecided(now=now)
+        self._decided = version, now
 
 
 def is_stale(source: Source, now: datetime, skew: timedelta) -> bool:

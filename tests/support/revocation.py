@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -48,6 +48,8 @@ class Watched:
     site: Site
     server: PkiServer
     watch: RevocationWatch
+    another_watch: Callable[[], RevocationWatch]
+    """One that knows of nothing that ``watch`` has done: that of a process which has just started."""
     keeper: RevocationKeeper
     meter: Meter
     key: SigningKey
@@ -131,39 +133,56 @@ def watched(
     :param crl: whether the department's certificate names a CRL; ``ocsp``: a responder.
     """
     with PkiServer(clock=site.clock) as server:
-        facts = RevocationFacts()
-        anchors = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate], mode=mode, facts=facts)
         ticks = iter(range(1_000_000))
-        keeper = RevocationKeeper(site.ledger, facts, monotonic=lambda: float(next(ticks)))
+
+        def knowing() -> tuple[TrustAnchors, RevocationKeeper]:
+            """Of one process."""
+            facts = RevocationFacts()
+            anchors = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate], mode=mode, facts=facts)
+            return anchors, RevocationKeeper(site.ledger, facts, monotonic=lambda: float(next(ticks)))
+
+        anchors, keeper = knowing()
         site.parts = replace(site.parts, anchors=anchors, freshen=keeper.freshen)
         meter = Meter([], {})
         http = HttpClient(
             HttpSettings(connect_timeout=timedelta(seconds=2), read_timeout=timedelta(seconds=1), endpoints=8)
         )
-        watch = RevocationWatch(
-            ledger=site.ledger,
-            directory=lambda: site.parts.directory(),  # noqa: PLW0108 # a test may put other parts in place
-            anchors=anchors,
-            keeper=keeper,
-            rejudge=Rejudge(
-                site.ledger,
-                anchors,
-                settle=lambda document, kind, outcome: settle(site.parts, document, kind, outcome),
-                counted=lambda s: meter.rejudged(standing=s.value),
-            ),
-            http=http,
-            pace=RevocationPace(
-                allowed=AllowedUrls([server.url] if urls is None else urls),
-                crls=(server.root_crl_url,) if crls is None else tuple(crls),
-                folder=folder,
-                **pace,
-            ),
-            clock=site.clock,
-            meter=meter,
-        )
+
+        def a_watch(anchors: TrustAnchors, keeper: RevocationKeeper) -> RevocationWatch:
+            return RevocationWatch(
+                ledger=site.ledger,
+                directory=lambda: site.parts.directory(),  # noqa: PLW0108 # a test may put other parts in place
+                anchors=anchors,
+                keeper=keeper,
+                rejudge=Rejudge(
+                    site.ledger,
+                    anchors,
+                    settle=lambda document, kind, outcome: settle(site.parts, document, kind, outcome),
+                    counted=lambda s: meter.rejudged(standing=s.value),
+                ),
+                http=http,
+                pace=RevocationPace(
+                    allowed=AllowedUrls([server.url] if urls is None else urls),
+                    crls=(server.root_crl_url,) if crls is None else tuple(crls),
+                    folder=folder,
+                    **pace,
+                ),
+                clock=site.clock,
+                meter=meter,
+            )
+
+        watch = a_watch(anchors, keeper)
         try:
             key = a_seal(server, crl=crl, ocsp=ocsp)
             site.change(DEPARTMENT, certificates=(registered(key),))
-            yield Watched(site=site, server=server, watch=watch, keeper=keeper, meter=meter, key=key)
+            yield Watched(
+                site=site,
+                server=server,
+                watch=watch,
+                another_watch=lambda: a_watch(*knowing()),
+                keeper=keeper,
+                meter=meter,
+                key=key,
+            )
         finally:
             http.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from gateway.errors import RevocationUnknown, SignatureRejected
+from gateway.errors import OperationOutpaced, RevocationUnknown, SignatureRejected
 from gateway.exchange import mailbox
-from gateway.exchange.parts import ExaminationRules
+from gateway.exchange.parts import ExaminationRules, Parts
+from gateway.exchange.rejudge import Rejudge
 from gateway.ledger.actions import Action
 from gateway.model import (
     Business,
@@ -21,7 +23,7 @@ from gateway.model import (
     StatusCode,
 )
 from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
-from tests.support import documents, pki
+from tests.support import documents, pki, revocation
 from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
 from tests.support.pki_server import Fault
 from tests.support.revocation import Watched, a_package, watched
@@ -113,7 +115,8 @@ def test_what_was_judged_anew_goes_to_nobody_else(asking: Watched) -> None:
     assert (again.duplicate, again.receipt) == (True, first.receipt)
 
 
-def test_what_another_process_accepted_a_moment_too_late_is_judged_anew_too(asking: Watched) -> None:
+@pytest.mark.parametrize("minutes", [0, 90], ids=["by the next round", "by a process that starts later"])
+def test_what_another_process_accepted_a_moment_too_late_is_judged_anew_too(asking: Watched, minutes: int) -> None:
     site = asking.site
     asking.round()
     facts = RevocationFacts(site.parts.anchors.facts.items)
@@ -128,8 +131,9 @@ def test_what_another_process_accepted_a_moment_too_late_is_judged_anew_too(aski
     late = asking.send()
     site.parts = parts
     assert asking.verdict(late) == VALID
-    site.clock.forward(seconds=20)
-    asking.round(at_once=False)
+    site.clock.forward(seconds=20, minutes=minutes)
+    # Whoever met the revocation need not be the one that follows it up.
+    asking.another_watch().round()
     assert asking.verdict(late) == REVOKED
 
 
@@ -207,6 +211,53 @@ def test_accepted_and_judged_again_when_it_is_known(asking: Watched) -> None:
     (row,) = site.ledger.examinations(document)
     assert (row.kind, row.state, row.holds) == (ExaminationKind.REVOCATION, ExaminationState.DONE, False)
     assert [e.data["cause"] for e in asking.events(Action.DOCUMENT_REJUDGED)] == ["known"]
+
+
+def test_while_nothing_more_is_known_what_waits_is_not_judged_again_and_again(
+    asking: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = asking.site
+    rules(site, "accept")
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    document = asking.send()
+    looks = []
+    undecided = Rejudge.undecided
+    monkeypatch.setattr(Rejudge, "undecided", lambda self, **at: looks.append(at) or undecided(self, **at))
+    for _ in range(8):
+        site.clock.forward(seconds=20)
+        assert asking.round(at_once=False)
+    assert looks == []
+    site.clock.forward(minutes=5)
+    asking.round(at_once=False)
+    assert len(looks) == 1
+    asking.server.crl = asking.server.ocsp = Fault.NONE
+    site.clock.forward(hours=1)
+    asking.round(at_once=False)
+    assert asking.verdict(document) == VALID
+
+
+def test_a_document_that_cannot_be_decided_about_keeps_no_other_one_waiting(
+    asking: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules(asking.site, "hold")
+    asking.server.crl = asking.server.ocsp = Fault.DOWN
+    asking.round()
+    first, second = asking.send(), asking.send()
+    asking.server.crl = asking.server.ocsp = Fault.NONE
+    settled = revocation.settle
+
+    def outpaced(parts: Parts, document: str, *how: Any) -> bool:
+        if document == first:
+            raise OperationOutpaced
+        return settled(parts, document, *how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(revocation, "settle", outpaced)
+        asking.round()
+    assert waiting(asking.site) == [second]
+    asking.round()
+    assert waiting(asking.site) == [first, second]
 
 
 def test_held_until_it_is_known_and_then_handed_over(asking: Watched) -> None:
