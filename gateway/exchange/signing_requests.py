@@ -246,16 +246,22 @@ class Signings:
             )
             return self._keep(parts, agency, upload, prepared, request_id=request_id, now=now)
 
-    def _role(self, parts: Parts, agency: Agency, certificate: x509.Certificate, now: datetime) -> SignerRole:
+    def _role(
+        self,
+        parts: Parts,
+        agency: Agency,
+        certificate: x509.Certificate,
+        now: datetime,
+        *,
+        path: str | None = "options.certificate",
+    ) -> SignerRole:
         """Whom the certificate signs for is the directory's to say, never the request's (design D2)."""
         found = _registered(agency, fingerprint(certificate), now)
         if found is None:
-            raise SigningCertificateUnknown(path="options.certificate")
+            raise SigningCertificateUnknown(path=path)
         reason = _why_not(parts, agency, certificate, now)
         if reason is not None:
-            raise SigningCertificateUnusable(
-                f"A signature by this certificate would be judged {reason}.", path="options.certificate"
-            )
+            raise SigningCertificateUnusable(f"A signature by this certificate would be judged {reason}.", path=path)
         return _ROLES[found.role]
 
     @contextmanager
@@ -329,6 +335,7 @@ class Signings:
 
         :param signature: over what was handed out; untrusted. EC also in DER, as OpenSSL writes it.
         :raises NotFound, SigningExpired: as ``find``.
+        :raises SigningCertificateUnknown, SigningCertificateUnusable: since it was prepared the certificate has ended.
         :raises SigningMismatch: it is no signature by the prepared certificate over that; recorded, and the request
             stays open.
         :raises SigningCompleted: it was completed with another signature.
@@ -339,9 +346,9 @@ class Signings:
         value = _plain(prepared.certificate, signature)
         name = hashlib.sha256(value).hexdigest()
         if request.state is SigningState.COMPLETED:
-            if request.signature_sha256 != name:
-                raise SigningCompleted
-            return request
+            return _as_completed(request, name)
+        # Whoever took a stolen key back between the steps is not to see it stamped now.
+        self._role(parts, agency, prepared.certificate, parts.clock(), path=None)
         try:
             check_signature(prepared, value)
         except SigningMismatch:
@@ -351,10 +358,13 @@ class Signings:
         try:
             sha256, size = self._write(request_id, prepared, value, token)
         except PayloadMissing:
-            self.find(agency, request_id)  # it has been cancelled, or swept, meanwhile
+            # It has been cancelled, swept or completed by another meanwhile.
+            found = self.find(agency, request_id)
+            if found.state is SigningState.COMPLETED:
+                return _as_completed(found, name)
             raise
         now = parts.clock()
-        return parts.ledger.complete_signing(
+        done = parts.ledger.complete_signing(
             request_id,
             agency.code,
             signature_sha256=name,
@@ -364,6 +374,15 @@ class Signings:
             now=now,
             kept_until=now + self.rules.kept,
         )
+        self._keep_only(done)
+        return done
+
+    def _keep_only(self, done: SigningRequest) -> None:
+        """The signed file: neither what it was made of, nor what another process made of it at that moment."""
+        with suppress(OSError):  # the sweep removes all of it
+            for file in (self._folder / done.id).iterdir():
+                if file.name != done.result_sha256:
+                    file.unlink(missing_ok=True)
 
     def _token(self, prepared: Prepared, signature: bytes) -> bytes | None:
         """A time-stamp where the form carries one and an authority answers."""
@@ -464,6 +483,17 @@ class Signings:
 
     def _remove(self, request_id: str) -> None:
         shutil.rmtree(self._folder / request_id, ignore_errors=True)
+
+
+def _as_completed(request: SigningRequest, signature_sha256: str) -> SigningRequest:
+    """
+    A completed request, for whoever brings the signature that completed it.
+
+    :raises SigningCompleted: it was another.
+    """
+    if request.signature_sha256 != signature_sha256:
+        raise SigningCompleted
+    return request
 
 
 def _registered(agency: Agency, sha256: str, now: datetime) -> RegisteredCertificate | None:

@@ -964,10 +964,12 @@ class SigningRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SigningBounds:
-    """How much one agency may have prepared and not yet signed."""
+    """How much one agency may have."""
 
     number: int
+    """Of files prepared and not yet signed."""
     bytes: int
+    """Of all its files, signed ones too: what it may take of the disk."""
 
 
 # Examinations

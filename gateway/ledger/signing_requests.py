@@ -29,17 +29,22 @@ def add(connection: Connection, new: SigningRequest, bounds: SigningBounds) -> N
 
 def check_room(connection: Connection, agency: AgencyCode, size: int, bounds: SigningBounds, *, now: datetime) -> None:
     """As ``Ledger.check_signing_room``, inside a transaction."""
-    held, held_bytes = connection.execute(
-        select(func.count(), func.coalesce(func.sum(signing_requests.c.size), 0)).where(
+    held = connection.execute(
+        select(func.count()).where(
             signing_requests.c.agency == agency,
             signing_requests.c.state == SigningState.PREPARED,
             signing_requests.c.expires_at > now,
         )
-    ).one()
+    ).scalar_one()
+    # What is on the disk: signed files until they are forgotten, and what is over until it has been swept.
+    on_disk = func.coalesce(signing_requests.c.result_size, signing_requests.c.size)
+    held_bytes = connection.execute(
+        select(func.coalesce(func.sum(on_disk), 0)).where(signing_requests.c.agency == agency)
+    ).scalar_one()
     if held >= bounds.number:
         raise TooManySignings(f"{held} files wait for a signature; at most {bounds.number} may.")
     if held_bytes + size > bounds.bytes:
-        raise TooManySignings(f"The files that wait for a signature may have {bounds.bytes} bytes together.")
+        raise TooManySignings(f"The files that are kept may have {bounds.bytes} bytes together.")
 
 
 def find(connection: Connection, request_id: str, agency: AgencyCode) -> SigningRequest | None:
@@ -102,9 +107,9 @@ def cancel(connection: Connection, request_id: str, agency: AgencyCode, *, now: 
 def expire(connection: Connection, *, now: datetime) -> list[str]:
     """As ``Ledger.expire_signings``, inside a transaction."""
     over = select(signing_requests.c.id).where(signing_requests.c.expires_at <= now).limit(_SWEPT_AT_ONCE)
-    rows = connection.execute(
-        delete(signing_requests).where(signing_requests.c.id.in_(over)).returning(signing_requests)
-    )
+    # The moment is asked of the row itself too: PostgreSQL looks at it again after waiting for whoever completes it.
+    is_over = signing_requests.c.id.in_(over), signing_requests.c.expires_at <= now
+    rows = connection.execute(delete(signing_requests).where(*is_over).returning(signing_requests))
     gone = [SigningRequest(**row._mapping) for row in rows]
     unsigned = [request for request in gone if request.state is SigningState.PREPARED]
     record(connection, [_event(now, Action.SIGNING_EXPIRED, request) for request in unsigned])

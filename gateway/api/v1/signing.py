@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -184,7 +183,7 @@ def complete_signing(path: SigningPath, body: SignatureIn) -> Response:
     """The file is then fetched, and posted as any other."""
     try:
         signature = b64decode(body.signature, validate=True)
-    except binascii.Error as e:
+    except ValueError as e:
         raise RequestError("The signature is not Base64.", path="signature") from e
     return _answer(SigningOut.of(_signings().complete(g.caller.agency, path.signing, signature)))
 

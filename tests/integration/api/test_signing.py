@@ -213,9 +213,10 @@ def test_the_prepared_file_that_was_changed_on_the_disk_is_not_completed(
     assert code_of(complete(client, headers, request, sign(request))) == (422, "file.not_signable")
 
 
-def test_a_signature_that_is_not_base64_is_named(client: FlaskClient, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("text", ["not base64!", "chữ ký", "QQ="])
+def test_a_signature_that_is_not_base64_is_named(client: FlaskClient, headers: dict[str, str], text: str) -> None:
     request = prepared(client, headers)
-    body = {"signature": "not base64!"}
+    body = {"signature": text}
     response = client.post(f"/api/v1/signing/{request['id']}/complete", json=body, headers=headers)
     assert code_of(response) == (400, "request.invalid")
 
@@ -264,6 +265,23 @@ def test_a_certificate_whose_registration_has_ended_prepares_nothing(
     ended = replace(registered(PERSON, "person"), valid_to=site.clock())
     site.change(DEPARTMENT, certificates=(ended,))
     assert code_of(prepare(client, headers)) == (403, "signing.certificate_unknown")
+
+
+def test_a_certificate_whose_registration_ends_meanwhile_completes_nothing(
+    site: Site, client: FlaskClient, headers: dict[str, str]
+) -> None:
+    request, other = prepared(client, headers), prepared(client, headers)
+    done, signature = complete(client, headers, request, sign(request)), sign(other)
+    site.change(DEPARTMENT, certificates=(replace(registered(PERSON, "person"), valid_to=site.clock()),))
+    assert code_of(complete(client, headers, other, signature)) == (403, "signing.certificate_unknown")
+    assert told(site)[-1] is Action.SIGNING_COMPLETED
+    # What was completed before stays: whether the signature counts is judged by when it was made.
+    assert client.get(done.get_json()["file"], headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["%00", "..%2f..%2fetc", "a" * 64, "%ed%a0%80"])
+def test_what_is_no_id_is_not_found(client: FlaskClient, headers: dict[str, str], name: str) -> None:
+    assert client.get(f"/api/v1/signing/{name}", headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize("call", ["get", "complete", "file", "delete"])
@@ -372,6 +390,27 @@ def narrow(site: Site, signings: Signings, tmp_path: Path, apart: PreparedApart)
 def test_an_agency_has_no_more_files_waiting_than_it_may(narrow: FlaskClient, headers: dict[str, str]) -> None:
     prepared(narrow, headers)
     assert code_of(prepare(narrow, headers)) == (429, "signing.too_many")
+
+
+def test_signed_files_count_until_they_are_fetched_and_forgotten(
+    site: Site, signings: Signings, headers: dict[str, str], tmp_path: Path, apart: PreparedApart
+) -> None:
+    rules = SigningRules(bounds=SigningBounds(number=9, bytes=60_000))
+    small = site.client(signings=Signings(lambda: site.parts, tmp_path / "signing", apart=apart, rules=rules))
+    request = prepared(small, headers)
+    done = complete(small, headers, request, sign(request)).get_json()
+    assert done["signed_size"] > 30_000
+    request = prepared(small, headers)
+    complete(small, headers, request, sign(request))
+    assert code_of(prepare(small, headers)) == (429, "signing.too_many")
+    assert small.delete(f"/api/v1/signing/{done['id']}", headers=headers).status_code == 204
+    prepared(small, headers)
+
+
+def test_of_a_signed_file_nothing_else_is_kept(client: FlaskClient, headers: dict[str, str], tmp_path: Path) -> None:
+    request = prepared(client, headers)
+    done = complete(client, headers, request, sign(request)).get_json()
+    assert [file.name for file in (tmp_path / "signing" / done["id"]).iterdir()] == [done["sha256"]]
 
 
 def test_a_file_beyond_the_bound_is_refused_while_it_comes(narrow: FlaskClient, headers: dict[str, str]) -> None:

@@ -8,10 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy.event import listen
 
 from gateway.errors import NotFound, SigningCompleted, SigningExpired, TooManySignings
-from gateway.ledger import Ledger
+from gateway.ledger import Ledger, signing_requests
 from gateway.ledger.actions import Action
+from gateway.ledger.engine import writing
 from gateway.ledger.records import SigningBounds, SigningRequest, SigningState, new_id
 from gateway.model import AgencyCode
 from tests.support import pki
@@ -109,6 +112,26 @@ def test_of_two_signatures_at_the_same_moment_one_is_taken(ledger: Ledger) -> No
     assert sorted(outcomes) == sorted([str(taken.signature_sha256), *["signing.completed"] * 3])
 
 
+def test_what_is_completed_in_its_last_moment_is_not_swept_by_whoever_waited_for_it(
+    ledger: Ledger, engine: Engine
+) -> None:
+    request = a_request()
+    ledger.add_signing(request, BOUNDS)
+    swept: list[list[str]] = []
+    began = threading.Event()
+    sweep = threading.Thread(target=lambda: swept.append(ledger.expire_signings(now=TOO_LATE)))
+    with writing(engine) as connection:
+        given = {"signature_sha256": "01" * 32, "result_sha256": "ef" * 32, "result_size": 900, "stamped": False}
+        signing_requests.complete(connection, request.id, AGENCY, **given, now=IN_TIME, kept_until=KEPT)
+        listen(engine, "before_cursor_execute", lambda *_: began.set())
+        sweep.start()
+        began.wait(1)
+        sweep.join(0.2)  # on PostgreSQL it has chosen the row by now, and waits for it
+    sweep.join()
+    assert swept == [[]]
+    assert ledger.signing(request.id, AGENCY) is not None
+
+
 def test_an_expired_request_is_not_completed(ledger: Ledger) -> None:
     request = a_request()
     ledger.add_signing(request, BOUNDS)
@@ -147,11 +170,23 @@ def test_what_is_signed_cancelled_or_over_leaves_room(ledger: Ledger) -> None:
     first, second = a_request(), a_request()
     for request in (first, second):
         ledger.add_signing(request, BOUNDS)
-    complete(ledger, first)
+    complete(ledger, first, result_size=100)
     ledger.add_signing(a_request(), BOUNDS)
     ledger.cancel_signing(second.id, AGENCY, now=IN_TIME)
     ledger.add_signing(a_request(), BOUNDS)
-    ledger.add_signing(a_request(created_at=TOO_LATE, expires_at=KEPT), BOUNDS)
+    ledger.add_signing(a_request(size=100, created_at=TOO_LATE, expires_at=KEPT), BOUNDS)
+
+
+def test_what_takes_room_on_the_disk_counts_until_it_is_swept(ledger: Ledger) -> None:
+    first, second = a_request(), a_request(size=100)
+    for request in (first, second):
+        ledger.add_signing(request, BOUNDS)
+    complete(ledger, first)
+    later = a_request(size=1, created_at=TOO_LATE, expires_at=KEPT)
+    with pytest.raises(TooManySignings):
+        ledger.add_signing(later, BOUNDS)
+    ledger.expire_signings(now=TOO_LATE)
+    ledger.add_signing(later, BOUNDS)
 
 
 def test_of_two_at_the_same_moment_one_takes_the_last_place(ledger: Ledger) -> None:
