@@ -705,7 +705,7 @@ def make_examiner(gateway: Gateway) -> Examiner:
     return Examiner(
         gateway.parts,
         reader=lambda: Inspector(limits),
-        pace=ExaminationPace(readers=section.readers),
+        pace=ExaminationPace(readers=section.readers, file=timedelta(seconds=section.seconds)),
         meter=ExaminationMeter(gateway.metrics),
     )
 

@@ -226,6 +226,7 @@ FILE_REASONS: Final = MappingProxyType(
         "file.required_signatures_valid": Text("đủ chữ ký theo yêu cầu", "the required signatures are there"),
         "malware.none": Text("không thấy mã độc", "no malware found"),
         "examination.given_up": Text("đã thử nhiều lần không được", "given up after several tries"),
+        "examination.stopped": Text("chờ trục khởi động lại", "waits for the gateway to start again"),
         "examination.fault": Text("lỗi của trục, sẽ thử lại", "a fault of the gateway, to be tried again"),
     }
 )

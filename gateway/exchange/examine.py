@@ -37,6 +37,8 @@ from gateway.exchange.own_reports import refusal
 from gateway.exchange.parts import Parts
 from gateway.exchange.screening import NOTHING_FOUND, required_roles, scannable
 from gateway.exchange.stored import spool_folder, stored_package, unwrap
+from gateway.exchange.upload import unwritten
+from gateway.ledger.bounds import cut
 from gateway.ledger.records import DocumentRow, ExaminationClaim, ExaminationResult, Examined, Reply
 from gateway.model import (
     AgencyCode,
@@ -56,6 +58,8 @@ _log = structlog.get_logger()
 
 _TURNS = 5
 """How often an ending is prepared anew because recipients were added meanwhile."""
+_LONGEST_TOLD = 200
+"""Characters of a file's name that its sender is told."""
 _REFUSED = "Trục liên thông đã kiểm tra và không chuyển văn bản: {why}"
 
 JUDGED = "file.judged"
@@ -65,6 +69,8 @@ GIVEN_UP = "examination.given_up"
 """It failed too often, for reasons that are none of the file's; it held nothing."""
 FAULT = "examination.fault"
 """It failed for a reason that nobody foresaw; the program's log has it."""
+STOPPED = "examination.stopped"
+"""The program was told to end; whoever runs next goes on at once."""
 
 
 # How an examination ends
@@ -257,8 +263,8 @@ class ExaminationPace:
     """How often it is looked for examinations that are due, and how long one may take."""
 
     look: timedelta = timedelta(seconds=0.5)
-    lease: timedelta = timedelta(minutes=15)
-    """For so long nobody else carries out the same one; longer than the files of any package are read for."""
+    file: timedelta = timedelta(seconds=20)
+    """For one file; its reader is asked a second time when it crashes."""
     budget: timedelta = timedelta(minutes=8)
     """For all files of one document; those that are left then are not read any more."""
     readers: int = 1
@@ -269,6 +275,11 @@ class ExaminationPace:
     longest_wait: timedelta = timedelta(minutes=10)
     reused: timedelta = timedelta(minutes=10)
     """For so long the verdicts on a file serve for the same file in another document."""
+
+    @property
+    def lease(self) -> timedelta:
+        """For so long nobody else carries out the same one; longer than the files of any package are read for."""
+        return max(self.budget + 2 * self.file + timedelta(minutes=3), timedelta(minutes=12))
 
     def wait(self, attempt: int) -> timedelta:
         """Until one that was not possible is tried again; doubles each time."""
@@ -300,11 +311,13 @@ class Examiner:
         self._meter = meter or Uncounted()
         self._known = _KnownFiles(self._pace.reused)
         self._known_signers: tuple[Directory, Signers] | None = None
+        self._stop = threading.Event()
 
     # Running
 
     def run(self, stop: threading.Event) -> None:
-        """Examine until told to stop; what is under way is finished first."""
+        """Examine until told to stop; the file that is being read is finished first."""
+        self._stop = stop
         kinds = [ExaminationKind.MALWARE, *[ExaminationKind.FILES] * self._pace.readers]
         threads = [
             threading.Thread(target=self._loop, args=(kind, stop), name=f"examine-{kind}-{number}", daemon=True)
@@ -339,7 +352,7 @@ class Examiner:
         return bool(claims)
 
     def _carry_out(self, claim: ExaminationClaim, reader: FileReader) -> None:
-        outcome: Examined | str
+        outcome: Examined | str | None
         try:
             outcome = self._outcome(claim, reader)
         except GatewayError as e:
@@ -347,21 +360,31 @@ class Examiner:
         except Exception:  # noqa: BLE001 # a bug met by one document must not keep all behind it
             _log.exception("examination.fault", kind=claim.kind.value, document=claim.document)
             outcome = FAULT
-        if isinstance(outcome, str) and not claim.holds and claim.attempt >= self._pace.tries:
+        given_up = not claim.holds and claim.attempt >= self._pace.tries
+        if isinstance(outcome, str) and outcome != STOPPED and given_up:
             outcome = Examined(state=ExaminationState.FAILED, reason=GIVEN_UP if outcome == FAULT else outcome)
         if isinstance(outcome, Examined):
-            try:
-                settle(self._parts, claim.document, claim.kind, outcome, token=claim.token)
-            except LeaseLost:
-                _log.warning("examination.lease_lost", kind=claim.kind.value, document=claim.document)
-                return
-            self._meter.examined(kind=claim.kind, outcome=outcome.state.value)
-            return
-        self._postpone(claim, outcome)
+            outcome = self._ended(claim, outcome)
+        if outcome is not None:
+            self._postpone(claim, outcome)
+
+    def _ended(self, claim: ExaminationClaim, outcome: Examined) -> str | None:
+        """Record how it ended; the code of why that was not possible, so that it need not wait for its lease's end."""
+        try:
+            settle(self._parts, claim.document, claim.kind, outcome, token=claim.token)
+        except LeaseLost:
+            _log.warning("examination.lease_lost", kind=claim.kind.value, document=claim.document)
+            return None
+        except GatewayError as e:
+            return e.code
+        self._meter.examined(kind=claim.kind, outcome=outcome.state.value)
+        return None
 
     def _postpone(self, claim: ExaminationClaim, code: str) -> None:
         now = self._parts.clock()
         wait = self._pace.longest_wait if code == TooLargeToScan.code else self._pace.wait(claim.attempt)
+        if code == STOPPED:
+            wait = timedelta(0)
         _log.warning(
             "examination postponed",
             action="examination.postponed",
@@ -387,6 +410,8 @@ class Examiner:
             # It was read once; the limits are narrower now. An operator must look, and nothing passes unexamined.
             _log.error("examination.unreadable_package", document=claim.document, code=e.code)
             return e.code
+        except OSError as e:  # files are unwrapped in the spool
+            return unwritten(e).code
 
     # Malware
 
@@ -398,7 +423,7 @@ class Examiner:
         try:
             done = scanner.scan(scannable(package))
         except MalwareFound as e:
-            detail = f"{e.file}: {e.malware}"
+            detail = f"{cut(e.file, _LONGEST_TOLD)}: {e.malware}"
             return Examined(state=ExaminationState.REFUSED, reason=e.code, detail=detail)
         except ScanFailed as e:
             if self._parts.rules.examinations.unscanned == "pass":
@@ -413,6 +438,8 @@ class Examiner:
         self, claim: ExaminationClaim, document: DocumentRow, package: Package, reader: FileReader
     ) -> Examined | str:
         verdicts = self._verdicts(document, package, reader)
+        if verdicts is None:
+            return STOPPED
         note_signers(self._parts.ledger, document.id, verdicts, now=self._parts.clock())
         rules = self._parts.rules.examinations
         required = required_roles(self._parts, package.envelope) if claim.holds else frozenset()
@@ -425,7 +452,8 @@ class Examiner:
             return unread
         return outcome
 
-    def _verdicts(self, document: DocumentRow, package: Package, reader: FileReader) -> list[FileVerdict]:
+    def _verdicts(self, document: DocumentRow, package: Package, reader: FileReader) -> list[FileVerdict] | None:
+        """On all files; ``None`` when the program is to end before they are read."""
         self._parts.freshen()
         sender = self._parts.directory().get(document.sender)
         rules = self._parts.rules
@@ -446,6 +474,8 @@ class Examiner:
         found: list[FileVerdict] = []
         with spool_folder(self._parts) as folder:
             for number, attachment in enumerate(package.attachments):
+                if self._stop.is_set():
+                    return None
                 if self._parts.clock() - began > self._pace.budget:
                     found.append(_not_read(attachment, document.received_at))
                     continue

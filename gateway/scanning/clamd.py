@@ -112,7 +112,7 @@ class Clamd:
             raise ScannerAnswerUnusable(f"The malware scanner answered: {_shown(answer)}")
         if found["name"].startswith(_BEYOND_LIMITS):
             raise TooLargeToScan("The malware scanner did not look into the whole file: it exceeds its limits.")
-        return found["name"]
+        return _shown(found["name"])
 
     def version(self, *, deadline: Deadline) -> str:
         """

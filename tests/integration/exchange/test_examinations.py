@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,17 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.errors import DocumentKeptBack, FileReaderUnavailable, FileSignatureRequired, MalwareFound
+from gateway.errors import (
+    DocumentKeptBack,
+    FileReaderUnavailable,
+    FileSignatureRequired,
+    LedgerUnavailable,
+    MalwareFound,
+)
 from gateway.exchange import examine, mailbox, operations
 from gateway.exchange.examine import ExaminationPace, Examiner, decide
 from gateway.exchange.parts import ExaminationRules
+from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
 from gateway.ledger.records import ExaminationRow, Examined, OperationState
 from gateway.model import (
@@ -36,6 +44,7 @@ from gateway.model import (
     StatusCode,
     fold,
 )
+from gateway.payloads import FileStore
 from gateway.scanning import Address
 from gateway.signing.files.reasons import FileReason
 from gateway.signing.keys import SigningKey
@@ -412,6 +421,79 @@ def test_what_would_take_too_long_is_left_unread(site: Site) -> None:
     result = only(site, document).result
     assert result is not None
     assert [f.reason for f in result.files] == ["file.test", FileReason.READER_STALLED]
+
+
+class Unwell:
+    """A ledger that records nothing of how examinations end, once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._fails = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def settle_examination(self, *args: Any, **options: Any) -> bool:
+        if self._fails:
+            self._fails = False
+            raise LedgerUnavailable
+        return self._ledger.settle_examination(*args, **options)
+
+
+def test_an_ending_that_could_not_be_recorded_is_tried_again_soon(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    site.parts = replace(site.parts, ledger=Unwell(site.ledger))  # type: ignore[arg-type] # it is one but for that
+    reader = examined(site)
+    assert (state(site, document), only(site, document).reason) == (HELD, "ledger.unavailable")
+    site.clock.forward(minutes=1)
+    examined(site, reader)
+    assert state(site, document) == GOES
+
+
+def test_a_full_disk_and_a_lost_package_are_called_so(site: Site, tmp_path: Path) -> None:
+    demand(site)
+    site.rule(inline_bytes=0)
+    document = sent(site)
+    examined(site, Reader(fails=OSError(errno.ENOSPC, "No space left on device")))
+    assert (state(site, document), only(site, document).reason) == (HELD, "storage.full")
+    site.clock.forward(minutes=1)
+    parts = site.parts
+    site.parts = replace(parts, payloads=FileStore(tmp_path / "empty"))
+    examined(site)
+    assert (state(site, document), only(site, document).reason) == (HELD, "payload.missing")
+    site.parts = parts
+    site.clock.forward(minutes=1)
+    examined(site)
+    assert state(site, document) == GOES
+
+
+def test_who_is_told_to_stop_leaves_the_rest_to_the_next_at_once(site: Site) -> None:
+    demand(site)
+    references = tuple(documents.kit_reference(name, f"{name}.pdf") for name in ("a", "b"))
+    files = {"a": documents.PDF, "b": documents.PDF + b"%"}
+    to = (documents.an_organization(COMMUNE),)
+    raw = documents.a_package(recipients=to, contents=files, references=references, document_type=DECISION)
+    document = site.accept(raw).document_id
+    stop = threading.Event()
+
+    class Last(Reader):
+        def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
+            stop.set()
+            return super().inspect(path, **question)
+
+    last = Last()
+    examiner(site, last, look=timedelta(milliseconds=5)).run(stop)
+    assert len(last.asked) == 1
+    assert (state(site, document), only(site, document).reason) == (HELD, "examination.stopped")
+    examined(site)
+    assert state(site, document) == GOES
+
+
+def test_an_examination_has_longer_than_its_files_are_read_for() -> None:
+    for seconds in (1, 20, 600):
+        pace = ExaminationPace(file=timedelta(seconds=seconds))
+        assert pace.lease > pace.budget + 2 * pace.file
 
 
 # With the real reader

@@ -204,6 +204,12 @@ def test_a_scanner_that_does_not_say_its_version_still_scans() -> None:
         assert scanner(address).scan([a_file(b"x")]).scanner is None
 
 
+def test_the_name_of_a_find_is_one_that_every_report_can_carry() -> None:
+    with pytest.raises(MalwareFound) as found:
+        scan(Fault(answer=b"stream: Thu.\x01Nghiem FOUND\0"))
+    assert found.value.malware == "Thu.?Nghiem"
+
+
 def test_the_version_is_shown_without_what_would_spoil_a_log() -> None:
     peer = FakeClamd(version=b"ClamAV 1.4\n\x1b[31m\0")
     with peer.listening() as address:

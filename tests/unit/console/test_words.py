@@ -94,7 +94,7 @@ def test_every_reason_that_the_verifier_gives_has_words() -> None:
 
 
 def test_every_reason_of_a_file_and_of_an_examination_has_words() -> None:
-    ours = {examine.JUDGED, examine.REQUIRED_PRESENT, examine.GIVEN_UP, examine.FAULT, NOTHING_FOUND}
+    ours = {examine.JUDGED, examine.REQUIRED_PRESENT, examine.GIVEN_UP, examine.FAULT, examine.STOPPED, NOTHING_FOUND}
     assert set(words.FILE_REASONS) == {str(reason) for reason in FileReason} | ours
     assert words.finding("malware.found", "en").startswith("One of the files")
     assert words.finding("x.y", "vi") == "x.y"
