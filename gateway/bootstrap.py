@@ -45,7 +45,7 @@ from gateway.exchange.allowed import AllowedUrls
 from gateway.exchange.evidence import EvidenceMaker
 from gateway.exchange.examine import ExaminationPace, Examiner
 from gateway.exchange.fetch import FetchPace, Poller
-from gateway.exchange.parts import ExaminationRules, Parts, Rules
+from gateway.exchange.parts import ExaminationRules, Parts, Rules, type_key
 from gateway.exchange.rejudge import Rejudge
 from gateway.exchange.revocation import RevocationKeeper, RevocationPace, RevocationWatch
 from gateway.exchange.sealing import HeadsFile, Sealer
@@ -56,7 +56,7 @@ from gateway.ledger import Ledger, check, open_engine, prepare
 from gateway.ledger.records import RefusalBounds, SigningBounds, Trace, new_id
 from gateway.logs import configure_logging
 from gateway.metrics import DeliveryMeter, ExaminationMeter, FetchMeter, RevocationMeter, StampMeter
-from gateway.model import SignerRole, fold
+from gateway.model import SignerRole
 from gateway.payloads import FileStore, PayloadStore, S3Store
 from gateway.scanning import Address, Clamd, Scanner
 from gateway.scratch import OwnFolder
@@ -220,7 +220,7 @@ def examination_rules(settings: Settings) -> ExaminationRules:
     section = settings.files
     return ExaminationRules(
         inspect=section.inspect,
-        require={fold(kind.strip()): frozenset(map(SignerRole, roles)) for kind, roles in section.require.items()},
+        require={type_key(kind): frozenset(map(SignerRole, roles)) for kind, roles in section.require.items()},
         unscanned=settings.scanning.unreachable,
         revocation_unknown=settings.revocation.outage,
         role_by_subject=section.role_by_subject,
@@ -654,14 +654,10 @@ def make_stamper(gateway: Gateway, http: HttpClient, meter: StampMeter | None = 
     )
 
 
-def _log_jobs(gateway: Gateway, http: HttpClient, stop: threading.Event) -> list[threading.Thread]:
-    """Sealing and stamping the event log, begun."""
-    stamper = make_stamper(gateway, http, StampMeter(gateway.metrics))
-    jobs = [("sealing", make_sealer(gateway).run)] + ([("stamping", stamper.run)] if stamper is not None else [])
-    threads = [threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in jobs]
-    for thread in threads:
-        thread.start()
-    return threads
+def _started(name: str, run: Callable[[threading.Event], None], stop: threading.Event) -> threading.Thread:
+    thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def make_revocation_watch(gateway: Gateway, http: HttpClient) -> RevocationWatch:
@@ -721,7 +717,10 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
         fetching.start()
     sweeping = threading.Thread(target=make_signings(gateway).run, args=(stop,), name="signings", daemon=True)
     sweeping.start()
-    log_jobs = _log_jobs(gateway, http, stop)
+    stamper = make_stamper(gateway, http, StampMeter(gateway.metrics))
+    stamping = None if stamper is None else _started("stamping", stamper.run, stop)
+    ended = threading.Event()
+    sealing = _started("sealing", make_sealer(gateway).run, ended)
     authorities = make_revocation_http(gateway.settings)
     watch = make_revocation_watch(gateway, authorities)
     watching = threading.Thread(target=watch.run, args=(stop,), name="revocation", daemon=True)
@@ -736,10 +735,13 @@ def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None)
         if fetching is not None:
             fetching.join(timeout=gateway.settings.delivery.read_timeout_seconds)
         sweeping.join(timeout=gateway.settings.delivery.read_timeout_seconds)
-        for thread in log_jobs:
-            thread.join(timeout=gateway.settings.delivery.read_timeout_seconds)
+        if stamping is not None:
+            stamping.join(timeout=gateway.settings.delivery.read_timeout_seconds)
         watching.join(timeout=gateway.settings.revocation.timeout_seconds)
         examining.join(timeout=gateway.settings.files.seconds)
+        # Last of all, so that the last events of the others are sealed too.
+        ended.set()
+        sealing.join(timeout=gateway.settings.delivery.read_timeout_seconds)
         authorities.close()
         gateway.waker.worker = None
         http.close()

@@ -21,6 +21,7 @@ from gateway.exchange.log_proofs import inclusion
 from gateway.exchange.stamping import overdue
 from gateway.ledger import Ledger, check, open_engine
 from gateway.signing.keys import load_certificates
+from gateway.signing.trust import read_item
 
 log = Group(
     "log",
@@ -83,9 +84,22 @@ gateway log verify --database sqlite:////backup/ledger.sqlite3 --json""",
         "Anchors (PEM) of the time-stamp authorities; by default as [timestamps] ca.",
     ),
 )
+@option(
+    "--crl",
+    "crls",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    words=Text(
+        "Danh sách thu hồi (CRL) để xét máy chủ dấu thời gian; ngoài những gì trục đã tải.",
+        "Revocation lists (CRL) to hold the time-stamp authorities against, besides those that the gateway has.",
+    ),
+)
 @for_programs()
-def verify(shell: Shell, *, database: str | None, heads: Path | None, anchors: tuple[Path, ...]) -> int:
+def verify(
+    shell: Shell, *, database: str | None, heads: Path | None, anchors: tuple[Path, ...], crls: tuple[Path, ...]
+) -> int:
     """Look at all of it."""
+    lists = [_crl(path) for path in crls]
     believed = [c for path in anchors for c in load_certificates(path)]
     if database is None:
         # A copy is judged by what is given alone, on whatever machine it lies.
@@ -96,7 +110,9 @@ def verify(shell: Shell, *, database: str | None, heads: Path | None, anchors: t
     engine = open_engine(database)
     try:
         check(engine)
-        report = audit(Ledger(engine).log, anchors=believed, heads=heads)
+        ledger = Ledger(engine)
+        lists += [item.der for item in ledger.revocation_items({})[2] if item.kind == "crl"]
+        report = audit(ledger.log, anchors=believed, crls=lists, heads=heads)
     finally:
         engine.dispose()
     whole = not report.findings
@@ -105,6 +121,13 @@ def verify(shell: Shell, *, database: str | None, heads: Path | None, anchors: t
     else:
         _show(shell, report)
     return exits.DONE if whole else exits.FAILED
+
+
+def _crl(path: Path) -> bytes:
+    item = read_item(path.read_bytes(), source=str(path))
+    if item.kind != "crl":
+        raise SettingsInvalid(f"{path} is not a revocation list.")
+    return item.der
 
 
 def _show(shell: Shell, report: Report) -> None:
@@ -130,6 +153,19 @@ def _show(shell: Shell, report: Report) -> None:
             stamps=report.stamps,
             at=moment(report.stamped_at),
             to=report.stamped_to,
+        )
+    if report.longest_wait is not None:
+        wait = report.longest_wait
+        shell.note(
+            Text(
+                "Sự kiện {event} ngày {at} chờ dấu thời gian lâu nhất, đến {stamped}: trong khoảng đó ai viết lại "
+                "nhật ký thì dấu thời gian không phát hiện được.",
+                "Event {event} of {at} waited longest for a time-stamp, until {stamped}: stamps do not show whether "
+                "the log was rewritten in between.",
+            ),
+            event=wait.event,
+            at=moment(wait.at),
+            stamped=moment(wait.stamped_at),
         )
     if report.untrusted_stamps:
         shell.note(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from gateway.evidence.chain import (
     link,
     links_of,
     merkle_root,
+    moment,
     read_header,
     read_statement,
 )
@@ -81,6 +82,21 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wait:
+    """How long something went without a stamp; until it had one, whoever rewrote it would not have been found out."""
+
+    event: int
+    """Its number."""
+    at: datetime
+    """When it says that it happened."""
+    stamped_at: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.stamped_at - self.at
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogFinding:
     """One thing that is not as it was."""
 
@@ -112,6 +128,8 @@ class Report:
     """Number of the last event that a token covers; 0 when there is none."""
     stamped_at: datetime | None
     """Of the last token."""
+    longest_wait: Wait | None
+    """Of an event for its stamp; ``None`` without stamps. Who has a rewritten log stamped anew cannot date back."""
     heads: int
     """Batches whose head the second place has too."""
 
@@ -232,21 +250,32 @@ class _Stamps:
         self._number, self._previous = 0, NOTHING
         self._first = 1
         self._hashes: list[bytes] = []
+        self._oldest: tuple[datetime, int] | None = None
         self.count = self.untrusted = 0
         self.to = 0
         self.at: datetime | None = None
+        self.longest: Wait | None = None
 
-    def batch(self, number: int, last_id: int, digest: bytes) -> None:
-        """A batch that there is; what no statement is about is not kept."""
+    def batch(self, number: int, last_id: int, digest: bytes, oldest: tuple[datetime, int] | None) -> None:
+        """
+        A batch that there is; what no statement is about is not kept.
+
+        :param oldest: the moment and number of its first event.
+        """
         if self._next is None:
             return
+        if oldest is not None:
+            self._oldest = min(oldest, self._oldest or oldest)
         # One that is missing leaves its place empty, so that the root differs.
         self._hashes += [NOTHING] * min(number - self._first - len(self._hashes), STATEMENT_BATCHES)
         self._hashes.append(digest)
         if number >= self._next.last_batch:
-            self._statement(self._next, last_id)
-            self._next = next(self._stamps, None)
-            self._first, self._hashes = number + 1, []
+            done, self._next = self._next, next(self._stamps, None)
+            self._statement(done, last_id)
+            if done.token is None and self._next is not None:
+                # There is a next one only when this one was stamped.
+                self._findings.add(Fault.STAMP_MISSING, batch=done.last_batch, detail="its token was removed")
+            self._first, self._hashes, self._oldest = number + 1, [], None
 
     def end(self) -> None:
         """There are no more batches; what statements are still about is gone."""
@@ -266,8 +295,16 @@ class _Stamps:
                 self.count += 1
                 self.untrusted += not found.trusted
                 self.to, self.at = last_id, found.at
+                self._measure(found.at)
         if trouble is not None:
             self._findings.add(Fault.STAMP_BROKEN, batch=stamp.last_batch, detail=trouble)
+
+    def _measure(self, stamped_at: datetime) -> None:
+        if self._oldest is None:
+            return
+        wait = Wait(event=self._oldest[1], at=self._oldest[0], stamped_at=stamped_at)
+        if self.longest is None or wait.length > self.longest.length:
+            self.longest = wait
 
     def _trouble(self, stamp: LogStamp) -> str | None:
         """Why a statement is not one about these batches; ``None`` when it is."""
@@ -383,15 +420,16 @@ class Audit:
             self._findings.add(Fault.BATCH_MISSING, batch=self._number + 1, detail=detail)
             self._header = None
         digest = digest_of(batch.header)
-        self._stamps.batch(batch.number, batch.last_id, digest)
         self._heads.batch(batch.number, batch.last_id, digest)
         header = self._read(batch)
         sealed = None if header is None else self._sealed(batch, header)
+        oldest = None
         if sealed is not None:
-            self._compare(batch.number, sealed, events)
+            oldest = self._compare(batch.number, sealed, events)
         else:
             for _ in events:  # read past; which of them are what was sealed cannot be told
                 pass
+        self._stamps.batch(batch.number, batch.last_id, digest, oldest)
         self._head = NOTHING if header is None else bytes.fromhex(header.head)
         self._header = None if header is None else digest
         self._number, self._last_id = batch.number, max(self._last_id, batch.last_id)
@@ -426,6 +464,7 @@ class Audit:
             untrusted_stamps=self._stamps.untrusted,
             stamped_to=self._stamps.to,
             stamped_at=self._stamps.at,
+            longest_wait=self._stamps.longest,
             heads=self._heads.count,
         )
 
@@ -460,7 +499,9 @@ class Audit:
             Fault.BATCH_BROKEN, events=(self._last_id + 1, batch.last_id), batch=batch.number, detail=detail
         )
 
-    def _compare(self, number: int, sealed: list[_Sealed], events: Iterable[LogEvent]) -> None:
+    def _compare(self, number: int, sealed: list[_Sealed], events: Iterable[LogEvent]) -> tuple[datetime, int] | None:
+        """Hold events against what was sealed; the moment and number of the first that is what it was."""
+        first: LogEvent | None = None
         expected = {one.id: one for one in sealed}
         if self._header is not None:
             before = self._last_id
@@ -474,10 +515,12 @@ class Audit:
                     self._places.inserted(event, number)
             elif link(found.previous, canonical(event)) == found.link:
                 self._events += 1
+                first = first or event
             else:
                 self._places.changed(found, event)
         for one in expected.values():
             self._places.removed(one)
+        return None if first is None else _dated(first)
 
     def _miss_numbers(self, before: int, number: int) -> int:
         """Where every number is an event's: those between were removed, and before they were sealed."""
@@ -485,3 +528,10 @@ class Audit:
             events = tuple(dict.fromkeys((before + 1, number - 1)))
             self._findings.add(Fault.REMOVED, events=events, detail="before it was sealed")
         return number
+
+
+def _dated(event: LogEvent) -> tuple[datetime, int] | None:
+    try:
+        return moment(event.at), event.id
+    except (TypeError, ValueError):
+        return None  # it was sealed with a moment that is none: somebody wrote it in himself

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,41 @@ def test_a_stamp_that_was_tampered_with_is_named(sqlite: Ledger, change: str) ->
     edit(sqlite, f"UPDATE log_stamps SET {change}", **values)
     assert {f.fault for f in look(sqlite).findings} <= {Fault.STAMP_BROKEN, Fault.STAMP_MISSING}
     assert look(sqlite).findings
+
+
+def stamp_anew(ledger: Ledger, at: datetime) -> None:
+    """What anybody can do: have an authority stamp a log that was rewritten; with the moment at which it is asked."""
+    edit(ledger, "DELETE FROM log_stamps")
+    stamped(ledger, at=at)
+
+
+def test_a_chain_that_was_rewritten_and_stamped_anew_is_told_by_when_it_was_stamped(sqlite: Ledger) -> None:
+    happened = look(sqlite).longest_wait
+    assert happened is not None
+    assert (happened.event, happened.at) == (1, NOON)
+    rewrite(sqlite, lambda connection: connection.execute(text("UPDATE events SET actor = 'x' WHERE id = 6")))
+    stamp_anew(sqlite, at=pki.NOW + timedelta(days=100))
+    report = look(sqlite)
+    assert (report.findings, report.vouched) == ((), True)
+    assert report.longest_wait is not None
+    assert (report.longest_wait.event, report.longest_wait.at) == (1, NOON)
+    assert report.longest_wait.length == happened.length + timedelta(days=100)
+
+
+def test_a_token_that_was_removed_is_missed_once_there_is_a_later_statement(sqlite: Ledger) -> None:
+    stamped(sqlite)
+    edit(sqlite, "UPDATE log_stamps SET token = NULL WHERE number = 1")
+    assert [(f.fault, f.batch) for f in look(sqlite).findings] == [(Fault.STAMP_MISSING, 2)]
+    edit(sqlite, "UPDATE log_stamps SET token = NULL WHERE number = 2")
+    edit(sqlite, "DELETE FROM log_stamps WHERE number = 1")
+    assert Fault.STAMP_MISSING in {f.fault for f in look(sqlite).findings}
+
+
+def test_an_authority_whose_key_was_stolen_proves_nothing(sqlite: Ledger) -> None:
+    stolen = {pki.tsa().certificate.serial_number: (pki.NOW + timedelta(days=30), pki.Reason.key_compromise)}
+    lists = [pki.crl(pki.intermediate(), stolen, this_update=pki.NOW + timedelta(days=60))]
+    report = audit(sqlite.log, anchors=ROOT, crls=lists)
+    assert ([f.fault for f in report.findings], report.vouched) == ([Fault.STAMP_BROKEN], False)
 
 
 def test_a_stamp_of_somebody_else_s_is_not_believed(sqlite: Ledger) -> None:
