@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +20,12 @@ from gateway.signing.keys import Signer
 from gateway.signing.trust import TrustAnchors
 
 
+def type_key(name: str) -> str:
+    """The name of a type as two are compared: nobody gets round a rule by what readers do not see."""
+    plain = unicodedata.normalize("NFKC", name)
+    return fold(" ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExaminationRules:
     """What documents are examined for, and what follows when that is not possible."""
@@ -26,8 +33,8 @@ class ExaminationRules:
     inspect: bool = False
     """Whether the signatures inside files are looked at."""
     require: Mapping[str, frozenset[SignerRole]] = field(default_factory=dict)
-    """Whose signatures some one file of a document must carry, by type: its name as ``fold`` makes it, its number as
-    text, or ``*`` for all others."""
+    """Whose signatures some one file of a document must carry, by type: its name as ``type_key`` makes it, its number
+    as text, or ``*`` for all others."""
     unscanned: Literal["hold", "pass"] = "hold"
     """What becomes of a document whose files the malware scanner did not or could not search."""
     revocation_unknown: Literal["accept", "hold", "refuse"] = "accept"
@@ -37,7 +44,7 @@ class ExaminationRules:
 
     def required(self, kind: DocumentType | None) -> frozenset[SignerRole]:
         """Whose signatures a document of this type must carry; the name decides before the number."""
-        name = fold(kind.name.strip()) if kind is not None and kind.name else ""
+        name = type_key(kind.name) if kind is not None and kind.name else ""
         number = str(kind.detail) if kind is not None and kind.detail is not None else ""
         return next((self.require[key] for key in (name, number, "*") if key in self.require), frozenset())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -23,7 +24,7 @@ from gateway.errors import (
 )
 from gateway.exchange import examine, mailbox, operations
 from gateway.exchange.examine import ExaminationPace, Examiner, decide
-from gateway.exchange.parts import ExaminationRules
+from gateway.exchange.parts import ExaminationRules, type_key
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
 from gateway.ledger.records import ExaminationRow, Examined, OperationState
@@ -42,7 +43,6 @@ from gateway.model import (
     RecallState,
     SignerRole,
     StatusCode,
-    fold,
 )
 from gateway.payloads import FileStore
 from gateway.scanning import Address
@@ -104,7 +104,7 @@ def rule(site: Site, **changes: Any) -> None:
 
 def demand(site: Site, **changes: Any) -> None:
     """Decisions need both signatures inside a file."""
-    rule(site, require={fold("Quyết định"): BOTH}, **changes)
+    rule(site, require={type_key("Quyết định"): BOTH}, **changes)
 
 
 def sent(site: Site, *recipients: AgencyCode, contents: bytes = documents.PDF, **changes: Any) -> str:
@@ -193,6 +193,12 @@ def test_what_only_revocation_stands_against_waits_where_that_is_the_rule() -> N
     ("kind", "required"),
     [
         (DocumentType(type=1, detail=2, name="  QUYẾT định "), BOTH),
+        (DocumentType(type=1, detail=2, name=unicodedata.normalize("NFD", "QUYẾT ĐỊNH")), BOTH),
+        # Spaces that nobody sees, and letters of double width.
+        (DocumentType(type=1, detail=2, name="Quyết  định"), BOTH),
+        (DocumentType(type=1, detail=2, name="Quyết\u00a0định"), BOTH),
+        (DocumentType(type=1, detail=2, name="Quyết\u200b định\ufeff"), BOTH),
+        (DocumentType(type=1, detail=2, name="Ｑuyết định"), BOTH),
         (DocumentType(type=1, detail=7, name="Giấy mời"), frozenset({AGENCY})),
         (DocumentType(type=1, detail=9, name="Công văn"), frozenset({PERSON})),
         (None, frozenset({PERSON})),
@@ -202,7 +208,7 @@ def test_what_only_revocation_stands_against_waits_where_that_is_the_rule() -> N
 def test_a_type_is_known_by_its_name_then_by_its_number(
     kind: DocumentType | None, required: frozenset[SignerRole]
 ) -> None:
-    rules = ExaminationRules(require={fold("Quyết định"): BOTH, "7": frozenset({AGENCY}), "*": frozenset({PERSON})})
+    rules = ExaminationRules(require={type_key("Quyết định"): BOTH, "7": frozenset({AGENCY}), "*": frozenset({PERSON})})
     assert rules.required(kind) == required
 
 
