@@ -81,10 +81,10 @@ def answer(asked: TimestampQuery, raw: bytes) -> bytes:
         if status["status"].native not in ("granted", "granted_with_mods"):
             raise TimestampRefused(f"The authority answers: {status['status'].native}.")
         token: bytes = response["time_stamp_token"].dump()
-        facts = _facts(token)
+        nonce = _facts(token)["nonce"].native  # Read here: asn1crypto reads lazily, and may dislike it only now.
     except _NOT_ASN1 as e:
         raise TimestampRefused("The answer is not a time-stamp response.") from e
-    if facts["nonce"].native != asked.nonce:
+    if nonce != asked.nonce:
         raise TimestampRefused("The token answers another question: its nonce differs.")
     if not covers(token, asked.digest):
         raise TimestampRefused("The token is over something else than was asked.")

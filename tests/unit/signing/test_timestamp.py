@@ -60,6 +60,21 @@ def test_any_other_answer_is_refused_by_name(reply) -> None:
     assert isinstance(caught.value, DeliveryError)
 
 
+def test_an_answer_that_is_broken_anywhere_is_refused_by_name() -> None:
+    """Also where asn1crypto looks only when it is asked for a value."""
+    asked = timestamp.query(DIGEST)
+    whole = pki.timestamp_answer(asked.body)
+    named = whole.index(DIGEST)
+    refused = 0
+    for place in range(max(0, named - 60), named + 120):
+        for value in (0x00, 0x7F, 0xFF):
+            try:
+                timestamp.answer(asked, whole[:place] + bytes([value]) + whole[place + 1 :])
+            except TimestampRefused:
+                refused += 1
+    assert refused > 100
+
+
 def _spoiled(answer: bytes) -> bytes:
     """With the last byte of the signature changed: the last of the structure, for nothing follows it."""
     return answer[:-1] + bytes([answer[-1] ^ 1])
