@@ -39,15 +39,20 @@ from pyhanko.pdf_utils.text import TextBoxStyle
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.sign import fields, signers
 from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest
-from pyhanko.sign.validation.errors import SignatureValidationError
-from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 from pyhanko.stamp import BaseStampStyle, StaticStampStyle, TextStampStyle
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from gateway.errors import FileNotSignable, PersonSignatureMissing, SigningImageUnusable
-from gateway.model import SignerRole
-from gateway.signing.keys import der_signature, scheme_of
+from gateway.model import FileSignature, FileStanding, SignerRole
+from gateway.signing.files.limits import FileLimits
+from gateway.signing.files.pdf import judge_pdf
+from gateway.signing.files.policy import FilePolicy
+from gateway.signing.files.reasons import FileReason
+from gateway.signing.files.signer import Scope
+from gateway.signing.files.verdicts import Unreadable
+from gateway.signing.keys import der_signature, fingerprint, scheme_of
 from gateway.signing.pdf_page import Page, Rectangle, newest_picture, page_of
+from gateway.signing.trust import TrustAnchors
 
 VIETNAM = timezone(timedelta(hours=7))
 
@@ -59,11 +64,16 @@ SEAL_MM = 36.0
 PERSON_MM = 45.0
 """Width of a person's signature, when nobody says another."""
 _MM = 72 / 25.4
-_TEXT_BOX_MM = (75.0, 10.0)
+_TEXT_BOX_MM = (75.0, 12.0)
 _MARGIN_MM = 12.0
 _TEXT_POINTS = 10
+_LINE_POINTS = 14
+"""From line to line: what accents above and marks below need."""
 _TOKEN_ROOM = 16 * 1024
 """Kept free for a time-stamp token, whose size is not known before the signature exists."""
+
+_INTACT = frozenset({FileStanding.VALID, FileStanding.VALID_WEAK, FileStanding.INDETERMINATE, FileStanding.UNTRUSTED})
+"""Of a signature whose signer nobody here is asked to trust."""
 
 # What pyHanko lets through besides its own errors when a PDF is not what it seems; each is translated.
 _LEAKS = (
@@ -167,8 +177,9 @@ def write_empty_signature(
             assert isinstance(reader, PdfFileReader)
             if reader.encrypted:
                 raise FileNotSignable("The PDF is encrypted.")
+            before = _signatures(file, at) if reader.embedded_signatures else ()
             if options.role is SignerRole.AGENCY and options.form is PdfForm.ISSUED and not options.without_person:
-                _demand_person(reader, certificate)
+                _demand_person(before, certificate)
             style, spec = _picture(writer, options, at)
             metadata = signers.PdfSignatureMetadata(
                 field_name=spec.sig_field_name,
@@ -185,6 +196,9 @@ def write_empty_signature(
                 validation_info=None, bytes_reserved=2 * _room(certificate, chain)
             ).digest_tbs_document(output=out)
             attributes = asyncio.run(signer.signed_attrs(prepared.document_digest, scheme.digest, use_pades=True))
+        intact = {s.field for s in _signatures(out, at) if _is_intact(s)}
+        if not intact.issuperset(s.field for s in before if _is_intact(s)):
+            raise FileNotSignable("The PDF is locked or broken: one more signature would break one that is in it.")
     except _LEAKS as e:
         _refuse(e)
     return EmptySignature(
@@ -282,27 +296,37 @@ def _digest_around(file: BinaryIO, empty: EmptySignature, algorithm: str) -> byt
 # The person before the agency
 
 
-def _demand_person(reader: PdfFileReader, agency: x509.Certificate) -> None:
+def _signatures(file: BinaryIO, at: datetime) -> tuple[FileSignature, ...]:
     """
-    Refuse a dispatch that nobody but the agency has signed (NĐ 30/2020 Art. 32–33).
+    The signatures in a PDF as whoever receives it will judge them, but for whom to trust.
+
+    :raises FileNotSignable: it cannot be read as strictly as there; lax readers differ on what such a file shows.
+    """
+    policy = FilePolicy(tolerate_sha1=True, tolerate_rsa_1024=True)
+    try:
+        scope = Scope(registered=(), anchors=TrustAnchors(), policy=policy, at=at)
+        return judge_pdf(file, scope=scope, limits=FileLimits()).signatures
+    except Unreadable as e:
+        raise FileNotSignable(f"A signature in the PDF could not be read by others ({e.reason}).") from e
+
+
+def _is_intact(signature: FileSignature) -> bool:
+    """Whether it stands, by whomever. What lies over it is for those to judge who know whom to trust."""
+    return signature.standing in _INTACT or signature.reason == FileReason.COVERED_AFTER
+
+
+def _demand_person(found: Sequence[FileSignature], agency: x509.Certificate) -> None:
+    """
+    Refuse a dispatch that nobody but the agency has signed (NĐ 30/2020 Art. 32–33), or that was changed since.
 
     Whether that signature is the *competent* person's, and trusted, is judged by whoever receives
-    the file; here it must be intact and made with another certificate.
+    the file; here it must be intact, cover what the file shows, and be made with another certificate.
     """
-    own = agency.public_bytes(Encoding.DER)
-    for signature in reader.embedded_regular_signatures:
-        certificate = signature.signer_cert
-        if certificate.dump() == own:
-            continue
-        try:
-            intact, valid = validate_sig_integrity(
-                signature.signer_info, certificate, "data", signature.compute_digest()
-            )
-        except SignatureValidationError:
-            continue
-        if intact and valid:
-            return
-    raise PersonSignatureMissing
+    others = [s for s in found if s.certificate_sha256 != fingerprint(agency)]
+    if any(s.reason == FileReason.ALTERED_AFTER for s in others):
+        raise FileNotSignable("The PDF was changed after somebody had signed it.")
+    if not any(_is_intact(s) for s in others):
+        raise PersonSignatureMissing
 
 
 # What is seen
@@ -314,7 +338,7 @@ def _picture(
     """How the signature looks, and the field that it goes into; an empty box is not seen."""
     name = _free_name(writer, options.role)
     if options.form is not PdfForm.ISSUED:
-        if options.number is None:
+        if options.number is None or not options.number.strip():
             return StaticStampStyle(), fields.SigFieldSpec(name)
         page = page_of(writer, 1)
         width, height = page.size
@@ -380,13 +404,28 @@ class _Font(FontEngineFactory):
 
 
 def _line(text: str, font: Path | None) -> TextStampStyle:
-    """Black, upright, 10 points; the decree's Times New Roman may not be passed on, so the default is Noto Serif."""
+    """
+    Black, upright, 10 points; smaller only for a number that fills more than a line.
+
+    The decree's Times New Roman may not be passed on, so the default is Noto Serif.
+    """
     file = font or next(p for p in (fontpkg_noto_serif.ROOT / "files").iterdir() if p.name.startswith("NotoSerif["))
     return TextStampStyle(
         border_width=0,
         # The style's text is a template for %-formatting.
         stamp_text=text.replace("%", "%%"),
-        text_box_style=TextBoxStyle(font=_Font(file), font_size=_TEXT_POINTS, border_width=0),
+        text_box_style=TextBoxStyle(
+            font=_Font(file),
+            font_size=_TEXT_POINTS,
+            leading=_LINE_POINTS,
+            border_width=0,
+            # Without a rule of its own a box has margins, and all that is in it becomes smaller for them.
+            box_layout_rule=layout.SimpleBoxLayoutRule(
+                x_align=layout.AxisAlignment.ALIGN_MIN,
+                y_align=layout.AxisAlignment.ALIGN_MAX,
+                margins=layout.Margins(),
+            ),
+        ),
         inner_content_layout=layout.SimpleBoxLayoutRule(
             x_align=layout.AxisAlignment.ALIGN_MAX,
             y_align=layout.AxisAlignment.ALIGN_MAX,
@@ -420,7 +459,11 @@ def _corner(
 ) -> tuple[Page, float, float]:
     """The page of an image, and its lower left corner as the page is shown."""
     if options.place is not None:
-        return page_of(writer, options.place.page), options.place.x_mm * _MM, options.place.y_mm * _MM
+        page, x, y = page_of(writer, options.place.page), options.place.x_mm * _MM, options.place.y_mm * _MM
+        width, height = page.size
+        if not (0 <= x <= width - wide + 1 and 0 <= y <= height - high + 1):
+            raise FileNotSignable("The image would not be seen: its place is beyond the edge of the page.")
+        return page, x, y
     person = newest_picture(writer) if options.role is SignerRole.AGENCY else None
     if person is not None:
         # Over the left third of the person's signature, at the height of its middle.

@@ -21,7 +21,7 @@ from lxml import etree
 from gateway.model import FileStanding, SignerRole, Standing
 from gateway.signing import template
 from gateway.signing.keys import Signer, SigningKey, certificates_to_pem
-from gateway.signing.pdf_sign import PdfSignOptions
+from gateway.signing.pdf_sign import PdfForm, PdfSignOptions
 from gateway.signing.policy import DS, SIGNED_PROPERTIES, XADES
 from gateway.signing.prepare import complete_pdf, prepare_pdf
 from gateway.signing.sign import sign_package, sign_package_xades
@@ -189,6 +189,20 @@ def test_pdfsig_accepts_pdfs_signed_here_and_nothing_altered(tmp_path: Path) -> 
     _, said = run("pdfsig", "-nocert", file)
     assert "Signature is Valid." not in said
     assert said.count("Digest Mismatch.") == 2
+
+
+@needs("pdftotext")
+def test_the_line_on_copies_is_read_by_others_and_has_ten_points(tmp_path: Path) -> None:
+    number = "12/SY-UBND Đặng Thị Hồng Ữ"
+    options = PdfSignOptions(role=SignerRole.AGENCY, form=PdfForm.COPY, number=number)
+    (tmp_path / "copy.pdf").write_bytes(pdfs.signed(pdfs.plain(), pki.agency_seal(), at=AT, options=options))
+    _, said = run("pdftotext", "-bbox-layout", tmp_path / "copy.pdf", "-")
+    lines = re.findall(r'<line xMin="[\d.]+" yMin="([\d.]+)" xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</line>', said, re.S)
+    first, second = ((*map(float, line[:3]), " ".join(re.findall(r">([^<>]+)</word>", line[3]))) for line in lines[:2])
+    assert (first[3], second[3]) == (f"{number};", "05/03/2026; 14:30:00 +07:00")
+    # Noto Serif is 1.362 times as high as its size, from the highest accent to the lowest mark.
+    assert first[2] - first[0] == pytest.approx(13.62, abs=0.1)
+    assert second[0] > first[2]  # No line runs into the other.
 
 
 @needs("pdfsig")

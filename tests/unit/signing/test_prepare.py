@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from PIL import Image
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
-from pyhanko.sign.fields import MDPPerm
+from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec
 from reportlab.pdfgen import canvas
 
 from gateway.errors import (
@@ -289,30 +291,81 @@ def encrypted() -> bytes:
     return out.getvalue()
 
 
-def closed() -> bytes:
-    """Certified by its author so that nothing may be added."""
-    out = io.BytesIO()
-    signers.sign_pdf(
-        IncrementalPdfFileWriter(io.BytesIO(pdfs.plain())),
-        signers.PdfSignatureMetadata(field_name="Author", certify=True, docmdp_permissions=MDPPerm.NO_CHANGES),
-        signers.SimpleSigner(
-            signing_cert=asn1_x509.Certificate.load(pki.person().certificate_der),
-            signing_key=keys.PrivateKeyInfo.load(
-                pki.person().private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-            ),
-            cert_registry=None,
+def by_author(*, lock: SigFieldSpec | None = None, **how: object) -> bytes:
+    """Signed by a person with another program, which may certify or lock the document."""
+    signer = signers.SimpleSigner(
+        signing_cert=asn1_x509.Certificate.load(pki.person().certificate_der),
+        signing_key=keys.PrivateKeyInfo.load(
+            pki.person().private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         ),
-        output=out,
+        cert_registry=None,
+    )
+    out = io.BytesIO()
+    metadata = signers.PdfSignatureMetadata(field_name="Author", **how)
+    signers.PdfSigner(metadata, signer, new_field_spec=lock).sign_pdf(
+        IncrementalPdfFileWriter(io.BytesIO(pdfs.plain())), output=out
     )
     return out.getvalue()
 
 
-@pytest.mark.parametrize("content", [encrypted, closed])
+def closed() -> bytes:
+    """Certified by its author so that nothing may be added."""
+    return by_author(certify=True, docmdp_permissions=MDPPerm.NO_CHANGES)
+
+
+def locked() -> bytes:
+    """The person's signature locks all fields, and with them the adding of any."""
+    return by_author(lock=SigFieldSpec("Author", field_mdp_spec=FieldMDPSpec(FieldMDPAction.ALL)))
+
+
+@pytest.mark.parametrize("content", [encrypted, closed, locked])
 def test_a_pdf_that_allows_no_further_signature_is_refused(content: Callable[[], bytes], plain: Path) -> None:
     plain.write_bytes(content())
-    with pytest.raises(FileNotSignable) as caught:
-        prepared(plain)
-    assert type(caught.value) is FileNotSignable
+    for key, options in ((pki.person(), None), (pki.agency_seal(), AGENCY)):
+        with pytest.raises(FileNotSignable) as caught:
+            prepared(plain, key, options)
+        assert type(caught.value) is FileNotSignable
+
+
+def test_a_pdf_certified_for_signatures_takes_one(plain: Path) -> None:
+    plain.write_bytes(by_author(certify=True, docmdp_permissions=MDPPerm.FILL_FORMS))
+    made = prepared(plain, pki.agency_seal(), AGENCY)
+    [verdict] = pdfs.judged(completed(made, pki.agency_seal().sign(made.to_be_signed), plain))
+    assert verdict.standing is FileStanding.VALID
+
+
+def test_an_agency_seals_nothing_that_was_changed_after_the_person_had_signed(plain: Path) -> None:
+    def another_sum(writer: IncrementalPdfFileWriter) -> None:
+        page = writer.find_page_for_modification(0)[0].get_object()
+        text = generic.StreamObject(stream_data=b"BT /F1 14 Tf 72 500 Td (9.000.000) Tj ET")
+        page["/Contents"] = writer.add_object(text)
+        writer.update_container(page)
+
+    plain.write_bytes(pdfs.updated(pdfs.by_person(), another_sum))
+    with pytest.raises(FileNotSignable, match="changed"):
+        prepared(plain, pki.agency_seal(), AGENCY)
+
+
+def test_whatever_is_signed_can_be_read_by_whoever_judges_it(plain: Path) -> None:
+    """Damaged PDFs that a lax reader takes: each is refused, or valid for the strict one."""
+    whole, chance = pdfs.plain(), random.Random(4)
+    outcomes: Counter[str] = Counter()
+    for _ in range(40):
+        place = chance.randrange(len(whole))
+        plain.write_bytes(whole[:place] + whole[place + 1 :])
+        try:
+            made = prepared(plain)
+        except FileNotSignable:
+            outcomes["refused"] += 1
+            continue
+        outcomes[pdfs.judged(completed(made, pki.person().sign(made.to_be_signed), plain))[0].standing] += 1
+    assert set(outcomes) == {"refused", FileStanding.VALID}
+
+
+@pytest.mark.parametrize(("x", "y"), [(5000, 10), (-1, 10), (10, 290), (170, 10)])
+def test_an_image_that_would_not_be_seen_whole_is_refused(x: float, y: float, plain: Path) -> None:
+    with pytest.raises(FileNotSignable, match="edge"):
+        prepared(plain, options=PdfSignOptions(image=BLUE, place=Place(x_mm=x, y_mm=y)))
 
 
 def test_a_page_that_is_not_there_is_refused(plain: Path) -> None:
