@@ -39,6 +39,7 @@ from gateway.exchange.rejudge import Rejudge
 from gateway.ledger import Ledger
 from gateway.ledger.revocation import Finding, NewWatched, Source, StoredItem, Watched
 from gateway.signing.keys import KnownCertificate, fingerprint, known
+from gateway.signing.policy import Reason
 from gateway.signing.revocation import (
     OCSP_REQUEST,
     authentic_crl,
@@ -305,6 +306,7 @@ class RevocationWatch:
             # What waited for an answer that is not asked for any more need not wait.
             self._rejudge.undecided(now=now)
             return
+        self._keeper.freshen()
         scene = self._scene(watched, now)
         self._read_folder(scene, now)
         self._ask(scene, at_once=at_once, stop=stop)
@@ -499,8 +501,19 @@ class RevocationWatch:
             and not s.name.startswith("file:")
             and (s.next_update is None or s.next_update + self._anchors.clock_skew < now)
         ]
-        if gone:
-            self._ledger.drop_revocation(gone, now=now)
+        self._drop(gone, scene, now)
+
+    def _drop(self, gone: Iterable[str], scene: _Scene, now: datetime) -> None:
+        """
+        Forget sources, except those by which alone it is known that a certificate was revoked.
+
+        Without them its next package would be let in, or be of a certificate of which nothing is known.
+        """
+        if names := set(gone):
+            found = [self._judged(c, now) for c in scene.certificates.values()]
+            names -= {item.source for f in found if f.reason is Reason.CERTIFICATE_REVOKED for item in f.items}
+        if names:
+            self._ledger.drop_revocation(names, now=now)
 
     # From files
 
@@ -518,9 +531,7 @@ class RevocationWatch:
                 _log.warning("revocation.folder", action="revocation.folder", reason=type(e).__name__)
                 return
         sources = {s.name: s for s in self._ledger.revocation_sources() if s.name.startswith("file:")}
-        gone = sources.keys() - present.keys()
-        if gone:
-            self._ledger.drop_revocation(gone, now=now)
+        self._drop(sources.keys() - present.keys(), scene, now)
         for name, (path, facts) in present.items():
             source = sources.get(name)
             # A file that is no good is looked at again when it is due: its authority may be known by then.

@@ -297,7 +297,9 @@ def of_path(statuses: Sequence[Status]) -> Status:
     )
     dated = [s for s in statuses if s.revoked_at is not None]
     first = min(dated, key=lambda s: s.revoked_at or EVER[1], default=None)
-    items = {item.sha256: item for s in statuses for item in s.items}
+    # That the others are good did not decide that one is revoked.
+    deciding = [s for s in statuses if s.revocation is worst] if worst is Revocation.REVOKED else statuses
+    items = {item.sha256: item for s in deciding for item in s.items}
     return Status(
         revocation=worst,
         revoked_at=first.revoked_at if first else None,

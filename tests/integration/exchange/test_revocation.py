@@ -26,6 +26,7 @@ from gateway.model import (
     Standing,
 )
 from gateway.signing.files import Inspector
+from gateway.signing.trust import RevocationMode
 from tests.support import pdfs, pki
 from tests.support.evidence import a_maker
 from tests.support.exchange import COMMUNE, DEPARTMENT, Site, registered
@@ -230,11 +231,44 @@ def test_a_network_that_reaches_nobody_reads_files_again_when_they_change(site: 
         made.round(at_once=False)
         with pytest.raises(SignatureRejected):
             made.send()
-        (folder / "intermediate.crl").unlink()
+        (folder / "root.crl").unlink()
         site.clock.forward(minutes=5)
         made.round(at_once=False)
-        assert [s.name for s in site.ledger.revocation_sources()] == ["file:root.crl"]
+        assert [s.name for s in site.ledger.revocation_sources()] == ["file:intermediate.crl"]
         assert made.server.requests == {}
+
+
+def test_with_the_file_that_says_so_a_revocation_is_not_lost(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "revocation"
+    folder.mkdir()
+    with watched(site, mode=RevocationMode.IF_KNOWN, urls=[], crls=(), folder=folder) as made:
+        made.server.revoke(made.key.certificate, site.clock() - DAY)
+        (folder / "old.crl").write_bytes(made.server.crl_answer(pki.intermediate()))
+        made.round(at_once=False)
+        (folder / "old.crl").unlink()
+        site.clock.forward(minutes=5)
+        # By a process that has just started, too.
+        made.another_watch().round()
+        with pytest.raises(SignatureRejected):
+            made.send()
+        (folder / "new.crl").write_bytes(made.server.crl_answer(pki.intermediate()))
+        made.round()
+        made.round()
+        assert [s.name for s in site.ledger.revocation_sources()] == ["file:new.crl"]
+        with pytest.raises(SignatureRejected):
+            made.send()
+
+
+def test_with_the_address_that_says_so_a_revocation_is_not_lost(site: Site) -> None:
+    with watched(site, mode=RevocationMode.IF_KNOWN) as made:
+        made.server.revoke(made.key.certificate, site.clock() - DAY)
+        made.round()
+        made.watch._pace = replace(made.watch._pace, allowed=AllowedUrls([]), crls=())
+        site.clock.forward(days=30)
+        made.round()
+        assert len(site.ledger.revocation_sources()) == 1
+        with pytest.raises(SignatureRejected):
+            made.send()
 
 
 def test_files_that_are_no_good_are_named_and_harm_nobody(site: Site, tmp_path: Path) -> None:
