@@ -9,6 +9,8 @@ from typing import Protocol
 
 ANSWER_WITHIN = timedelta(minutes=2)
 _LONGEST_WORDS = 200
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Shown as nothing, and no blanks by their category."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,31 @@ class Desk(Protocol):
 
 
 def printable(text: str) -> str:
-    """A page's words in one line: no control or direction characters, which would move or hide what stands there."""
-    line = "".join(" " if unicodedata.category(c).startswith("Z") else c for c in text)
-    clean = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in line)
+    """
+    A page's words in one line: no control or direction characters, which would move or hide what stands there.
+
+    Nor characters that nobody has defined, nor blanks in a row, with which words are moved to where others belong.
+    """
+    line = " ".join(word for word in "".join(" " if _is_blank(c) else c for c in text).split(" ") if word)
+    clean = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c).startswith("C") else c for c in line)
     return clean if len(clean) <= _LONGEST_WORDS else clean[: _LONGEST_WORDS - 1] + "…"
+
+
+def _is_blank(character: str) -> bool:
+    return unicodedata.category(character).startswith("Z") or character in _BLANK
+
+
+def in_rows(text: str, columns: int) -> list[str]:
+    """
+    A text in rows that fit, so that a long one cannot go on where another line is expected to begin.
+
+    :param columns: of a terminal; a wide character takes two.
+    """
+    rows, row, taken = [], "", 0
+    for character in text:
+        wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if taken + wide > columns:
+            rows.append(row)
+            row, taken = "", 0
+        row, taken = row + character, taken + wide
+    return [*rows, row]

@@ -12,10 +12,13 @@ from datetime import timedelta
 
 from gateway.errors import NobodyAnswered, NoWayToAsk, SigningDeclined
 from gateway.model import VIETNAM_TIME
-from gateway.signer.desk import ANSWER_WITHIN, Consent, Question
+from gateway.signer.desk import ANSWER_WITHIN, Consent, Question, in_rows
 from gateway.signer.texts import KINDS, Language, say
 
 _LONGEST_PIN = 128
+_COLUMNS = 80
+_LABEL_COLUMNS = 22
+"""Of what stands before the page's words."""
 
 
 class Terminal:
@@ -41,7 +44,7 @@ class Terminal:
         lines = [
             "",
             say("asks", self._language, origin=question.origin),
-            say("says", self._language, description=question.description or "–"),
+            say("says", self._language, description=self._beside(question.description)),
             say("kind", self._language, kind=KINDS[question.kind].say(self._language)),
             say("digest", self._language, digest=question.digest),
             say("holder", self._language, holder=question.holder, end=end),
@@ -60,6 +63,15 @@ class Terminal:
         if answer.casefold() not in ("ky", "ký", "sign"):
             raise SigningDeclined
         return Consent()
+
+    def _beside(self, description: str) -> str:
+        """The page's words between quotation marks, each row of them marked as theirs."""
+        try:
+            columns = os.get_terminal_size(self._tty).columns or _COLUMNS
+        except OSError:
+            columns = _COLUMNS
+        rows = in_rows(f"“{description}”", max(columns - _LABEL_COLUMNS, 20))
+        return ("\n" + " " * (_LABEL_COLUMNS - 3) + "│ ").join(rows)
 
     def _write(self, text: str) -> None:
         left = text.encode("utf-8", "replace")

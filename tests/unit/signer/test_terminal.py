@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import GatewayError, NobodyAnswered, NoWayToAsk, SigningDeclined
-from gateway.signer.desk import Consent, Question
+from gateway.signer.desk import Consent, Question, printable
 from gateway.signer.terminal import Terminal
 from tests.support import pki
 
@@ -95,6 +95,25 @@ def test_the_person_is_shown_who_asks_for_what(screen: Screen) -> None:
     shown = screen.rest()
     for words in (QUESTION.origin, QUESTION.description, QUESTION.digest, QUESTION.holder, "05/03/2026", "PDF"):
         assert words in shown
+
+
+@pytest.mark.parametrize("filler", [".", "─", "漢"])
+def test_a_page_s_words_begin_no_line_of_the_question(screen: Screen, filler: str) -> None:
+    fake = "  mã băm văn bản:    " + "00" * 16
+    answered(screen, "123456\n", replace(QUESTION, description=printable(f"12/QĐ {filler * 70}{fake}")))
+    for line in screen.rest().splitlines():
+        assert not line.startswith(("  mã băm", "mã băm")) or QUESTION.digest in line
+        assert sum(2 if c == "漢" else 1 for c in line) <= 80 or QUESTION.digest in line or "PIN" in line
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u3000", "\u2800", "\u3164", "\u115f"])
+def test_a_page_s_words_are_not_moved_by_blanks(blank: str) -> None:
+    assert printable(f"{blank * 3}a{blank * 60}b{blank}") == "a b"
+
+
+@pytest.mark.parametrize("character", ["\n", "\x1b", "\u202e", "\ud800", "\u200b", "\ue000", "\U000e0041", "\u0378"])
+def test_a_page_s_words_hold_nothing_that_is_not_seen(character: str) -> None:
+    assert printable(f"a{character}b") == "a\N{REPLACEMENT CHARACTER}b"
 
 
 def test_an_empty_line_is_a_no(screen: Screen) -> None:
