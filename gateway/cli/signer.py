@@ -29,6 +29,7 @@ from gateway.signer.desk import ANSWER_WITHIN, Desk
 from gateway.signer.helper import GatewayFacts, Helper
 from gateway.signer.keyring import FileKeyring, Keyring, TokenKeyring, read_file
 from gateway.signer.lock import only_one
+from gateway.signer.memory import keep_from_dumps
 from gateway.signer.pairing import Pairings
 from gateway.signer.terminal import Terminal
 from gateway.signer.window import Window
@@ -125,6 +126,7 @@ def signer(
         raise Misuse(Text("Cho biết khóa: --key hoặc --token.", "Say which key: --key or --token."))
     if (api_key_file is None) != (url is None):
         raise Misuse(Text("--gateway và --api-key-file đi cùng nhau.", "--gateway and --api-key-file go together."))
+    keep_from_dumps()
     configure_logging("warning", "text")
     allowed = [origin_of(origin) for origin in origins]
     for origin in filter(is_open_to_change, allowed):
@@ -136,9 +138,9 @@ def signer(
             origin=origin,
         )
     with contextlib.ExitStack() as stack:
-        stack.enter_context(only_one(folder, f"{module}\0{token_label}" if module else str(key_file)))
+        stack.enter_context(only_one(folder, module or _given(key_file), label=token_label if module else None))
         desk = _desk(shell, ask, stack)
-        keyring: Keyring = TokenKeyring(module, label=token_label) if module else _key_file(shell, key_file)
+        keyring: Keyring = TokenKeyring(module, label=token_label) if module else _key_file(shell, _given(key_file))
         helper = Helper(
             keyring=keyring,
             desk=desk,
@@ -202,9 +204,13 @@ def _desk(shell: Shell, ask: str, stack: contextlib.ExitStack) -> Desk:
     return window
 
 
-def _key_file(shell: Shell, path: Path | None) -> FileKeyring:
+def _given(key_file: Path | None) -> Path:
+    assert key_file is not None
+    return key_file
+
+
+def _key_file(shell: Shell, path: Path) -> FileKeyring:
     """The certificates of a key file, for which its password is asked once; the key itself is not kept."""
-    assert path is not None
     if not sys.stdin.isatty():
         raise NoWayToAsk("The key's password cannot be asked for: there is no terminal.")
     words = shell.words(Text("Mật khẩu của khóa, để đọc chứng thư", "The key's password, to read its certificate"))

@@ -8,7 +8,6 @@ pairing, carry the token of that very page.
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
@@ -209,7 +208,7 @@ def _calls(app: Flask, helper: Helper, door: Door, version: str) -> None:
             raise RequestError("SHA-256 in lower-case hex is needed.", path="certificate_sha256")
         try:
             data = b64decode(_text(body, "to_be_signed", _BODY_BYTES), validate=True)
-        except binascii.Error as e:
+        except ValueError as e:
             raise RequestError("Base64 is needed.", path="to_be_signed") from e
         signed = helper.sign(
             origin=door.page(),

@@ -8,6 +8,8 @@ import tkinter
 from tkinter import ttk
 from typing import Any
 
+from gateway.signer.memory import keep_from_dumps
+
 NO_DISPLAY = 3
 """Exit code."""
 
@@ -17,7 +19,7 @@ def show(message: dict[str, Any]) -> dict[str, Any]:
     Show one window until it is closed, and say what was chosen.
 
     :param message: ``title``, ``lines``, ``pin`` (label of its field, or absent), ``sign`` and ``decline`` or ``close``
-        (labels of buttons); or only ``check``, which shows nothing.
+        (labels of buttons); ``seconds`` after which it closes by itself; or only ``check``, which shows nothing.
     :return: ``agreed``, and ``pin`` when that was asked for.
     :raises tkinter.TclError: there is no display.
     """
@@ -49,12 +51,15 @@ def show(message: dict[str, Any]) -> dict[str, Any]:
     label = message.get("decline") or message["close"]
     # Enter does nothing: somebody who goes on typing has not read what stands here.
     ttk.Button(frame, text=label, command=root.destroy).grid(row=row + 1, column=1)
+    if message.get("seconds"):
+        root.after(1000 * int(message["seconds"]), root.destroy)
     root.mainloop()
     return answer
 
 
 def main() -> int:
     """Read one message, show it, write the answer."""
+    keep_from_dumps()
     message = json.loads(sys.stdin.buffer.read())
     try:
         answer = show(message)

@@ -23,7 +23,7 @@ from typing import Any
 from gateway.errors import PageNotPaired, PairingCodeWrong
 
 CODE_DIGITS = 8
-_CODE_LASTS = timedelta(minutes=3)
+CODE_LASTS = timedelta(minutes=3)
 _TRIES = 5
 _BETWEEN_CODES = timedelta(seconds=5)
 """So that a program that asks for one code after the other gains less than one guess in a second."""
@@ -90,9 +90,9 @@ class Pairings:
         now = self._clock()
         with self._lock:
             shown = self._shown.get(origin)
-            if shown is None or shown.tries_left <= 0 or now - shown.since > _CODE_LASTS:
+            if shown is None or shown.tries_left <= 0 or now - shown.since > CODE_LASTS:
                 raise PairingCodeWrong
-            if not hmac.compare_digest(shown.code.encode(), code.strip().encode()):
+            if not hmac.compare_digest(shown.code.encode(), code.strip().encode(errors="replace")):
                 self._shown[origin] = replace(shown, tries_left=shown.tries_left - 1)
                 raise PairingCodeWrong
             # Not forgotten but used up, so that the next code is not asked for at once either.

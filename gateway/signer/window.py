@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from gateway.errors import NobodyAnswered, NoWayToAsk, SigningDeclined
 from gateway.model import VIETNAM_TIME
 from gateway.signer.desk import ANSWER_WITHIN, Consent, Question
+from gateway.signer.pairing import CODE_LASTS
 from gateway.signer.texts import KINDS, Language, say
 
 PROGRAM = (sys.executable, "-m", "gateway.signer.dialog")
@@ -35,6 +37,8 @@ class Window:
         """
         self._language = language
         self._program = tuple(program)
+        self._lock = threading.Lock()
+        self._code: subprocess.Popen[bytes] | None = None
 
     def check(self) -> None:
         """
@@ -45,25 +49,39 @@ class Window:
         self._run({"check": True}, timedelta(seconds=20))
 
     def show_code(self, origin: str, code: str) -> None:
-        """As ``Desk``; the window closes by itself."""
+        """As ``Desk``; there is one such window at a time, and it closes by itself when its code is void."""
         words = say("pair", self._language, origin=origin, code=f"{code[:4]} {code[4:]}")
-        message = {"lines": [words], "close": self._word("button.close"), "title": self._word("title")}
-        try:
-            shown = subprocess.Popen(  # noqa: S603 # our own
-                self._program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-        except OSError as e:
-            raise NoWayToAsk from e
-        assert shown.stdin is not None
-        with shown.stdin as pipe:
-            pipe.write(json.dumps(message).encode())
+        message = {
+            "lines": [words],
+            "close": self._word("button.close"),
+            "title": self._word("title"),
+            "seconds": CODE_LASTS.total_seconds(),
+        }
+        with self._lock:
+            # Whoever asks for codes without end, as any program of the machine can, fills no screen and no memory.
+            self._close_code()
+            try:
+                self._code = subprocess.Popen(  # noqa: S603 # our own
+                    self._program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+                assert self._code.stdin is not None
+                with self._code.stdin as pipe:
+                    pipe.write(json.dumps(message).encode())
+            except OSError as e:
+                raise NoWayToAsk from e
+
+    def _close_code(self) -> None:
+        before, self._code = self._code, None
+        if before is not None:
+            before.kill()
+            before.wait()
 
     def ask(self, question: Question, *, wait: timedelta = ANSWER_WITHIN) -> Consent:
         """As ``Desk``: the button is the consent, the PIN goes with it."""
         end = say("date", self._language, date=f"{question.not_after.astimezone(VIETNAM_TIME):%d/%m/%Y}")
         lines = [
             say("asks", self._language, origin=question.origin),
-            say("says", self._language, description=question.description or "–"),
+            say("says", self._language, description=f"“{question.description}”"),
             say("kind", self._language, kind=KINDS[question.kind].say(self._language)),
             say("digest", self._language, digest=question.digest),
             say("holder", self._language, holder=question.holder, end=end),

@@ -201,10 +201,19 @@ def test_a_key_file_without_a_password_is_not_served(tmp_path: Path) -> None:
 
 
 def test_two_helpers_do_not_sign_with_one_token(tmp_path: Path) -> None:
-    with only_one(tmp_path / "helper", "token A"):
-        with pytest.raises(HelperRunning), only_one(tmp_path / "helper", "token A"):
+    folder, module = tmp_path / "helper", tmp_path / "module.so"
+    written_otherwise = tmp_path / "helper" / ".." / "module.so"
+    with only_one(folder, module, label="A"):
+        for label in ("A", None):  # none: whichever there is, so A too
+            with pytest.raises(HelperRunning), only_one(folder, written_otherwise, label=label):
+                pass
+        with only_one(folder, module, label="B"):
             pass
-        with only_one(tmp_path / "helper", "token B"):
+    with only_one(folder, module):
+        for label in ("A", None):
+            with pytest.raises(HelperRunning), only_one(folder, module, label=label):
+                pass
+        with only_one(folder, tmp_path / "other.so"):
             pass
-    with only_one(tmp_path / "helper", "token A"):
+    with only_one(folder, module, label="A"):
         pass

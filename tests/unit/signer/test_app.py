@@ -140,8 +140,10 @@ def test_a_page_is_paired_by_the_code_that_the_person_was_shown(desk: Desk, clie
 
 def test_a_wrong_code_pairs_nobody(desk: Desk, client: FlaskClient) -> None:
     client.post("/v1/pairing", json={}, headers=headers())
-    response = client.post("/v1/pairing/code", json={"code": "x"}, headers=headers())
-    assert code_of(response) == (403, "signer.pairing_code_wrong")
+    for code in ("x", "\\ud800", "１２３４５６７８"):
+        body = f'{{"code": "{code}"}}'.encode()
+        response = client.post("/v1/pairing/code", data=body, content_type="application/json", headers=headers())
+        assert code_of(response) == (403, "signer.pairing_code_wrong")
     assert desk.person.codes[0][1] not in response.get_data(as_text=True)
 
 
@@ -215,6 +217,7 @@ def test_a_certificate_that_cannot_sign_now_is_not_asked_about(key: Any) -> None
         {"certificate_sha256": "AB" * 32},
         {"certificate_sha256": None},
         {"to_be_signed": "not base64!"},
+        {"to_be_signed": "chữ ký"},
         {"to_be_signed": 7},
         {"description": None},
         {"description": "x" * 1001},

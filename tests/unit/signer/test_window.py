@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,3 +73,31 @@ def test_a_program_that_is_not_there_is_no_consent() -> None:
 def test_the_dialog_itself_says_when_there_is_no_display() -> None:
     with pytest.raises(NoWayToAsk):
         Window("vi").check()
+
+
+def test_there_is_one_window_with_a_code_and_it_is_told_to_close(tmp_path: Path) -> None:
+    program = (
+        f"import os, pathlib; pathlib.Path({str(tmp_path)!r}, f'shown-{{os.getpid()}}').write_text(json.dumps(message))"
+        "\ntime.sleep(600)"
+    )
+    asked = window(tmp_path, program)
+    started: list[int] = []
+    for number in range(3):
+        asked.show_code("https://eoffice.example.vn", f"{number}" * 8)
+        assert asked._code is not None
+        started.append(asked._code.pid)
+        shown = tmp_path / f"shown-{started[-1]}"
+        deadline = time.monotonic() + 20
+        while not (shown.exists() and shown.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert json.loads(shown.read_text())["seconds"] == 180
+    asked._close_code()
+    for pid in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_program_that_is_not_there_shows_no_code() -> None:
+    with pytest.raises(NoWayToAsk):
+        Window("vi", program=["/nowhere/dialog"]).show_code("https://eoffice.example.vn", "12345678")
