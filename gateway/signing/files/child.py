@@ -47,14 +47,14 @@ def _serve(questions: BinaryIO, answers: BinaryIO, limits: FileLimits) -> None:
             frames.write(answers, {"trusts": True})
             continue
         # When the parent has died and a file stalls us, nobody kills us but this.
-        signal.alarm(2 * int(limits.seconds) + 10)
+        _end_after(2 * int(limits.seconds) + 10)
         try:
             verdicts = inspect_file(anchors=anchors, limits=limits, **question_from_json(message["file"]))
         except MemoryError:
             gc.collect()
             frames.write(answers, {"failed": FileReason.TOO_LARGE.value})
             return
-        signal.alarm(0)
+        _end_after(0)
         frames.write(answers, {"verdicts": [to_json(v) for v in verdicts]})
 
 
@@ -73,17 +73,28 @@ def _limits(message: dict[str, object]) -> FileLimits:
     return FileLimits(**{f.name: given[f.name] for f in fields(FileLimits)})
 
 
+def _end_after(seconds: int) -> None:
+    """End this process then, whatever it does; 0: not any more. Windows has no such alarm."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
 def _bound(limits: FileLimits) -> None:
     """
     Only so much memory beyond what is in use now, few open files, none written, no image of our memory left behind.
 
     What is known of revocation may be large, and is not the fault of the file that is read next.
     """
-    import resource  # noqa: PLC0415 - Unix has it; elsewhere there is no such bound
+    try:
+        import resource  # noqa: PLC0415 - Unix has it
+    except ImportError:  # Windows: of all bounds only that on time is left, and our parent keeps it
+        return
 
     at_rest = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize() if _STATM else 0
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (at_rest + limits.memory_bytes, hard))
+    allowed = at_rest + limits.memory_bytes
+    allowed = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)  # the operator's bound may be narrower
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES_MAX, _FILES_MAX))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,8 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from gateway.errors import FileReaderUnavailable
 from gateway.model import FileStanding, FileVerdict
-from gateway.signing.files import FileLimits, FileReason, Inspector
+from gateway.signing.files import FileLimits, FilePolicy, FileReason, Inspector, frames
+from gateway.signing.files.questions import question_to_json
 from gateway.signing.files.wire import from_json, to_json
 from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
 from tests.support import pdfs, pki
@@ -176,6 +180,67 @@ def test_the_reader_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: pytest.
         environment = Path(f"/proc/{inspector.process_id}/environ").read_bytes()
     assert b"PATH=" in environment
     assert b"hoa-sen" not in environment
+
+
+_WITHOUT_BOUNDS = """
+import runpy, signal, sys
+sys.modules["resource"] = None
+del signal.alarm
+runpy.run_module("gateway.signing.files.child", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param([sys.executable, "-c", _WITHOUT_BOUNDS], id="Windows has none"),
+        pytest.param(
+            ["sh", "-c", 'ulimit -v 700000; exec "$0" -m gateway.signing.files.child', sys.executable], id="narrower"
+        ),
+    ],
+)
+def test_a_reader_reads_also_where_its_own_bounds_cannot_be_set(tmp_path: Path, command: list[str]) -> None:
+    question = question_to_json(
+        written(tmp_path, pdfs.plain()), content_id="c", name="n", registered=(), policy=FilePolicy(), at=pdfs.NOW
+    )
+    asked = io.BytesIO()
+    for message in ({"limits": asdict(FileLimits())}, {"file": question}):
+        frames.write(asked, message)
+    done = subprocess.run(command, input=asked.getvalue(), capture_output=True, check=True)
+    answers = io.BytesIO(done.stdout)
+    assert frames.read(answers, largest=100_000) == {"ready": True}
+    (verdict,) = (frames.read(answers, largest=100_000) or {})["verdicts"]
+    assert verdict["standing"] == "unsigned"
+
+
+_PARENT = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from gateway.signing.files import Inspector
+from gateway.signing.trust import TrustAnchors
+with Inspector() as inspector:
+    inspector.inspect(
+        Path(sys.argv[1]), content_id="c", name="n", registered=(), anchors=TrustAnchors(), at=datetime.now(UTC)
+    )
+    print(inspector.process_id, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_a_reader_ends_when_nobody_is_left_to_ask_it(tmp_path: Path) -> None:
+    path = written(tmp_path, pdfs.plain())
+    asking = [sys.executable, "-c", _PARENT, str(path)]
+    with subprocess.Popen(asking, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        reader = Path("/proc") / parent.stdout.readline().strip()
+        assert b"files.child" in (reader / "cmdline").read_bytes()
+        parent.kill()
+    deadline = time.monotonic() + 30
+    while reader.exists() and ") Z " not in (reader / "stat").read_text("ascii"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_threads_take_turns(inspector: Inspector, tmp_path: Path) -> None:
