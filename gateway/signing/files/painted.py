@@ -24,6 +24,8 @@ _OPERATORS_MAX = 300_000
 _AREAS_MAX = 50_000
 _FORMS_DEEP = 8
 _STACK_MAX = 64
+_CORNERS = 5
+"""Points of a rectangle that ends where it began."""
 _SLACK = 1.0
 """Points by which neighbours may touch."""
 _ABOVE, _BELOW = 0.85, 0.2
@@ -243,6 +245,22 @@ class _Layout:
         self.areas.append(Rectangle(left=min(xs), bottom=min(ys), right=max(xs), top=max(ys)))
 
 
+@dataclass
+class _Subpath:
+    """A part of a path, from where the pen was set down on."""
+
+    points: list[tuple[float, float]] = field(default_factory=list)
+    is_bent: bool = False
+
+    @property
+    def is_shape(self) -> bool:
+        """Whether, filled, it is anything but a rectangle that stands straight: the bar of a table, a frame."""
+        if self.is_bent:
+            return True
+        edges = zip(self.points, self.points[1:], strict=False)
+        return len(self.points) > _CORNERS or any(x1 != x2 and y1 != y2 for (x1, y1), (x2, y2) in edges)
+
+
 class _Run:
     """One content stream being laid out."""
 
@@ -255,8 +273,8 @@ class _Run:
         self._text: Matrix = _UNIT
         self._line: Matrix = _UNIT
         self._fonts: dict[str, _Font] = {}
-        self._curve: list[tuple[float, float]] = []
-        self._is_shape = False
+        self._path: list[_Subpath] = []
+        self._points = 0
 
     def through(self, content: bytes) -> None:
         """Every operator in its order."""
@@ -349,26 +367,41 @@ class _Run:
     def inline_image(self, _: list[object]) -> None:
         self._layout.add(self._state.ctm, 0, 0, 1, 1)
 
+    def begin_path(self, operands: list[object]) -> None:
+        self._path.append(_Subpath())
+        self.point(operands)
+
     def point(self, operands: list[object]) -> None:
         numbers = [_number(o) for o in operands]
-        self._curve += zip(numbers[::2], numbers[1::2], strict=False)
-        if len(self._curve) > _AREAS_MAX:
+        if not self._path:
+            self._path.append(_Subpath())
+        self._path[-1].points += zip(numbers[::2], numbers[1::2], strict=False)
+        self._points += len(numbers) // 2
+        if self._points > _AREAS_MAX:
             raise TooMuch
 
     def curve(self, operands: list[object]) -> None:
-        self._is_shape = True
         self.point(operands)
+        self._path[-1].is_bent = True
 
     def fill(self, _: list[object]) -> None:
-        """Letters that were turned into outlines are shapes with curves; rectangles and lines are not counted."""
-        if self._is_shape and self._curve:
-            xs, ys = [x for x, _ in self._curve], [y for _, y in self._curve]
-            self._layout.add(self._state.ctm, min(xs), min(ys), max(xs), max(ys))
+        """Letters that were turned into outlines are shapes; rectangles and lines are not counted."""
+        for part in self._path:
+            if part.is_shape:
+                xs, ys = [x for x, _ in part.points], [y for _, y in part.points]
+                self._layout.add(self._state.ctm, min(xs), min(ys), max(xs), max(ys))
         self.end_path([])
 
     def end_path(self, _: list[object]) -> None:
-        self._curve = []
-        self._is_shape = False
+        self._path = []
+        self._points = 0
+
+    def set_pattern(self, operands: list[object]) -> None:
+        """What a pattern draws may be anything, wherever it is used to fill."""
+        named = str(operands[-1]) if operands else ""
+        pattern = dictionary(dictionary(self._resources.get("/Pattern")).get(named))
+        if pattern.get("/PatternType") == 1:
+            raise TooMuch
 
 
 def _setter(name: str, factor: float = 1.0) -> Callable[[_Run, list[object]], None]:
@@ -400,11 +433,12 @@ _ACTS: dict[bytes, Callable[[_Run, list[object]], None]] = {
     b'"': _Run.space_and_show,
     b"Do": _Run.paint_object,
     b"BI": _Run.inline_image,
-    b"m": _Run.point,
+    b"m": _Run.begin_path,
     b"l": _Run.point,
     **dict.fromkeys((b"c", b"v", b"y"), _Run.curve),
     **dict.fromkeys((b"f", b"F", b"f*", b"B", b"B*", b"b", b"b*"), _Run.fill),
     **dict.fromkeys((b"S", b"s", b"n"), _Run.end_path),
+    **dict.fromkeys((b"scn", b"SCN"), _Run.set_pattern),
 }
 
 

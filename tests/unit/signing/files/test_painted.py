@@ -90,8 +90,32 @@ def test_blanks_lines_and_rectangles_are_not_painted() -> None:
     assert areas(b"BT /F1 10 Tf ( ) Tj /F2 10 Tf <0003> Tj ET 0 0 500 500 re f 10 10 m 90 90 l S") == []
 
 
-def test_outlines_of_letters_are_painted() -> None:
-    assert areas(b"10 20 m 30 20 30 40 10 40 c h f") == [(10, 20, 30, 40)]
+@pytest.mark.parametrize(
+    "outline",
+    [
+        b"10 20 m 30 20 30 40 10 40 c h f",
+        b"10 20 m 30 20 l 30 22 l 12 22 l 12 40 l 10 40 l h f",  # L
+        b"10 40 m 30 40 l 20 20 l 18 20 l 28 38 l 10 38 l h f*",  # 7
+    ],
+)
+def test_outlines_of_letters_are_painted(outline: bytes) -> None:
+    assert areas(outline) == [(10, 20, 30, 40)]
+
+
+def test_letters_of_one_path_are_painted_one_by_one_and_bars_of_tables_not() -> None:
+    bar = b"0 0 m 500 0 l 500 1 l 0 1 l 0 0 l "
+    assert areas(bar + b"10 20 m 30 20 30 40 10 40 c 50 20 m 70 40 l 50 40 l f") == [(10, 20, 30, 40), (50, 20, 70, 40)]
+
+
+def test_what_is_filled_with_a_drawing_is_painted_everywhere() -> None:
+    def filled(kind: int) -> Painted:
+        tile = generic.DictionaryObject({pdf_name("/PatternType"): generic.NumberObject(kind)})
+        made = page(b"/Pattern cs /P scn 0 0 600 800 re f")
+        made["/Resources"][pdf_name("/Pattern")] = generic.DictionaryObject({pdf_name("/P"): tile})
+        return painted(made)
+
+    assert filled(1).areas is None
+    assert filled(2).areas == []  # a transition between colours
 
 
 def test_pictures_are_painted_where_they_are_placed() -> None:
