@@ -8,6 +8,7 @@ a fraction of a second; never from the gateway itself, whose threads and connect
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sys
 import threading
@@ -27,6 +28,8 @@ from gateway.signing.prepare import Prepared, prepare_pdf
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _LOADED_BEFORE = ("__main__", "gateway.signing.prepare")
+_LONGEST_ANSWER = 1024 * 1024
+"""Hashes, numbers and certificates, never the document."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +107,10 @@ class PreparedApart:
         try:
             if not ours.poll(self._bounds.time.total_seconds()):
                 raise FileNotSignable("The PDF takes too long to read.")
-            error, state = ours.recv()
-        except EOFError as e:
+            # Never unpickled: whoever took that process over by a PDF would be here with the next step.
+            answer = json.loads(ours.recv_bytes(_LONGEST_ANSWER))
+            error, state = answer["error"], answer["state"]
+        except (EOFError, OSError, ValueError, KeyError, TypeError) as e:
             raise FileNotSignable("The reader of the PDF died of it.") from e
         finally:
             process.kill()
@@ -113,7 +118,7 @@ class PreparedApart:
             ours.close()
         if error is not None:
             raise _error(*error)
-        return bytes(state)
+        return str(state).encode()
 
 
 def _prepare(answer: Connection, work: _Work) -> None:
@@ -125,11 +130,15 @@ def _prepare(answer: Connection, work: _Work) -> None:
             work.source, work.out, certificate=certificate, chain=chain, options=work.options, at=work.at
         )
     except GatewayError as e:
-        answer.send(((e.code, e.detail), None))
+        _tell(answer, error=(e.code, e.detail))
     except MemoryError:
-        answer.send(((FileNotSignable.code, "The PDF takes too much memory to read."), None))
+        _tell(answer, error=(FileNotSignable.code, "The PDF takes too much memory to read."))
     else:
-        answer.send((None, prepared.state))
+        _tell(answer, state=prepared.state.decode())
+
+
+def _tell(answer: Connection, *, error: tuple[str, str] | None = None, state: str | None = None) -> None:
+    answer.send_bytes(json.dumps({"error": error, "state": state}).encode())
 
 
 def _error(code: str, detail: str) -> GatewayError:
