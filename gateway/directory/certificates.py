@@ -42,6 +42,11 @@ def register_certificate(
         raise KeyUnusable(f"The PEM text holds no readable certificate ({e}).") from e
     if len(found) != 1:
         raise KeyUnusable(f"The PEM text holds {len(found)} certificates; register each by itself.")
+    try:
+        # Decoded only when they are asked for: later one of these would stop whoever goes through all certificates.
+        _ = found[0].subject.rfc4514_string(), found[0].not_valid_before_utc, found[0].not_valid_after_utc
+    except ValueError as e:
+        raise KeyUnusable(f"The certificate's name or dates cannot be read ({e}).") from e
     return RegisteredCertificate(
         pem=found[0].public_bytes(Encoding.PEM).decode(),
         sha256=found[0].fingerprint(hashes.SHA256()).hex(),

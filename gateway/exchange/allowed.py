@@ -43,11 +43,12 @@ def _place(url: str) -> _Place | None:
 
 def _climbs(segment: str) -> bool:
     """Whether a server might read a segment of a path as the way out of a folder, however often it is encoded."""
-    for _ in range(3):
-        if segment in (".", "..") or "/" in segment or "\\" in segment:
-            return True
-        segment = unquote(segment)
-    return False
+    while segment not in (".", "..") and "/" not in segment and "\\" not in segment:
+        plain = unquote(segment)
+        if plain == segment:
+            return False
+        segment = plain
+    return True
 
 
 class AllowedUrls:

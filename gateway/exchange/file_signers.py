@@ -11,6 +11,7 @@ from cryptography import x509
 
 from gateway.exchange.revocation import watched_signer
 from gateway.ledger import Ledger
+from gateway.ledger.revocation import NewWatched
 from gateway.model import FileStanding, FileVerdict
 
 _CHAINED = (FileStanding.VALID, FileStanding.VALID_WEAK, FileStanding.INDETERMINATE, FileStanding.REVOKED)
@@ -19,18 +20,16 @@ _CHAINED = (FileStanding.VALID, FileStanding.VALID_WEAK, FileStanding.INDETERMIN
 
 def note_signers(ledger: Ledger, document_id: str, verdicts: Sequence[FileVerdict], *, now: datetime) -> None:
     """Remember whose certificates the verdicts on a document's files rest on, and watch these."""
-    signers: dict[str, x509.Certificate] = {}
+    signers: dict[str, NewWatched] = {}
     undecided: dict[str, bool] = {}
     for signature in (s for one in verdicts for s in one.signatures):
         name, der = signature.certificate_sha256, signature.certificate
         if name is None or der is None or signature.standing not in _CHAINED:
             continue
         try:
-            signers[name] = x509.load_der_x509_certificate(base64.b64decode(der))
-        except (ValueError, binascii.Error):
+            signers[name] = watched_signer(x509.load_der_x509_certificate(base64.b64decode(der)))
+        except (ValueError, binascii.Error, x509.InvalidVersion):
             continue  # judged by another reader of certificates; there is nobody to ask with this one
         undecided[name] = undecided.get(name, False) or signature.standing is FileStanding.INDETERMINATE
     if signers:
-        ledger.note_file_signers(
-            document_id, [(watched_signer(c), undecided[name]) for name, c in signers.items()], now=now
-        )
+        ledger.note_file_signers(document_id, [(signer, undecided[name]) for name, signer in signers.items()], now=now)

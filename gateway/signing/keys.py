@@ -233,15 +233,18 @@ class KnownCertificate:
     may_sign: bool
     """By :func:`usage_allows_signing`."""
     rsa_bits: int | None
-    """``None`` for keys that are not RSA."""
+    """``None`` for keys that are not RSA, or cannot be read."""
     curve: str | None
-    """cryptography's name; ``None`` for keys that are not EC."""
+    """cryptography's name; ``None`` for keys that are not EC, or cannot be read."""
 
 
 @lru_cache(maxsize=10_000)
 def known(certificate: x509.Certificate) -> KnownCertificate:
     """The facts of a certificate out of the directory; a verification asks for most of them."""
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        key = None  # Of a kind or on a curve that nobody here can use: it is never strong enough.
     return KnownCertificate(
         certificate=certificate,
         der=certificate.public_bytes(serialization.Encoding.DER),

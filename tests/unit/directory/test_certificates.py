@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.directory.certificates import (
     Registration,
@@ -14,7 +16,7 @@ from gateway.directory.certificates import (
     registered_certificates,
     rotated,
 )
-from gateway.errors import NotFound, StateConflict
+from gateway.errors import KeyUnusable, NotFound, StateConflict
 from gateway.model import Agency, RegisteredCertificate
 from gateway.signing.keys import SigningKey, certificates_to_pem, subject_name
 from tests.support import pki
@@ -24,8 +26,9 @@ DAY = timedelta(days=1)
 NOW = pki.NOW
 
 
-def of(key: SigningKey, role: str = "agency", holder: str | None = None) -> RegisteredCertificate:
-    return register_certificate(certificates_to_pem([key.certificate]).decode(), role=role, holder=holder)
+def of(key: SigningKey | x509.Certificate, role: str = "agency", holder: str | None = None) -> RegisteredCertificate:
+    certificate = key.certificate if isinstance(key, SigningKey) else key
+    return register_certificate(certificates_to_pem([certificate]).decode(), role=role, holder=holder)
 
 
 OLD, NEW, OTHER = of(pki.agency()), of(pki.agency_ec()), of(pki.other_agency())
@@ -42,6 +45,14 @@ def test_a_certificate_is_added_once_per_role() -> None:
     with pytest.raises(StateConflict):
         added(both, NEW)
     assert len(added(both, of(pki.agency_ec(), role="gateway")).certificates) == 3
+
+
+def test_a_certificate_whose_name_cannot_be_read_is_not_registered() -> None:
+    der = pki.agency().certificate.public_bytes(Encoding.DER)
+    broken = der.replace("Sở".encode(), b"\xff\xff\xff\xff")
+    assert broken != der
+    with pytest.raises(KeyUnusable):
+        of(x509.load_der_x509_certificate(broken))
 
 
 def test_after_a_rotation_both_count_for_the_overlap_and_then_the_new_one_alone() -> None:

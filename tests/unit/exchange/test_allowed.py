@@ -58,6 +58,7 @@ def test_what_lies_at_or_below_a_listed_address_is_allowed(url: str) -> None:
         "http://ca.gov.vn/pki/./x",
         "http://ca.gov.vn/pki/%2e%2e/admin",
         "http://ca.gov.vn/pki/%252e%252e/admin",
+        "http://ca.gov.vn/pki/%2525252e%2525252e/admin",
         "http://ca.gov.vn/pki/..%2fadmin",
         "http://ca.gov.vn/pki/..%5cadmin",
         "http://ca.gov.vn/PKI/root.crl",

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from gateway.signing import keys
@@ -128,6 +129,15 @@ def test_sha1_in_the_path_is_weak_where_it_is_tolerated() -> None:
 
 def test_tolerance_makes_nothing_weak_that_is_not() -> None:
     assert not finding_on(pki.agency(), tolerate_sha1=True, tolerate_rsa_1024=True).weak
+
+
+def test_a_key_of_a_kind_that_nobody_knows_is_never_strong_enough() -> None:
+    ec_key = b"\x2a\x86\x48\xce\x3d\x02\x01"
+    der = pki.agency_ec().certificate.public_bytes(Encoding.DER).replace(ec_key, ec_key[:-1] + b"\x1f")
+    strange = known(x509.load_der_x509_certificate(der))
+    assert (strange.rsa_bits, strange.curve) == (None, None)
+    for anchors in (TrustAnchors(), pki.anchors()):
+        assert anchors.judge(strange, at=pki.NOW, tolerate_rsa_1024=True).reason is Reason.KEY_TOO_SMALL
 
 
 def test_rsa_1024_is_weak_where_it_is_tolerated_and_less_never() -> None:
