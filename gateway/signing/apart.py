@@ -8,6 +8,7 @@ a fraction of a second; never from the gateway itself, whose threads and connect
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import sys
@@ -22,7 +23,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.errors import FileNotSignable, GatewayError, TooManySignings, every_error
+from gateway.errors import FileNotSignable, GatewayError, StorageFull, TooManySignings, every_error
 from gateway.signing.pdf_sign import PdfSignOptions
 from gateway.signing.prepare import Prepared, prepare_pdf
 
@@ -79,6 +80,7 @@ class PreparedApart:
         As :func:`gateway.signing.prepare.prepare_pdf`.
 
         :raises FileNotSignable: also when it takes too long, too much memory, or the process dies of it.
+        :raises StorageFull: there is no room for what is prepared.
         :raises TooManySignings: others have taken all places for too long.
         """
         if not self._places.acquire(timeout=self._bounds.time.total_seconds()):
@@ -131,6 +133,10 @@ def _prepare(answer: Connection, work: _Work) -> None:
         )
     except GatewayError as e:
         _tell(answer, error=(e.code, e.detail))
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise  # a PDF that sends its reader to impossible places; that it died of it is what is answered
+        _tell(answer, error=(StorageFull.code, "There is no room for the prepared file."))
     except MemoryError:
         _tell(answer, error=(FileNotSignable.code, "The PDF takes too much memory to read."))
     else:

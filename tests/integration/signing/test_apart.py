@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway.errors import FileNotSignable, PersonSignatureMissing, TooManySignings
+from gateway.errors import FileNotSignable, PersonSignatureMissing, StorageFull, TooManySignings
 from gateway.model import SignerRole
 from gateway.signing.apart import Bounds, PreparedApart
 from gateway.signing.pdf_sign import PdfSignOptions
@@ -59,6 +59,13 @@ def test_a_file_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
     # Less than the libraries have already: what the image unpacks to is too much.
     with pytest.raises(FileNotSignable, match=r"memory|died"):
         prepare(PreparedApart(Bounds(memory_bytes=2**20)), tmp_path, pdfs.plain(), image=image.getvalue())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_is_not_the_file_s_fault(tmp_path: Path) -> None:
+    (tmp_path / "prepared").symlink_to("/dev/full")
+    with pytest.raises(StorageFull):
+        prepare(PreparedApart(), tmp_path, pdfs.plain())
 
 
 def test_when_all_places_are_taken_for_too_long_the_next_is_told_to_come_again(tmp_path: Path) -> None:
