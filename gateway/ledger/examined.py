@@ -16,7 +16,7 @@ from gateway.ledger.examinations import bounded, kept_back, of_document
 from gateway.ledger.records import Examined, Reply
 from gateway.ledger.statements import event, lock_names, record
 from gateway.ledger.states import DeliveryEvent
-from gateway.ledger.tables import deliveries, documents, examinations
+from gateway.ledger.tables import deliveries, documents, examinations, operation_requests
 from gateway.model import DeliveryState, ExaminationKind, ExaminationState, FileVerdict, StatusCode
 
 
@@ -129,6 +129,20 @@ def _copies(connection: Connection, document_id: str) -> list[Row[Any]]:
     )
 
 
+def _lock_concerned(connection: Connection, document_id: str) -> None:
+    """
+    Lock the copies that this document asks to change or to take back, before its own.
+
+    Who lets such a copy leave locks it first, and then what waits for it: the other way round both would wait in a
+    circle.
+    """
+    own = select(deliveries.c.id).where(deliveries.c.document == document_id)
+    asked = select(operation_requests.c.delivery).where(operation_requests.c.own.in_(own))
+    connection.execute(
+        select(deliveries.c.id).where(deliveries.c.id.in_(asked)).order_by(deliveries.c.id).with_for_update()
+    )
+
+
 def _let_go(connection: Connection, document_id: str, kind: ExaminationKind, *, now: datetime) -> None:
     """One examination less keeps these: what waits for nothing else is due, and its patience begins."""
     told = []
@@ -159,6 +173,7 @@ def _reject(
     Refuse what waits, in the receivers' stead. Their copies stay blocked: no receiver sees them, and no replay sends
     them, unless an operator releases the document.
     """
+    _lock_concerned(connection, document_id)
     waiting = [row for row in _copies(connection, document_id) if row.state is DeliveryState.WAITING]
     if any(row.id not in replies for row in waiting):
         raise OperationOutpaced

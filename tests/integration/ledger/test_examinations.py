@@ -1,5 +1,6 @@
 """An examination that holds keeps every copy here until it is done, exactly once; what it refuses goes to nobody."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -17,12 +18,14 @@ from gateway.errors import (
 from gateway.ledger import Action, Ledger
 from gateway.ledger.records import (
     Abandoned,
+    Claim,
     Delivered,
     Duplicate,
     ExaminationResult,
     Examined,
     Filter,
     Finding,
+    Forwarded,
     NewDelivery,
     NewDocument,
     NewExamination,
@@ -457,3 +460,27 @@ def test_repeats_that_add_recipients_while_it_ends_lose_and_leak_nothing(ledger:
             future.result()
     assert states(ledger, document) == [(DeliveryState.WAITING, False)] * 9
     assert len(claim(ledger, at(1), limit=20)) == 9
+
+
+def test_a_copy_that_leaves_while_an_update_of_it_is_refused_waits_in_no_circle(ledger: Ledger) -> None:
+    for _ in range(8):
+        document = a_document()
+        ledger.accept(document, [a_delivery()])
+        leaves = claim_one(ledger)
+        update = an_operation(document, BusinessType.UPDATE, identity=document.identity, alias=None, received_at=at(1))
+        ledger.accept(update, [a_delivery()], operation=asked(document, BusinessType.UPDATE), examinations=holding())
+        (own,) = ledger.deliveries(update.id)
+        replies: dict[str, Reply | None] = {own.id: a_reply(document, StatusCode.DISAGREED)}
+        together = threading.Barrier(2)
+
+        def leave(claimed: Claim = leaves, together: threading.Barrier = together) -> None:
+            together.wait(10)
+            ledger.settle(claimed, Forwarded(receipt="{}"), now=at(2))
+
+        with ThreadPoolExecutor(1) as pool:
+            left = pool.submit(leave)
+            together.wait(10)
+            assert ledger.settle_examination(update.id, FILES, BAD, now=at(2), replies=replies)
+            left.result()
+        assert states(ledger, document) == [(DeliveryState.FORWARDED, False)]
+        assert states(ledger, update) == [(DeliveryState.REFUSED, True)]
