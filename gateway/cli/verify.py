@@ -23,7 +23,7 @@ from gateway.errors import EvidenceInvalid
 from gateway.evidence.belief import Given
 from gateway.evidence.kinds import FileKind, kind_of
 from gateway.evidence.offline import verify_bundle, verify_receipt, verify_seal
-from gateway.evidence.points import Findings, Outcome
+from gateway.evidence.points import Findings, Outcome, Words
 from gateway.model import FileStanding, FileVerdict, PackageKind, Severity, Standing, Verdict
 from gateway.signing.files import Inspector
 from gateway.signing.files.wire import to_json
@@ -159,6 +159,9 @@ _KINDS_OF_EVIDENCE = {
     "receipt": Text("Biên nhận", "Receipt"),
 }
 _PROVEN = Text("KẾT LUẬN: chứng minh được.", "CONCLUSION: proven.")
+_PROVEN_AS_SAID = Text(
+    "KẾT LUẬN: chứng minh được, rằng {subject} nói như vậy.", "CONCLUSION: proven, that {subject} says so."
+)
 _NOT_PROVEN = Text(
     "KẾT LUẬN: KHÔNG chứng minh được; xem các dòng không đánh dấu ✔.",
     "CONCLUSION: NOT proven; see the lines without a ✔.",
@@ -166,20 +169,37 @@ _NOT_PROVEN = Text(
 
 
 def _evidence(shell: Shell, file: Path, given: Given) -> int:
-    with tempfile.TemporaryDirectory(prefix="gateway-verify-") as spool, file.open("rb") as source:
-        return _tell(shell, verify_bundle(source, given, spool=Path(spool)))
+    with (
+        tempfile.TemporaryDirectory(prefix="gateway-verify-") as spool,
+        file.open("rb") as source,
+        Inspector() as inspector,
+    ):
+        findings = verify_bundle(source, given, spool=Path(spool), words=_words(), inspector=inspector)
+    return _tell(shell, findings)
+
+
+def _words() -> Words:
+    """What people call states and events; they are the ledger's, which other kinds of files need not load."""
+    from gateway.console.words import called  # noqa: PLC0415
+
+    return called
 
 
 def _tell(shell: Shell, findings: Findings) -> int:
+    words = _words()
     if shell.json:
-        points = [point.as_json() for point in findings.points]
+        points = [point.as_json(words) for point in findings.points]
         shell.result({"kind": findings.kind, "ok": findings.proven, "points": points})
     else:
         click.echo(_KINDS_OF_EVIDENCE[findings.kind].say(shell.language))
         for point in findings.points:
             outcome = _OUTCOMES[point.outcome].say(shell.language)
-            click.echo(f"{outcome:<18} {plain(point.part):<26} {plain(point.say(shell.language))}")
-        click.echo((_PROVEN if findings.proven else _NOT_PROVEN).say(shell.language))
+            click.echo(f"{outcome:<18} {plain(point.part):<26} {plain(point.say(shell.language, words))}")
+        named = next((p.values["subject"] for p in findings.points if p.code == "gateway.named"), None)
+        if findings.proven and named is not None:
+            click.echo(_PROVEN_AS_SAID.say(shell.language, subject=plain(named)))
+        else:
+            click.echo((_PROVEN if findings.proven else _NOT_PROVEN).say(shell.language))
     return exits.DONE if findings.proven else exits.FAILED
 
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,12 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.evidence import container
 from gateway.evidence.chain import EventProof
 from gateway.evidence.container import ContainerWriter, media_type_of
+from gateway.evidence.points import Words
 from gateway.signing import xades
 from gateway.signing.keys import Signer
 from gateway.signing.xades import XadesSignature
-
-if TYPE_CHECKING:
-    from gateway.evidence.report import Words
 
 FACTS: Final = "evidence.json"
 PACKAGE: Final = "package.edxml"
@@ -93,7 +91,7 @@ def write_bundle(
     from gateway.evidence import report  # noqa: PLC0415
 
     writer = ContainerWriter(out)
-    facts = {"kind": KIND, "version": VERSION, **contents.facts}
+    facts = {"kind": KIND, "version": VERSION, "made_with": report.MADE_WITH, **contents.facts}
     writer.add(FACTS, [_json(facts)])
     writer.add(PACKAGE, contents.document.content())
     writer.add(SEAL, [contents.document.seal])

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,23 +23,30 @@ from cryptography import x509
 
 from gateway.edxml import Limits, Package, read_unverified
 from gateway.errors import DocumentError, EvidenceAltered, EvidenceInvalid, LogProofInvalid, RevocationUnreadable
-from gateway.evidence import bundle, container
+from gateway.evidence import bundle, container, told
 from gateway.evidence.belief import Belief, Given
 from gateway.evidence.chain import EventProof, ProvenEvent, check_proof
 from gateway.evidence.container import ContainerReader
-from gateway.evidence.points import Findings, Outcome, Point
+from gateway.evidence.files import FileVerdicts
+from gateway.evidence.points import Findings, Outcome, Point, Words
 from gateway.evidence.receipt import ReceiptFacts, check_receipt
 from gateway.evidence.seal import FIRST_NAMESPACE, SealedAttachment, SealFacts, check_seal, read_seal
-from gateway.model import SignedBy, Standing, Verdict
+from gateway.model import DocumentNumber, SignedBy, Standing, Verdict
 from gateway.signing import xades
+from gateway.signing.files import FilePolicy, Inspector
 from gateway.signing.keys import fingerprint, known
 from gateway.signing.policy import Reason, SignaturePolicy
-from gateway.signing.trust import RevocationItem, read_item
+from gateway.signing.trust import CLOCK_SKEW, RevocationItem, read_item
 from gateway.signing.verify import judge
 from gateway.signing.xades import XadesSignature
 
 _FACTS_MAX = 64 * 1024 * 1024
 _SMALL_MAX = 1024 * 1024
+_NAMED_MAX = 20
+"""Members and parts that are named one by one."""
+_FILES_MAX = 50
+"""Attached files that are judged again; a dispatch has a few."""
+_PDF: Final = "application/pdf"
 _ITEM_MAX = 64 * 1024 * 1024
 """Of one revocation list."""
 
@@ -62,7 +71,8 @@ def verify_seal(raw: bytes, given: Given) -> Findings:
     except EvidenceInvalid as e:
         return Findings(kind="seal", points=[_broken("file", "seal.broken", e.detail)])
     stamp, at = _stamped(belief, "file", sealed.signature)
-    return Findings(kind="seal", points=[sealed.holds(), stamp, belief.signer("file", sealed.certificate, proven=at)])
+    signer = belief.signer("file", sealed.certificate, proven=at)
+    return Findings(kind="seal", points=[sealed.holds(), stamp, signer, *sealed.named(given)])
 
 
 def verify_receipt(text: str, given: Given) -> Findings:
@@ -94,7 +104,9 @@ def verify_receipt(text: str, given: Given) -> Findings:
     return Findings(kind="receipt", points=[holds, belief.signer("file", certificate, proven=None)])
 
 
-def verify_bundle(source: BinaryIO, given: Given, *, spool: Path) -> Findings:
+def verify_bundle(
+    source: BinaryIO, given: Given, *, spool: Path, words: Words, inspector: Inspector | None = None
+) -> Findings:
     """
     What an evidence file proves.
 
@@ -103,6 +115,8 @@ def verify_bundle(source: BinaryIO, given: Given, *, spool: Path) -> Findings:
 
     :param source: seekable; not trusted.
     :param spool: a private folder for the package while it is read; emptied again.
+    :param words: how states and verdicts are called, by which the page is made anew and compared.
+    :param inspector: judges the signatures inside the attached files again; ``None``: they are the gateway's word.
     """
     try:
         reader = ContainerReader(source)
@@ -115,7 +129,8 @@ def verify_bundle(source: BinaryIO, given: Given, *, spool: Path) -> Findings:
     if altered:
         return Findings(kind="evidence", points=altered)
     try:
-        return Findings(kind="evidence", points=list(_Check(reader, signature, given, spool).points()))
+        check = _Check(reader, signature, given, spool=spool, words=words, inspector=inspector)
+        return Findings(kind="evidence", points=list(check.points()))
     except EvidenceAltered as e:
         # Signed by whoever made it, and still not an evidence file: a part is missing or not of its kind.
         return Findings(kind="evidence", points=[_altered_point(e)])
@@ -179,15 +194,38 @@ class _Proven:
 class _Check:
     """Judges one container whose bytes are known to be those that were signed."""
 
-    def __init__(self, reader: ContainerReader, signature: XadesSignature, given: Given, spool: Path) -> None:
+    def __init__(
+        self,
+        reader: ContainerReader,
+        signature: XadesSignature,
+        given: Given,
+        *,
+        spool: Path,
+        words: Words,
+        inspector: Inspector | None,
+    ) -> None:
+        self._words = words
+        self._inspector = inspector
         self._reader = reader
         self._signature = signature
         self._spool = spool
         self._certificates = [_certificate_part(reader, n) for n in _under(reader, "certificates/")]
         self._belief = Belief(given, self._certificates, [_item_part(reader, n) for n in _under(reader, "revocation/")])
         self._given = given
-        self._facts = _json_part(reader, bundle.FACTS)
+        facts = _json_part(reader, bundle.FACTS)
+        self._facts: dict[str, Any] = facts if isinstance(facts, dict) else {}
         self._proven = _Proven()
+        self._events: list[tuple[ProvenEvent, datetime | None]] = []
+        self._number = DocumentNumber()
+        self._differing: list[str] = []
+        """Members of ``evidence.json`` that contradict a proven part, as far as has been looked."""
+        self._status_parts: list[str] = []
+        """The status packages, numbered without a gap."""
+        while (name := bundle.status_part(len(self._status_parts) + 1, "edxml")) in reader.entries:
+            self._status_parts.append(name)
+        self._known_parts = {bundle.FACTS, bundle.PACKAGE, bundle.SEAL, bundle.RECEIPT, bundle.PROOFS}
+        for number, name in enumerate(self._status_parts, start=1):
+            self._known_parts |= {name, *(bundle.status_part(number, kind) for kind in ("seal.xml", "receipt.json"))}
 
     def points(self) -> Iterator[Point]:
         maker = _certificate(self._signature.certificate_der)
@@ -206,8 +244,11 @@ class _Check:
         yield from self._seal(sealed, maker)
         yield from self._package(sealed)
         yield from self._receipt(sealed)
-        yield from self._statuses()
+        yield from self._statuses(sealed)
         yield from self._told(sealed)
+        yield from self._pages()
+        yield from self._unknown_parts()
+        yield from sealed.named(self._given)
 
     # The log
 
@@ -227,6 +268,7 @@ class _Check:
             if name is not None and name not in stamps:
                 assert event.stamped is not None, "a proof with a token has a statement"
                 token = self._reader.read(f"{name}.tsr", limit=_SMALL_MAX)
+                self._known_parts |= {f"{name}.tsr", f"{name}.json"}
                 point, stamp = self._belief.stamp(f"{name}.tsr", token, event.stamped)
                 stamps[name] = stamp.at if stamp else None
                 yield point
@@ -253,9 +295,11 @@ class _Check:
     def _acceptance(self, sealed: _Sealed, proven: Sequence[tuple[ProvenEvent, datetime | None]]) -> Iterator[Point]:
         """Whether the log speaks of this document, by this gateway, with this seal and this receipt."""
         for event, _ in proven:
-            if event.event.document != sealed.facts.id or event.header.gateway != sealed.facts.gateway:
+            gateways = {event.header.gateway} | ({event.statement.gateway} if event.statement else set())
+            if event.event.document != sealed.facts.id or gateways != {sealed.facts.gateway}:
                 yield _broken(bundle.PROOFS, "log.other", f"event {event.event.id}")
                 return
+        self._events = list(proven)
         found = next(((e, at) for e, at in proven if e.event.action == _ACCEPTED), None)
         if found is None:
             return
@@ -268,7 +312,7 @@ class _Check:
             if data.get(name, value) != value:
                 yield _broken(bundle.PROOFS, "log.other", f"{_ACCEPTED}: {name}")
                 return
-        if at is not None and "seal_sha256" in data:
+        if at is not None and named.keys() <= data.keys():
             self._proven.log = at
             values = {"stamped": at.isoformat()}
             yield Point(part=bundle.PROOFS, outcome=Outcome.HOLDS, code="log.seal", values=values)
@@ -281,18 +325,19 @@ class _Check:
         yield stamp
         at = self._proven.earliest(self._proven.seal, self._proven.log)
         yield self._belief.signer(bundle.SEAL, sealed.certificate, proven=at)
+        by = at or self._given.at
+        if sealed.facts.sealed_at > by + CLOCK_SKEW:
+            values = {"sealed": sealed.facts.sealed_at.isoformat(), "moment": by.isoformat()}
+            yield Point(part=bundle.SEAL, outcome=Outcome.UNPROVEN, code="seal.later", values=values)
         names = known(maker).subject, known(sealed.certificate).subject
         if names[0] != names[1] and maker not in self._given.gateways:
             values = {"maker": names[0], "sealer": names[1]}
             yield Point(part=bundle.SEAL, outcome=Outcome.UNPROVEN, code="container.maker", values=values)
 
     def _package(self, sealed: _Sealed) -> Iterator[Point]:
-        path = self._spool / "package"
         try:
-            with path.open("wb") as out:
-                for piece in self._reader.pieces(bundle.PACKAGE):
-                    out.write(piece)
-            with read_unverified(path, limits=_AS_LARGE_AS_IT_WAS, spool=self._spool) as package:
+            with self._opened(bundle.PACKAGE) as package:
+                self._number = package.envelope.number
                 difference = _difference(package, sealed.facts)
                 if difference is not None:
                     yield _broken(bundle.PACKAGE, "package.other", difference)
@@ -300,10 +345,40 @@ class _Check:
                 values = {"size": str(package.size), "files": str(len(package.attachments))}
                 yield Point(part=bundle.PACKAGE, outcome=Outcome.HOLDS, code="package.same", values=values)
                 yield self._sender(package, sealed.facts.verdict)
+                self._differing += told.of_package(self._facts, package.envelope)
+                yield from self._files(package, sealed.facts.received_at)
         except DocumentError as e:
             yield _broken(bundle.PACKAGE, "package.other", e.detail)
-        finally:
-            path.unlink(missing_ok=True)
+
+    def _files(self, package: Package, at: datetime) -> Iterator[Point]:
+        """The signatures inside the attached files, judged again as of the time of receipt, against what is told."""
+        judged = FileVerdicts(self._facts.get("files"))
+        left = 0
+        for number, attachment in enumerate(package.attachments):
+            if attachment.media_type != _PDF and not judged.tells(attachment.content_id):
+                continue
+            if self._inspector is None or number >= _FILES_MAX:
+                left += 1
+                continue
+            path = self._spool / "file"
+            try:
+                with package.open(attachment) as content, path.open("wb") as out:
+                    shutil.copyfileobj(content, out)
+                again = self._inspector.inspect(
+                    path,
+                    content_id=attachment.content_id,
+                    name=attachment.name,
+                    registered=(),
+                    anchors=self._belief.anchors,
+                    at=at,
+                    policy=FilePolicy(tolerate_sha1=True, tolerate_rsa_1024=True, minimum_rsa_bits=1024),
+                )
+            finally:
+                path.unlink(missing_ok=True)
+            yield from (judged.point(verdict) for verdict in again)
+        if left:
+            values = {"count": str(left)}
+            yield Point(part=bundle.PACKAGE, outcome=Outcome.NOTED, code="files.not_judged", values=values)
 
     def _sender(self, package: Package, then: Verdict) -> Point:
         """The sender's signature, judged again as of the time of receipt, with the certificate that the seal names."""
@@ -354,21 +429,22 @@ class _Check:
 
     # Statuses, and what is told
 
-    def _statuses(self) -> Iterator[Point]:
-        """Each status package is as it was sealed when it came."""
-        count = 0
-        while (name := bundle.status_part(count + 1, "edxml")) in self._reader.entries:
-            count += 1
+    def _statuses(self, about: _Sealed) -> Iterator[Point]:
+        """Each status package is as it was sealed when it came, about this document, and says what is told of it."""
+        for count, name in enumerate(self._status_parts, start=1):
             part = bundle.status_part(count, "seal.xml")
             try:
                 raw = self._reader.read(part, limit=_SMALL_MAX)
                 sealed = _Sealed.read(raw, part, [*self._given.gateways, *self._certificates])
-            except EvidenceInvalid as e:
+                elsewhere = self._read_status(name, sealed.facts, about.facts)
+            except EvidenceAltered as e:
+                yield _broken(e.part, "status.broken", e.detail)
+                return
+            except (EvidenceInvalid, DocumentError) as e:
                 yield _broken(part, "status.broken", e.detail)
                 return
-            if self._reader.digest(name).hex() != sealed.facts.sha256:
-                yield _broken(name, "status.broken", "The package is not the one that was sealed.")
-                return
+            if elsewhere:
+                yield Point(part=name, outcome=Outcome.UNPROVEN, code="status.elsewhere")
             wrong = self._receipt_of_status(count, sealed)
             if wrong is not None:
                 yield wrong
@@ -377,9 +453,38 @@ class _Check:
             if believed.outcome is not Outcome.HOLDS:
                 yield believed
                 return
-        if count:
-            values = {"count": str(count)}
+        if self._status_parts:
+            values = {"count": str(len(self._status_parts))}
             yield Point(part="statuses/", outcome=Outcome.HOLDS, code="statuses.hold", values=values)
+
+    def _read_status(self, name: str, sealed: SealFacts, about: SealFacts) -> bool:
+        """
+        Hold a status package against its seal, and against what is told of it.
+
+        :return: whether it names another document than this one, or none.
+        :raises EvidenceAltered: it is not the sealed one, or sealed by another gateway.
+        :raises DocumentError: it cannot be read.
+        """
+        if sealed.gateway != about.gateway:
+            raise EvidenceAltered(part=name, detail="Another gateway has sealed it.")
+        with self._opened(name) as package:
+            if _difference(package, sealed) is not None:
+                raise EvidenceAltered(part=name, detail="The package is not the one that was sealed.")
+            self._differing += told.of_status(self._facts, name, package.envelope, sealed)
+            return not told.is_about(package.envelope, about, self._number)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[Package]:
+        """A package among the parts, read; raises ``DocumentError``."""
+        path = self._spool / "package"
+        try:
+            with path.open("wb") as out:
+                for piece in self._reader.pieces(name):
+                    out.write(piece)
+            with read_unverified(path, limits=_AS_LARGE_AS_IT_WAS, spool=self._spool) as package:
+                yield package
+        finally:
+            path.unlink(missing_ok=True)
 
     def _receipt_of_status(self, number: int, sealed: _Sealed) -> Point | None:
         """What is wrong with the receipt beside a status package; ``None``: nothing."""
@@ -394,23 +499,48 @@ class _Check:
         return None
 
     def _told(self, sealed: _Sealed) -> Iterator[Point]:
-        document = self._facts.get("document") if isinstance(self._facts, dict) else None
-        said = {
-            "id": self._facts.get("id") if isinstance(self._facts, dict) else None,
-            **({k: document.get(k) for k in ("sha256", "sender", "document_id")} if isinstance(document, dict) else {}),
-        }
-        facts = sealed.facts
-        expected = {
-            "id": facts.id,
-            "sha256": facts.sha256,
-            "sender": facts.sender,
-            "document_id": facts.document_id,
-        }
-        differing = [name for name, value in expected.items() if said.get(name) != value]
+        form = self._facts.get("kind"), self._facts.get("version")
+        if form != (bundle.KIND, bundle.VERSION):
+            values = {"detail": f"{form[0]} {form[1]}"[:100]}
+            yield Point(part=bundle.FACTS, outcome=Outcome.UNPROVEN, code="facts.version", values=values)
+        signer = known(sealed.certificate).subject if sealed.signature else ""
+        differing = [
+            *told.of_seal(self._facts, sealed.facts, signer=signer, stamped=self._proven.seal),
+            *self._differing,
+            *told.of_events(self._facts, self._events),
+        ]
         if differing:
-            yield _broken(bundle.FACTS, "facts.differ", ", ".join(differing))
+            yield _broken(bundle.FACTS, "facts.differ", ", ".join(dict.fromkeys(differing[:_NAMED_MAX])))
         else:
             yield Point(part=bundle.FACTS, outcome=Outcome.NOTED, code="facts.told")
+
+    def _pages(self) -> Iterator[Point]:
+        """The pages say what ``evidence.json`` says, where the same versions of the program can make them anew."""
+        from gateway.evidence import report  # noqa: PLC0415 - as in ``told.pages``
+
+        made_with = self._facts.get("made_with")
+        count = 0
+        for name, page in told.pages(self._facts, self._words):
+            self._known_parts.add(name)
+            if made_with != report.MADE_WITH:
+                continue
+            if page is None or self._reader.digest(name) != hashlib.sha256(page).digest():
+                yield Point(part=name, outcome=Outcome.BROKEN, code="page.other")
+            else:
+                count += 1
+        if made_with != report.MADE_WITH:
+            values = {"made_with": str(made_with)[:100]}
+            yield Point(part="page", outcome=Outcome.NOTED, code="page.not_compared", values=values)
+        elif count:
+            yield Point(part="page", outcome=Outcome.HOLDS, code="page.same", values={"count": str(count)})
+
+    def _unknown_parts(self) -> Iterator[Point]:
+        """Parts that were signed, and that nothing here has looked at."""
+        for name in [r.uri for r in self._signature.references if not self._belongs(r.uri)][:_NAMED_MAX]:
+            yield Point(part=name, outcome=Outcome.UNPROVEN, code="container.unknown")
+
+    def _belongs(self, name: str) -> bool:
+        return name in self._known_parts or name.startswith(("certificates/", "revocation/"))
 
 
 _AS_LARGE_AS_IT_WAS = Limits(package_bytes=container.BYTES_MAX, attachment_bytes=container.BYTES_MAX)
@@ -456,6 +586,12 @@ class _Sealed:
                 continue
             return cls(part=part, facts=facts, certificate=certificate, signature=None, first_sha256=sha256)
         raise EvidenceInvalid("No certificate at hand has signed the seal, or it was changed.")
+
+    def named(self, given: Given) -> Iterator[Point]:
+        """Whose word it all is, where the person has not said which gateway is meant."""
+        if not given.gateways:
+            named = {"subject": known(self.certificate).subject, "gateway": str(self.facts.gateway)}
+            yield Point(part=self.part, outcome=Outcome.NOTED, code="gateway.named", values=named)
 
     def holds(self) -> Point:
         """What its signature says."""
@@ -511,6 +647,7 @@ def _as_sealed(facts: ReceiptFacts) -> tuple[object, ...]:
         facts.sha256,
         facts.size,
         facts.standing,
+        facts.accepted_at,
     )
 
 
@@ -524,6 +661,7 @@ def _as_receipted(facts: SealFacts) -> tuple[object, ...]:
         facts.sha256,
         facts.size,
         facts.verdict.standing,
+        facts.received_at,
     )
 
 

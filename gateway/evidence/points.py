@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -12,6 +12,10 @@ from typing import Any, Final, Literal, NamedTuple
 from gateway.model import VIETNAM_TIME
 
 Language = Literal["vi", "en"]
+
+Words = Callable[[str, str, Language], str]
+"""``words(table, code, language)``: what people call a state, a verdict, an event; the code itself when unknown.
+Tables: ``standing``, ``reason``, ``file``, ``role``, ``state``, ``status``, ``event``."""
 
 
 class Outcome(enum.StrEnum):
@@ -45,21 +49,25 @@ class Point:
     """Stable; a key of :data:`SENTENCES`."""
     values: Mapping[str, str] = field(default_factory=dict)
 
-    def say(self, language: Language) -> str:
-        """The sentence for people; times in its values as they read them."""
+    def say(self, language: Language, words: Words) -> str:
+        """
+        The sentence for people; times in its values as they read them, codes as they are called.
+
+        :param words: as for the page.
+        """
         sentence = SENTENCES[self.code]
-        shown = {name: _shown(value) for name, value in self.values.items()}
+        shown = {name: _shown(name, value, language, words) for name, value in self.values.items()}
         return (sentence.vi if language == "vi" else sentence.en).format(**shown)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, words: Words) -> dict[str, Any]:
         """For programs: codes and values, and both sentences."""
         return {
             "part": self.part,
             "outcome": str(self.outcome),
             "code": self.code,
             "values": dict(self.values),
-            "vi": self.say("vi"),
-            "en": self.say("en"),
+            "vi": self.say("vi", words),
+            "en": self.say("en", words),
         }
 
 
@@ -77,7 +85,26 @@ class Findings:
         return bool(judged) and all(p.outcome is Outcome.HOLDS for p in judged)
 
 
-def _shown(value: str) -> str:
+_TABLES: Final = MappingProxyType(
+    {"standing": "standing", "then": "standing", "reason": "reason", "state": "file", "found": "file", "why": "reason"}
+)
+"""Values that are codes, by the table that says what people call them."""
+
+_REVOCATION: Final = MappingProxyType(
+    {
+        "good": Sentence("không bị thu hồi", "not revoked"),
+        "revoked": Sentence("đã bị thu hồi", "revoked"),
+        "unknown": Sentence("chưa biết", "not known"),
+        "not_asked": Sentence("không hỏi", "not asked"),
+    }
+)
+
+
+def _shown(name: str, value: str, language: Language, words: Words) -> str:
+    if name in _TABLES:
+        return words(_TABLES[name], value, language)
+    if name == "revocation" and value in _REVOCATION:
+        return getattr(_REVOCATION[value], language)  # type: ignore[no-any-return]  # a field of a NamedTuple
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
@@ -99,6 +126,16 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     "container.maker": Sentence(
         "Tệp do {maker} lập, còn niêm phong do {sealer} ký: không phải cùng một bên.",
         "The file was put together by {maker}, and the seal was signed by {sealer}: they are not the same.",
+    ),
+    "container.unknown": Sentence(
+        "Phần này không thuộc về một tệp bằng chứng: không xét, và không nên tin.",
+        "This part does not belong into an evidence file: it is not judged, and not to be believed.",
+    ),
+    "gateway.named": Sentence(
+        "Mọi điều trên là lời của {subject}, tự nhận là trục {gateway}. Chứng thư không ghi mã trục: có đúng là trục "
+        "đó không thì bạn phải tự biết, hoặc đưa chứng thư của trục bằng --gateway-certificate.",
+        "All of this is said by {subject}, which calls itself gateway {gateway}. Certificates do not name gateways: "
+        "whether it is that one is for you to know, or give the gateway's certificate (--gateway-certificate).",
     ),
     "signer.believed": Sentence(
         "Ký bởi {subject}; chứng thư tin cậy được vào lúc {moment} (thu hồi: {revocation}).",
@@ -139,6 +176,11 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     "seal.holds": Sentence(
         "Niêm phong đúng chữ ký; trục nói đã niêm phong lúc {sealed}.",
         "The seal's signature holds; the gateway says that it sealed at {sealed}.",
+    ),
+    "seal.later": Sentence(
+        "Niêm phong nói {sealed}, muộn hơn lúc đã được chứng minh là có ({moment}): đồng hồ của trục sai.",
+        "The seal says {sealed}, which is later than the moment by which it is proven to exist ({moment}): "
+        "the gateway's clock was wrong.",
     ),
     "seal.broken": Sentence("Niêm phong không đúng: {detail}", "The seal does not hold: {detail}"),
     "seal.other": Sentence(
@@ -195,12 +237,51 @@ _SENTENCES: Final[dict[str, Sentence]] = {
         "{count} status packages: their seals and receipts hold, and they are as received.",
     ),
     "status.broken": Sentence("Gói trạng thái này không đúng: {detail}", "This status package does not hold: {detail}"),
+    "status.elsewhere": Sentence(
+        "Gói trạng thái này không nêu số hay mã của văn bản: nó nói về văn bản này chỉ là lời của trục.",
+        "This status package does not name the document by number or id: that it is about it is the gateway's word.",
+    ),
+    "file.signed": Sentence(
+        "{name}: chữ ký trong tệp xét lại là: {state}, như trục đã kết luận. Người ký: {signers}.",
+        "{name}: the signatures inside the file, judged again: {state}, as the gateway found. Signed by: {signers}.",
+    ),
+    "file.found": Sentence(
+        "{name}: chữ ký trong tệp xét lại là: {state}; tệp không ghi kết luận của trục. Người ký: {signers}.",
+        "{name}: the signatures inside the file, judged now: {state}; the gateway tells no verdict. "
+        "Signed by: {signers}.",
+    ),
+    "file.differs": Sentence(
+        "{name}: chữ ký trong tệp xét lại là: {state} ({why}); trục đã kết luận: {found}.",
+        "{name}: the signatures inside the file, judged again: {state} ({why}); the gateway had found: {found}.",
+    ),
+    "files.not_judged": Sentence(
+        "{count} tệp kèm không được xét lại chữ ký ở đây: kết luận về chúng là lời của trục.",
+        "The signatures inside {count} attached files are not judged again here: what is said of them is the "
+        "gateway's word.",
+    ),
+    "page.same": Sentence(
+        "{count} trang cho người đọc nói đúng những gì evidence.json nói.",
+        "The {count} pages for people say what evidence.json says.",
+    ),
+    "page.other": Sentence(
+        "Trang này KHÔNG nói những gì evidence.json nói: đừng tin nó.",
+        "This page does NOT say what evidence.json says: do not believe it.",
+    ),
+    "page.not_compared": Sentence(
+        "Các trang do phiên bản khác lập ({made_with}) nên không so được: trang chỉ là lời của trục.",
+        "The pages were made by another version ({made_with}) and cannot be compared: they are the gateway's word.",
+    ),
+    "facts.version": Sentence(
+        "evidence.json có dạng khác ({detail}) với dạng mà chương trình này biết.",
+        "evidence.json is of another form ({detail}) than the one that this program knows.",
+    ),
     "facts.differ": Sentence(
-        "evidence.json không khớp với niêm phong: {detail}", "evidence.json contradicts the seal: {detail}"
+        "evidence.json không khớp với những gì đã được chứng minh: {detail}",
+        "evidence.json contradicts what is proven: {detail}",
     ),
     "facts.told": Sentence(
-        "Những điều còn lại (nơi nhận, chữ ký trong tệp, các lần xét lại) là lời của trục, được ký cùng cả tệp.",
-        "The rest (recipients, signatures inside files, later judgements) is the gateway's word, signed with the file.",
+        "evidence.json khớp với những gì đã được chứng minh; phần còn lại (nơi nhận, các lần xét lại) là lời của trục.",
+        "evidence.json agrees with what is proven; the rest (recipients, later judgements) is the gateway's word.",
     ),
 }
 

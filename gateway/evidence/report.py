@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import io
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from html import escape
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import fontpkg_noto_sans
+import reportlab
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -25,20 +26,20 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
 
+from gateway import __version__
+from gateway.evidence.points import Language, Words
 from gateway.model import VIETNAM_TIME
 
-Language = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
-
-Words = Callable[[str, str, Language], str]
-"""``words(table, code, language)``: what people call a state, a verdict, an event; the code itself when unknown.
-Tables: ``standing``, ``reason``, ``file``, ``role``, ``state``, ``status``, ``event``."""
 
 ROWS_MAX: Final = 500
 """Rows of one table on the page; all of them are in ``evidence.json``."""
 
 CELL_MAX: Final = 1_000
 """Characters of one text on the page; strangers wrote some, and laying out a long one takes seconds."""
+
+MADE_WITH: Final = f"{__version__}, reportlab {reportlab.__version__}"
+"""The same page is made of the same facts by the same versions alone."""
 
 _FONT = "EvidenceSans"
 
@@ -138,7 +139,9 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                 *_verdict_rows(verdict, language, words),
                 *(
                     (
-                        say("Xét lại ", "Judged again ") + _moment(j["at"]),
+                        say("Lúc tiếp nhận ", "At receipt ") + _moment(j["at"])
+                        if j["cause"] == "receipt"
+                        else say("Xét lại ", "Judged again ") + _moment(j["at"]),
                         words("standing", j["verdict"]["standing"], language),
                     )
                     for j in facts["judgements"]
@@ -149,6 +152,8 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
             say("Chữ ký trong tệp", "Signatures inside the files"),
             list(_file_rows(facts["files"], language, words)),
             columns=(say("Tệp", "File"), say("Người ký", "Signer"), say("Tư cách", "As"), say("Kết luận", "Verdict")),
+            # An empty table would say that there are no signatures.
+            note=None if facts["files"] else _NO_FILES.say(language),
         ),
         _section(
             say("Nơi nhận", "Recipients"),
@@ -223,6 +228,10 @@ _HOW = _Text(
     "gateway verify FILE --anchor ROOT-CERTIFICATE. Times are Vietnam time (UTC+7).",
 )
 _NOTHING = _Text("Không có.", "None.")
+_NO_FILES = _Text(
+    "Trục chưa ghi kết luận nào về chữ ký trong tệp.",
+    "The gateway has noted no verdict on signatures inside the files.",
+)
 _MORE = _Text("… và {n} dòng nữa trong evidence.json.", "… and {n} more lines in evidence.json.")
 
 

@@ -58,13 +58,18 @@ LATER = ("--at", YEARS_LATER.strftime("%Y-%m-%d"))
 def test_an_evidence_file_is_proven_by_the_root_years_later_in_words(folder: Path) -> None:
     done = told(folder / "van-ban.asice", "--anchor", folder / "root.crt", *LATER)
     assert done.exit_code == 0, done.output
-    assert "CONCLUSION: proven." in done.stdout
+    assert "CONCLUSION: proven, that CN=Trục liên thông" in done.stdout
     assert "The package is the one that was sealed" in done.stdout
     vietnamese = CliRunner().invoke(
         root,
         ["verify", "--lang", "vi", str(folder / "van-ban.asice"), "--anchor", str(folder / "root.crt"), *LATER],
     )
-    assert "KẾT LUẬN: chứng minh được." in vietnamese.stdout
+    assert "KẾT LUẬN: chứng minh được, rằng CN=Trục liên thông" in vietnamese.stdout
+    meant = ("--gateway-certificate", folder / "gateway.crt")
+    assert (
+        "CONCLUSION: proven.\n"
+        in told(folder / "van-ban.asice", "--anchor", folder / "root.crt", *meant, *LATER).stdout
+    )
     assert "Gói tin đúng là gói đã được niêm phong" in vietnamese.stdout
 
 

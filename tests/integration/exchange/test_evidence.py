@@ -20,20 +20,26 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.console.words import called
 from gateway.evidence import bundle, container
 from gateway.evidence.belief import Given
 from gateway.evidence.bundle import read_signature_part, signature_part
 from gateway.evidence.container import ContainerReader, ContainerWriter
 from gateway.evidence.offline import verify_bundle
 from gateway.evidence.points import Findings
-from gateway.evidence.seal import read_seal
+from gateway.evidence.receipt import ReceiptFacts, make_receipt
+from gateway.evidence.seal import make_seal, read_seal
+from gateway.evidence.told import pages
 from gateway.exchange import lookup
 from gateway.ledger.actions import Action
-from gateway.model import DocumentId
+from gateway.ledger.revocation import Rejudged
+from gateway.model import DocumentId, ResponseFor, Standing, StatusCode
 from gateway.signing import xades
-from gateway.signing.keys import SigningKey
+from gateway.signing.files import Inspector
+from gateway.signing.files.wire import to_json
+from gateway.signing.keys import SigningKey, known
 from gateway.signing.sign import sign_package
-from tests.support import documents, pki
+from tests.support import documents, pdfs, pki
 from tests.support.evidence import (
     YEARS_LATER,
     a_maker,
@@ -42,6 +48,7 @@ from tests.support.evidence import (
     exported,
     nobody,
     of_the_first_form,
+    own_site,
     seal_log,
     stamping,
 )
@@ -62,15 +69,18 @@ EVERYTHING = [
     ("signer.believed", "holds"),
     ("package.same", "holds"),
     ("sender.signed", "holds"),
+    ("files.not_judged", "noted"),
     ("receipt.holds", "holds"),
     ("statuses.hold", "holds"),
     ("facts.told", "noted"),
+    ("page.same", "holds"),
+    ("gateway.named", "noted"),
 ]
 
 
-def judged(raw: bytes, spool: Path, **given: object) -> Findings:
+def judged(raw: bytes, spool: Path, *, inspector: Inspector | None = None, **given: object) -> Findings:
     known = Given(**{"anchors": (ROOT,), "at": pki.NOW + timedelta(hours=1), **given})
-    findings = verify_bundle(io.BytesIO(raw), known, spool=spool)
+    findings = verify_bundle(io.BytesIO(raw), known, spool=spool, words=called, inspector=inspector)
     assert not list(spool.iterdir()), "nothing is left behind"
     return findings
 
@@ -396,6 +406,204 @@ def test_parts_that_contradict_each_other_are_named_whoever_signed_them(
     assert found in broken(judged(raw, tmp_path))
 
 
+LIES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
+    (lambda f: f["verdict"].update(standing="unsigned"), "verdict.standing"),
+    (lambda f: f["verdict"].update(subject="CN=Ai khác"), "verdict.subject"),
+    (lambda f: f["judgements"].append({"at": "x", "cause": "receipt", "verdict": {}}), "verdict"),
+    (lambda f: f["document"].update(subject="Cho phép xây dựng"), "document.subject"),
+    (lambda f: f["document"].update(subject=""), "document.subject"),
+    (lambda f: f["document"].update(number="08/SA-VP"), "document.number"),
+    (lambda f: f["document"].update(issued_on="2025-03-05"), "document.issued_on"),
+    (lambda f: f["document"].update(sender_name="Bộ Kiểm thử"), "document.sender_name"),
+    (lambda f: f["document"].update(received_at="2025-03-05T07:30:00+00:00"), "document.received_at"),
+    (lambda f: f["document"].update(received_at="hôm qua"), "document.received_at"),
+    (lambda f: f["document"].update(size=True), "document.size"),
+    (lambda f: f["document"]["attachments"].clear(), "document.attachments"),
+    (lambda f: f["document"]["attachments"][0].update(sha256="0" * 64), "document.attachments.sha256"),
+    (lambda f: f["gateway"].update(code="000.00.00.H38"), "gateway.code"),
+    (lambda f: f["seal"].update(subject="CN=Trục khác"), "seal.subject"),
+    (lambda f: f["seal"].update(stamped_at="2025-03-05T07:30:00+00:00"), "seal.stamped_at"),
+    (lambda f: f["statuses"][0].update(code="06"), "statuses.code"),
+    (lambda f: f["statuses"][0].update(description="Đã giải quyết xong"), "statuses.description"),
+    (lambda f: f["statuses"][0].update(reporter=DEPARTMENT), "statuses.reporter"),
+    (lambda f: f["statuses"].clear(), "statuses"),
+    (lambda f: f["events"][0].update(at="2025-03-05T07:30:00+00:00"), ".at"),
+    (lambda f: f["events"][0].update(action="document.refused"), ".action"),
+    (lambda f: f["events"][0].update(actor="ai-do"), ".actor"),
+    (lambda f: f["events"][0].update(stamped_at="2025-03-05T07:30:00+00:00"), ".stamped_at"),
+    (lambda f: f["events"].pop(0), ".action"),
+    (lambda f: f["events"].append({**f["events"][0], "id": 10**9}), ".stamped_at"),
+]
+
+
+@pytest.mark.parametrize(("lie", "named"), LIES, ids=[f"{n}-{name}" for n, (_, name) in enumerate(LIES)])
+def test_a_gateway_cannot_tell_what_its_own_proofs_contradict(
+    parts: dict[str, bytes], lie: Callable[[dict[str, Any]], object], named: str, tmp_path: Path
+) -> None:
+    facts = json.loads(parts["evidence.json"])
+    lie(facts)
+    told = {"evidence.json": json.dumps(facts).encode(), **{n: p or b"" for n, p in pages(facts, called)}}
+    findings = judged(resigned(parts, pki.gateway(), **told), tmp_path)
+    # Of times that are none no page can be made.
+    assert {code for _, code in broken(findings)} - {"page.other"} == {"facts.differ"}
+    assert named in next(p.values["detail"] for p in findings.points if p.code == "facts.differ")
+
+
+@pytest.mark.parametrize("name", ["page.vi.html", "page.en.html", "page.vi.pdf", "page.en.pdf"])
+def test_a_page_that_says_something_else_is_named(parts: dict[str, bytes], name: str, tmp_path: Path) -> None:
+    other = parts[name].replace(b"05/03/2026", b"05/03/2025") + b" "
+    findings = judged(resigned(parts, pki.gateway(), **{name: other}), tmp_path)
+    assert broken(findings) == [(name, "page.other")]
+
+
+def test_pages_of_another_version_are_told_not_to_be_compared(parts: dict[str, bytes], tmp_path: Path) -> None:
+    made = {"evidence.json": with_json(parts["evidence.json"], made_with="0.0.1")}
+    findings = judged(resigned(parts, pki.gateway(), **made), tmp_path)
+    assert ("page.not_compared", "noted") in codes(findings)
+    assert findings.proven
+
+
+def test_a_form_that_is_not_known_and_parts_that_nobody_looked_at_prove_nothing(
+    parts: dict[str, bytes], tmp_path: Path
+) -> None:
+    more = {
+        "evidence.json": with_json(parts["evidence.json"], version=2, made_with="-"),
+        "statuses/0009.edxml": other_package(),
+        "log/statement-9.json": b"{}",
+        "ket-luan.html": b"<h1>Hop le</h1>",
+    }
+    findings = judged(resigned({**parts, **more}, pki.gateway()), tmp_path)
+    unknown = [(n, "container.unknown") for n in more if n != "evidence.json"]
+    assert sorted(unproven(findings)) == sorted([("evidence.json", "facts.version"), *unknown])
+
+
+def test_a_receipt_of_another_moment_than_the_seal_s_does_not_fit(parts: dict[str, bytes], tmp_path: Path) -> None:
+    facts = ReceiptFacts.from_json(json.loads(parts["receipt.json"]))
+    later = make_receipt(dataclasses.replace(facts, accepted_at=facts.accepted_at - pki.YEAR / 2), pki.gateway())
+    changed = {"receipt.json": json.dumps(later.as_json()).encode()}
+    findings = judged(resigned(parts, pki.gateway(), **changed, **{"log/proofs.json": b"[]"}), tmp_path)
+    assert ("receipt.json", "receipt.broken") in broken(findings)
+
+
+def test_a_status_that_names_another_document_is_not_this_one_s(site: Site, tmp_path: Path) -> None:
+    document = accepted_and_reported(site)
+    trace = site.ledger.trace(document)
+    elsewhere = ResponseFor(code=DEPARTMENT, number="99/SA-VP", document_id=DocumentId("khác"), issued_on=None)
+    about = documents.a_status_package(
+        StatusCode.PROCESSING, sender=documents.an_organization(COMMUNE), responses=(elsewhere,)
+    )
+    other = site.accept(about, caller=COMMUNE).document_id
+    told = dataclasses.replace(trace.statuses[0], package=other, code=StatusCode.PROCESSING)
+    row = site.ledger.document(other)
+    told = dataclasses.replace(told, received_at=row.received_at, description=None)
+    with a_maker(site).export(dataclasses.replace(trace, statuses=(told,)), actor="test") as made:
+        raw = made.read()
+    (tmp_path / "v").mkdir()
+    findings = judged(raw, tmp_path / "v", at=site.clock())
+    assert unproven(findings) == [("statuses/0001.edxml", "status.elsewhere")]
+
+
+def test_a_seal_that_is_dated_after_its_proof_is_told(site: Site, tmp_path: Path) -> None:
+    """A gateway whose clock is ahead: what it says of the time is not so."""
+    document = accepted_and_reported(site)
+    early = pki.NOW - timedelta(hours=5)
+    raw = exported(site, document, stamp=lambda digest: pki.timestamp_token(digest, at=early))
+    (tmp_path / "v").mkdir()
+    findings = judged(raw, tmp_path / "v", at=site.clock())
+    assert unproven(findings) == [("seal.xml", "seal.later")]
+
+
+def test_a_verdict_that_changed_later_is_told_with_the_sealed_one(site: Site, tmp_path: Path) -> None:
+    document = accepted_and_reported(site)
+    old = site.ledger.document(document).verdict
+    new = dataclasses.replace(old, standing=Standing.INVALID, reason="signature.certificate_revoked")
+    change = Rejudged(document=document, old=old, new=new, cause="revocation")
+    assert site.ledger.rejudge([change], now=site.clock())
+    raw = exported(site, document)
+    (tmp_path / "v").mkdir()
+    assert judged(raw, tmp_path / "v", at=site.clock()).proven
+    facts = json.loads(ContainerReader(io.BytesIO(raw)).read("evidence.json", limit=10**7))
+    assert [j["verdict"]["standing"] for j in facts["judgements"]] == ["valid", "invalid"]
+    assert facts["verdict"]["standing"] == "invalid"
+
+
+def test_whose_word_it_is_is_said_unless_the_gateway_was_given(parts: dict[str, bytes], tmp_path: Path) -> None:
+    """Certificates name no gateways: anybody under the root can call himself one."""
+    own, other = pki.gateway(), pki.other_agency()
+    seal = read_seal(parts["seal.xml"])
+    facts = seal.facts
+    receipt = ReceiptFacts.from_json(json.loads(parts["receipt.json"]))
+    forged = {
+        "seal.xml": make_seal(facts, other),
+        "receipt.json": json.dumps(make_receipt(receipt, other).as_json()).encode(),
+        "log/proofs.json": b"[]",
+    }
+    told = json.loads(parts["evidence.json"])
+    told["seal"] = {"subject": known(other.certificate).subject, "stamped_at": None, "authority": None}
+    told["events"] = told["statuses"] = []
+    forged |= {"evidence.json": json.dumps(told).encode(), **{n: p or b"" for n, p in pages(told, called)}}
+    kept = {n: c for n, c in parts.items() if not n.startswith(("statuses/", "log/"))}
+    kept["certificates/other.cer"] = other.certificate.public_bytes(Encoding.DER)
+    raw = resigned({**kept, **forged}, other)
+    alone = judged(raw, tmp_path)
+    assert next(p for p in alone.points if p.code == "gateway.named").values == {
+        "subject": known(other.certificate).subject,
+        "gateway": str(facts.gateway),
+    }
+    meant = judged(raw, tmp_path, gateways=(own.certificate,))
+    assert not meant.proven
+    assert ("seal.xml", "signer.other_gateway") in unproven(meant)
+    assert "gateway.named" not in dict(codes(meant))
+
+
+# Signatures inside the files
+
+
+@pytest.fixture(scope="module")
+def dispatch(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """The parts of a file whose document carries a signed dispatch; and what the gateway would say of that."""
+    with own_site(tmp_path_factory.mktemp("gateway")) as site:
+        site.change(DEPARTMENT, certificates=site.known[DEPARTMENT].certificates)
+        package = documents.a_package(contents={"main": pdfs.issued()})
+        reader = ContainerReader(
+            io.BytesIO(exported(site, site.accept(sign_package(package, pki.agency())).document_id))
+        )
+        parts = {name: reader.read(name, limit=10**9) for name in reader.entries}
+    content = json.loads(parts["evidence.json"])["document"]["attachments"][0]["content_id"]
+    verdicts = [dataclasses.replace(v, content_id=content) for v in pdfs.judged(pdfs.issued())]
+    return parts, [to_json(v) for v in verdicts]
+
+
+def about_files(parts: dict[str, bytes], files: object) -> bytes:
+    facts = {**json.loads(parts["evidence.json"]), "files": files}
+    told = {"evidence.json": json.dumps(facts).encode(), **{n: p or b"" for n, p in pages(facts, called)}}
+    return resigned(parts, pki.gateway(), **told)
+
+
+def test_signatures_inside_files_are_judged_again_offline(
+    dispatch: tuple[dict[str, bytes], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    parts, verdicts = dispatch
+    signers = [s["certificate_sha256"] for s in verdicts[0]["signatures"]]
+    assert len(signers) == 2
+    lies = {
+        "told": (verdicts, ("file.signed", "holds")),
+        "nothing told": ([], ("file.found", "noted")),
+        "odd": ([{"content_id": [], "member": 5, "signatures": 7}, 4], ("file.found", "noted")),
+        "one fewer": (
+            [{**verdicts[0], "signatures": verdicts[0]["signatures"][:1]}],
+            ("file.differs", "broken"),
+        ),
+        "worse": ([{**verdicts[0], "standing": "altered"}], ("file.differs", "unproven")),
+    }
+    with Inspector() as inspector:
+        for name, (files, expected) in lies.items():
+            findings = judged(about_files(parts, files), tmp_path, inspector=inspector)
+            assert expected in codes(findings), name
+        nobody_given = judged(about_files(parts, verdicts), tmp_path, inspector=inspector, anchors=())
+        assert ("file.differs", "unproven") in codes(nobody_given)
+
+
 def test_another_document_s_receipt_or_log_does_not_fit(site: Site, tmp_path: Path) -> None:
     one, two = accepted_and_reported(site), site.accept(other_package()).document_id
     seal_log(site)
@@ -546,7 +754,8 @@ def test_a_large_package_is_never_in_memory(site: Site, tmp_path: Path) -> None:
     try:
         with maker.export(trace, actor="test") as made:
             size = made.seek(0, 2)
-            findings = verify_bundle(made, Given(anchors=(ROOT,), at=site.clock()), spool=tmp_path / "v")
+            given = Given(anchors=(ROOT,), at=site.clock())
+            findings = verify_bundle(made, given, spool=tmp_path / "v", words=called)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -64,5 +64,12 @@ def test_a_text_longer_than_a_page_does_not_keep_the_page_from_being_made(text: 
     assert not {"\x00", "\u202e"} & set(page)
 
 
+def test_files_that_nobody_judged_are_not_told_to_be_without_signatures() -> None:
+    page = as_html(facts("x"), "en", word).decode().partition("Signatures inside the files")[2]
+    assert page.startswith("</h2><p>The gateway has noted no verdict on signatures inside the files.</p></section>")
+
+
 def test_a_text_of_several_lines_is_told_in_one() -> None:
-    assert "<td>Đồng ý. Chuyển phòng Một.</td>" in as_html(facts("Đồng ý.\r\n\tChuyển phòng Một.\n"), "vi", word).decode()
+    assert (
+        "<td>Đồng ý. Chuyển phòng Một.</td>" in as_html(facts("Đồng ý.\r\n\tChuyển phòng Một.\n"), "vi", word).decode()
+    )
