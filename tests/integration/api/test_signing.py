@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import os
+import threading
 from base64 import b64decode, b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -219,6 +221,33 @@ def test_a_signature_that_is_not_base64_is_named(client: FlaskClient, headers: d
     body = {"signature": text}
     response = client.post(f"/api/v1/signing/{request['id']}/complete", json=body, headers=headers)
     assert code_of(response) == (400, "request.invalid")
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same signature", "two signatures"])
+def test_of_two_completions_in_two_processes_one_file_stays(
+    site: Site, tmp_path: Path, apart: PreparedApart, same: bool
+) -> None:
+    site.change(DEPARTMENT, certificates=(registered(PERSON, "person"),))
+    both_are_there, headers = threading.Barrier(2), site.key(DEPARTMENT)
+
+    def stamp(digest: bytes) -> bytes:
+        both_are_there.wait(20)
+        return pki.timestamp_token(digest)
+
+    clients = [
+        site.client(signings=Signings(lambda: site.parts, tmp_path / "signing", apart=apart, stamp=stamp))
+        for _ in range(2)
+    ]
+    request = prepared(clients[0], headers)
+    first = sign(request)
+    signatures = [first, first if same else sign(request)]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda c, s: complete(c, headers, request, s), clients, signatures))
+    assert sorted(answer.status_code for answer in answers) == ([200, 200] if same else [200, 409])
+    done = clients[0].get(f"/api/v1/signing/{request['id']}", headers=headers).get_json()
+    assert all(answer.get_json() == done for answer in answers if answer.status_code == 200)
+    assert hashlib.sha256(clients[1].get(done["file"], headers=headers).data).hexdigest() == done["sha256"]
+    assert told(site).count(Action.SIGNING_COMPLETED) == 1
 
 
 # Time-stamps
