@@ -18,7 +18,8 @@ from typing import BinaryIO
 from gateway.signing.files import frames
 from gateway.signing.files.judge import inspect_file
 from gateway.signing.files.limits import FileLimits
-from gateway.signing.files.questions import question_from_json, trust_from_json
+from gateway.signing.files.policy import RegisteredSigner
+from gateway.signing.files.questions import question_from_json, registered_from_json, trust_from_json
 from gateway.signing.files.reasons import FileReason
 from gateway.signing.files.wire import to_json
 from gateway.signing.trust import TrustAnchors
@@ -40,16 +41,19 @@ def main() -> None:
 
 def _serve(questions: BinaryIO, answers: BinaryIO, limits: FileLimits) -> None:
     anchors = TrustAnchors()
+    registered: tuple[RegisteredSigner, ...] = ()
     while (message := frames.read(questions, largest=_QUESTION_MAX)) is not None:
-        if "trust" in message:
-            anchors = trust_from_json(message["trust"])
+        if "trust" in message or "registered" in message:
+            anchors = trust_from_json(message["trust"]) if "trust" in message else anchors
+            registered = registered_from_json(message["registered"]) if "registered" in message else registered
             _bound(limits)
             frames.write(answers, {"trusts": True})
             continue
         # When the parent has died and a file stalls us, nobody kills us but this.
         _end_after(2 * int(limits.seconds) + 10)
         try:
-            verdicts = inspect_file(anchors=anchors, limits=limits, **question_from_json(message["file"]))
+            question = question_from_json(message["file"])
+            verdicts = inspect_file(anchors=anchors, registered=registered, limits=limits, **question)
         except MemoryError:
             gc.collect()
             frames.write(answers, {"failed": FileReason.TOO_LARGE.value})

@@ -20,7 +20,7 @@ from gateway.signing.files import frames
 from gateway.signing.files.formats import Format, recognise
 from gateway.signing.files.limits import FileLimits
 from gateway.signing.files.policy import FilePolicy, RegisteredSigner
-from gateway.signing.files.questions import question_to_json, trust_to_json
+from gateway.signing.files.questions import question_to_json, registered_to_json, trust_to_json
 from gateway.signing.files.reasons import FileReason
 from gateway.signing.files.wire import from_json
 from gateway.signing.trust import TrustAnchors
@@ -87,13 +87,12 @@ class Inspector:
         """
         with path.open("rb") as source:
             form = recognise(source)
-        question = question_to_json(
-            path, content_id=content_id, name=name, registered=registered, policy=policy or FilePolicy(), at=at
-        )
+        question = question_to_json(path, content_id=content_id, name=name, policy=policy or FilePolicy(), at=at)
+        known = tuple(registered)
         with self._lock:
-            answer = self._ask(question, anchors)
+            answer = self._ask(question, anchors, known)
             if answer is FileReason.READER_CRASHED:
-                answer = self._ask(question, anchors)
+                answer = self._ask(question, anchors, known)
         if not isinstance(answer, FileReason):
             return answer
         return (
@@ -107,14 +106,16 @@ class Inspector:
             ),
         )
 
-    def _ask(self, question: dict[str, Any], anchors: TrustAnchors) -> tuple[FileVerdict, ...] | FileReason:
+    def _ask(
+        self, question: dict[str, Any], anchors: TrustAnchors, registered: tuple[RegisteredSigner, ...]
+    ) -> tuple[FileVerdict, ...] | FileReason:
         """
         The verdicts, or why there are none; a reader that failed is gone afterwards.
 
         :raises FileReaderUnavailable: there is no reader, or it does not learn whom to trust.
         """
         # One that ended while it had nothing to do is replaced; a new one that does not listen is not.
-        reader = self._told(anchors) or self._told(anchors)
+        reader = self._told(anchors, registered) or self._told(anchors, registered)
         if reader is None:
             raise FileReaderUnavailable
         answer = reader.ask(question)
@@ -122,12 +123,12 @@ class Inspector:
             self._end()
         return answer
 
-    def _told(self, anchors: TrustAnchors) -> _Reader | None:
+    def _told(self, anchors: TrustAnchors, registered: tuple[RegisteredSigner, ...]) -> _Reader | None:
         """A reader that knows whom to trust; ``None`` when it did not take it in, and is gone."""
         if self._reader is None or self._reader.is_old:
             self._end()
             self._reader = _Reader(self.limits)
-        if self._reader.tell(anchors):
+        if self._reader.tell(anchors) and self._reader.tell_registered(registered):
             return self._reader
         self._end()
         return None
@@ -146,6 +147,7 @@ class _Reader:
         self._limits = limits
         self._files = 0
         self._trusts: tuple[TrustAnchors, int] | None = None
+        self._registered: tuple[RegisteredSigner, ...] = ()
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "gateway.signing.files.child"],
@@ -175,6 +177,14 @@ class _Reader:
             self._trusts = trusts
             return self._exchange({"trust": trust_to_json(anchors)}, seconds=_START_SECONDS) == {"trusts": True}
         return True
+
+    def tell_registered(self, registered: tuple[RegisteredSigner, ...]) -> bool:
+        """Whether the process knows whose certificates are registered; it is of no use when it does not."""
+        if registered == self._registered:
+            return True
+        self._registered = registered
+        told = {"registered": registered_to_json(registered)}
+        return self._exchange(told, seconds=_START_SECONDS) == {"trusts": True}
 
     def ask(self, question: dict[str, Any]) -> tuple[FileVerdict, ...] | FileReason:
         """The verdicts on one file, or why there are none; the process is of no use then."""

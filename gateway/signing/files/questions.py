@@ -39,21 +39,29 @@ def trust_from_json(value: Mapping[str, Any]) -> TrustAnchors:
     )
 
 
+def registered_to_json(registered: Sequence[RegisteredSigner]) -> list[dict[str, Any]]:
+    """Whose certificates are known; of a country they are told once and not with every file."""
+    return [_registered_to_json(r) for r in registered]
+
+
+def registered_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[RegisteredSigner, ...]:
+    """Those that :func:`registered_to_json` wrote."""
+    return tuple(_registered_from_json(r) for r in value)
+
+
 def question_to_json(
     path: Path,
     *,
     content_id: str,
     name: str,
-    registered: Sequence[RegisteredSigner],
     policy: FilePolicy,
     at: datetime,
 ) -> dict[str, Any]:
-    """One file to be judged: the arguments of ``judge.inspect_file``."""
+    """One file to be judged: arguments of ``judge.inspect_file``."""
     return {
         "path": str(path),
         "content_id": content_id,
         "name": name,
-        "registered": [_registered_to_json(r) for r in registered],
         "policy": asdict(policy),
         "at": at.isoformat(),
     }
@@ -65,7 +73,6 @@ def question_from_json(value: Mapping[str, Any]) -> dict[str, Any]:
         "path": Path(value["path"]),
         "content_id": value["content_id"],
         "name": value["name"],
-        "registered": [_registered_from_json(r) for r in value["registered"]],
         "policy": FilePolicy(**value["policy"]),
         "at": datetime.fromisoformat(value["at"]),
     }

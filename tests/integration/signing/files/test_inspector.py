@@ -12,7 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,8 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from gateway.errors import FileReaderUnavailable
-from gateway.model import FileStanding, FileVerdict
-from gateway.signing.files import FileLimits, FilePolicy, FileReason, Inspector, frames
-from gateway.signing.files.questions import question_to_json
+from gateway.model import FileStanding, FileVerdict, SignerRole
+from gateway.signing.files import FileLimits, FileReason, Inspector, frames
 from gateway.signing.files.wire import from_json, to_json
 from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
 from tests.support import pdfs, pki
@@ -61,6 +60,14 @@ def test_verdicts_survive_json() -> None:
         assert from_json(json.loads(json.dumps(to_json(verdict)))) == verdict
 
 
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"{", b"\xff"], ids=["deep", "cut", "letters"])
+def test_what_is_no_message_is_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever it says: the reader is given up
+        frames.read(io.BytesIO(len(body).to_bytes(4, "big") + body), largest=1_000_000)
+    with pytest.raises(ValueError, match="too long"):
+        frames.read(io.BytesIO(len(body).to_bytes(4, "big") + body), largest=0)
+
+
 def test_one_process_reads_many_files(inspector: Inspector, tmp_path: Path) -> None:
     path = written(tmp_path, pdfs.issued())
     inspected(inspector, path)
@@ -97,6 +104,23 @@ def test_a_process_that_ended_unseen_is_replaced_before_it_is_told_anything(
     os.kill(inspector.process_id, signal.SIGKILL)
     others = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate])
     assert inspected(inspector, path, anchors=others)[0].standing is FileStanding.VALID
+
+
+def test_what_the_directory_says_of_signers_reaches_the_process(inspector: Inspector, tmp_path: Path) -> None:
+    path = written(tmp_path, pdfs.by_person())
+    own = pdfs.registered()[0]
+    others = [replace(own, sha256=f"{number:064x}") for number in range(10_000)]
+    for registered, role in (
+        ([*others, own], SignerRole.PERSON),
+        ([*others, replace(own, role=SignerRole.AGENCY)], SignerRole.AGENCY),
+        (others, SignerRole.UNKNOWN),
+    ):
+        for _ in range(2):
+            (verdict,) = inspector.inspect(
+                path, content_id="c", name="n", registered=registered, anchors=pki.anchors(), at=pdfs.NOW,
+                policy=FilePolicy(role_by_subject=False),
+            )  # fmt: skip
+            assert [signature.role for signature in verdict.signatures] == [role]
 
 
 def test_what_becomes_known_of_revocation_reaches_the_process(inspector: Inspector, tmp_path: Path) -> None:
@@ -182,35 +206,30 @@ def test_the_reader_sees_no_secrets_of_ours(tmp_path: Path, monkeypatch: pytest.
     assert b"hoa-sen" not in environment
 
 
-_WITHOUT_BOUNDS = """
+_WITHOUT_BOUNDS = """#!{python}
 import runpy, signal, sys
 sys.modules["resource"] = None
 del signal.alarm
 runpy.run_module("gateway.signing.files.child", run_name="__main__")
 """
+_NARROWER = """#!/bin/sh
+ulimit -v 700000
+exec {python} "$@"
+"""
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param([sys.executable, "-c", _WITHOUT_BOUNDS], id="Windows has none"),
-        pytest.param(
-            ["sh", "-c", 'ulimit -v 700000; exec "$0" -m gateway.signing.files.child', sys.executable], id="narrower"
-        ),
-    ],
-)
-def test_a_reader_reads_also_where_its_own_bounds_cannot_be_set(tmp_path: Path, command: list[str]) -> None:
-    question = question_to_json(
-        written(tmp_path, pdfs.plain()), content_id="c", name="n", registered=(), policy=FilePolicy(), at=pdfs.NOW
-    )
-    asked = io.BytesIO()
-    for message in ({"limits": asdict(FileLimits())}, {"file": question}):
-        frames.write(asked, message)
-    done = subprocess.run(command, input=asked.getvalue(), capture_output=True, check=True)
-    answers = io.BytesIO(done.stdout)
-    assert frames.read(answers, largest=100_000) == {"ready": True}
-    (verdict,) = (frames.read(answers, largest=100_000) or {})["verdicts"]
-    assert verdict["standing"] == "unsigned"
+@pytest.mark.parametrize("program", [_WITHOUT_BOUNDS, _NARROWER], ids=["Windows has none", "narrower"])
+def test_a_reader_reads_also_where_its_own_bounds_cannot_be_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(program.format(python=sys.executable), "utf-8")
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
+    with Inspector() as inspector:
+        (verdict,) = inspected(inspector, written(tmp_path, pdfs.issued()))
+    assert verdict.standing is FileStanding.VALID
 
 
 _PARENT = """
