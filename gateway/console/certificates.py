@@ -15,7 +15,7 @@ from gateway.console.blueprint import pages
 from gateway.console.parts import parts
 from gateway.console.rendering import directory, language
 from gateway.console.texts import Text
-from gateway.console.verdicts import REASONS, Mark
+from gateway.console.verdicts import REASONS, Mark, subject_name
 from gateway.directory import certificate_of, exists_at
 from gateway.directory.certificates import covered, registrations
 from gateway.exchange.expiry import THRESHOLDS
@@ -55,6 +55,11 @@ class Line:
     revoked_at: datetime | None
     days: int
     """Left; 0 on the last day."""
+
+    @property
+    def name(self) -> str:
+        """The holder, as people say it."""
+        return subject_name(self.subject)
 
     @property
     def tone(self) -> str | None:

@@ -17,7 +17,7 @@ from gateway.console.blueprint import pages
 from gateway.console.log import number_text
 from gateway.console.parts import parts
 from gateway.console.rendering import agency_name, language
-from gateway.console.verdicts import Mark, verdict_sentence
+from gateway.console.verdicts import FILE_STANDINGS, Mark, subject_name, verdict_sentence
 from gateway.console.way import steps
 from gateway.evidence.container import MEDIA_TYPE as EVIDENCE_TYPE
 from gateway.ledger.actions import Action
@@ -56,6 +56,7 @@ def document(document_id: str) -> ResponseReturnValue:
         abort(404)
     way = steps(trace, language(), agency_name)
     examinations = parts().ledger.examinations(document_id)
+    files = _files(examinations)
     legs = _legs(trace)
     report = parts().ledger.reports([trace.document.id]).get(trace.document.id)
     sender = agency_name(trace.document.sender, trace.document.sender_name)
@@ -78,7 +79,9 @@ def document(document_id: str) -> ResponseReturnValue:
         sentence=verdict_sentence(trace.document.verdict, sender, language()),
         judgements=parts().ledger.judgements(document_id),
         examinations=examinations,
-        files=_files(examinations),
+        files=files,
+        alarming=[f for each in files.values() for f in each if FILE_STANDINGS[f.standing].tone == "bad"],
+        holder=subject_name,
     )
 
 

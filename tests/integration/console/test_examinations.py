@@ -122,3 +122,25 @@ def test_a_scan_says_how_much_was_searched_and_by_what(operator: FlaskClient, le
     page = shown(operator, document.id)
     assert "đã quét 2 tệp" in page
     assert "ClamAV 1.4.3/27600" in page
+
+
+def test_a_file_that_was_altered_is_told_at_the_head_of_the_page_and_with_the_examination(
+    operator: FlaskClient, ledger: Ledger
+) -> None:
+    altered = signature(SignerRole.PERSON, FileStanding.ALTERED)
+    page = shown(operator, judged(ledger, altered, standing=FileStanding.ALTERED))
+    head, _, rest = page.partition('id="deliveries"')
+    alarm = re.search(
+        r'<p class="flash bad" role="status"><a href="#attachments"><bdi>(.*?)</bdi></a>: (.+?)</p>', head
+    )
+    assert alarm is not None
+    assert alarm[1] == "công văn.pdf"
+    examination = rest.partition('id="examinations"')[2].partition("</section>")[0]
+    assert "Nội dung bị thay đổi" in examination
+    assert "<strong><bdi>Nguyễn Thử</bdi></strong>" in rest
+
+
+def test_a_file_in_order_raises_no_alarm(operator: FlaskClient, ledger: Ledger) -> None:
+    page = shown(operator, judged(ledger, signature(SignerRole.PERSON), standing=FileStanding.VALID))
+    assert 'class="flash bad"' not in page
+    assert "Hợp lệ" in page.partition('id="examinations"')[2].partition("</section>")[0]
