@@ -222,12 +222,16 @@
       choice.checked = !choice.disabled && !list.querySelector("input:checked");
       label.append(choice, " ", certificate.holder, " · ", words.ends, " ", day(certificate.not_after));
       row.append(label);
+      const notes = [];
       for (const finding of findings) {
         const note = document.createElement("span");
+        note.id = "finding-" + certificate.sha256.slice(0, 16) + "-" + notes.length;
+        notes.push(note.id);
         note.className = finding.bad ? "note warn" : "note";
         note.textContent = finding.text;
         row.append(note);
       }
+      choice.setAttribute("aria-describedby", notes.join(" "));
       list.append(row);
     }
     list.hidden = certificates.length === 0;
@@ -306,4 +310,14 @@
   find("[data-check]").addEventListener("click", check);
   find("[data-pair]").addEventListener("click", pair);
   find("[data-sign]").addEventListener("click", sign);
+  // There is no form that a browser could send: what was typed goes where this script sends it, and nowhere else.
+  const onEnter = function (field, act) {
+    find(field).addEventListener("keydown", function (event) {
+      if (event.key === "Enter" && !event.isComposing) {
+        act();
+      }
+    });
+  };
+  onEnter("#key", check);
+  onEnter("#code", pair);
 })();

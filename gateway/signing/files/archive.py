@@ -19,6 +19,7 @@ _DIRECTORY_MAX = 1024 * 1024
 _PIECE = 64 * 1024
 _RATIO_FLOOR = 1024 * 1024
 _NAME_MAX = 255
+_SAYS_UTF8 = 0x800
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError, OSError, KeyError)
 
 
@@ -75,7 +76,7 @@ class Archive:
         if too_deep or len(self._entries) > self._budget.members:
             raise Unreadable(FileReason.TOO_LARGE)
         self._budget.members -= len(self._entries)
-        return [Member(path=e.filename[:_NAME_MAX], entry=e) for e in self._entries]
+        return [Member(path=_name(e)[:_NAME_MAX], entry=e) for e in self._entries]
 
     def part(self, name: str, largest: int) -> bytes:
         """
@@ -112,6 +113,16 @@ class Archive:
             raise Unreadable(FileReason.BROKEN) from e
         made.seek(0)
         return made
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """As its maker meant it: many write UTF-8 without saying so, which is read as the letters of 1981's PCs."""
+    if entry.flag_bits & _SAYS_UTF8:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
 
 
 def _check_directory(source: BinaryIO) -> None:

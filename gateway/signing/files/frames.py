@@ -34,5 +34,8 @@ def read(stream: BinaryIO, *, largest: int) -> dict[str, Any] | None:
     body = stream.read(length)
     if len(body) < length:
         return None
-    message: dict[str, Any] = json.loads(body)
+    try:
+        message: dict[str, Any] = json.loads(body)
+    except RecursionError as e:
+        raise ValueError("A message that goes too deep.") from e
     return message

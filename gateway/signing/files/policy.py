@@ -58,9 +58,9 @@ class FilePolicy:
     """Tell person from agency by the certificate's subject where it is not registered; else ``unknown``."""
 
 
-def registration_of(sha256: str, registered: Sequence[RegisteredSigner], *, at: datetime) -> RegisteredSigner | None:
-    """The registration of a certificate that holds at ``at``; ``None``: there is none."""
-    return next((r for r in registered if r.sha256 == sha256 and r.holds_at(at)), None)
+def registered_roles(sha256: str, registered: Sequence[RegisteredSigner], *, at: datetime) -> frozenset[SignerRole]:
+    """The roles in which a certificate is registered at ``at``: for several agencies, it may be more than one."""
+    return frozenset(r.role for r in registered if r.sha256 == sha256 and r.holds_at(at))
 
 
 def role_by_subject(certificate: KnownCertificate) -> SignerRole:

@@ -10,7 +10,7 @@ from functools import partial
 from cryptography import x509
 
 from gateway.model import FileStanding, SignerRole
-from gateway.signing.files.policy import FilePolicy, RegisteredSigner, registration_of, role_by_subject
+from gateway.signing.files.policy import FilePolicy, RegisteredSigner, registered_roles, role_by_subject
 from gateway.signing.files.reasons import OF_CERTIFICATE, FileReason
 from gateway.signing.keys import known
 from gateway.signing.policy import Reason
@@ -65,12 +65,11 @@ def judge_signer(
     """
     facts = known(certificate)
     moment = stamped_at or believed(claimed_at, scope)
-    registration = registration_of(facts.sha256, scope.registered, at=moment)
     standing, reason = _standing(
         certificate,
         scope,
         moment,
-        registered=registration is not None,
+        registered=bool(registered_roles(facts.sha256, scope.registered, at=moment)),
         stamped=stamped_at is not None,
         embedded=embedded,
     )
@@ -81,11 +80,15 @@ def judge_signer(
 
 
 def role_of(certificate: x509.Certificate, *, scope: Scope, at: datetime) -> SignerRole:
-    """In which role a certificate signs: as it is registered at that moment, else by its subject."""
+    """
+    In which role a certificate signs: as it is registered at that moment, else by its subject.
+
+    By its subject too, when it is registered in both roles: the order of the directory is no reason.
+    """
     facts = known(certificate)
-    registration = registration_of(facts.sha256, scope.registered, at=at)
-    if registration is not None:
-        return registration.role
+    roles = registered_roles(facts.sha256, scope.registered, at=at)
+    if len(roles) == 1:
+        return min(roles)
     return role_by_subject(facts) if scope.policy.role_by_subject else SignerRole.UNKNOWN
 
 

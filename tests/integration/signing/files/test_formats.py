@@ -87,6 +87,16 @@ def test_an_archive_that_a_reader_of_pdfs_would_open_is_not_called_a_pdf() -> No
     assert (verdict.member, verdict.standing) == ("a.pdf", FileStanding.VALID)
 
 
+def test_names_that_are_utf_8_without_saying_so_are_read_as_such() -> None:
+    name = "Phụ lục.txt"
+    plain = "x" * len(name.encode())
+    said = zipped({plain: b""}).replace(plain.encode(), name.encode())
+    (verdict,) = pdfs.judged(said)
+    assert verdict.member == name
+    (verdict,) = pdfs.judged(zipped({"x": b""}).replace(b"x", b"\xea"))  # cp437, as the format has it
+    assert verdict.member == "Ω"
+
+
 def test_names_in_archives_hide_nothing() -> None:
     (verdict,) = pdfs.judged(zipped({"Quyết định\u202efdp.exe\n": b""}))
     assert verdict.member == "Quyết định\N{REPLACEMENT CHARACTER}fdp.exe\N{REPLACEMENT CHARACTER}"

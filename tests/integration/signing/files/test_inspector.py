@@ -12,7 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from gateway.errors import FileReaderUnavailable
 from gateway.model import FileStanding, FileVerdict, SignerRole
-from gateway.signing.files import FileLimits, FileReason, Inspector, frames
+from gateway.signing.files import FileLimits, FilePolicy, FileReason, Inspector, frames
 from gateway.signing.files.wire import from_json, to_json
 from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
 from tests.support import pdfs, pki

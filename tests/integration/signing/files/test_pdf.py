@@ -91,6 +91,22 @@ def test_a_registered_role_counts_more_than_the_subject() -> None:
     assert only(judged(pdfs.by_person(), signers=as_agency)).role is SignerRole.AGENCY
 
 
+@pytest.mark.parametrize("roles", [(SignerRole.AGENCY, SignerRole.PERSON), (SignerRole.PERSON, SignerRole.AGENCY)])
+def test_a_certificate_that_is_registered_in_both_roles_is_told_by_its_subject(roles: tuple[SignerRole, ...]) -> None:
+    both = tuple(RegisteredSigner(sha256=pki.person().certificate_sha256, role=role) for role in roles)
+    assert only(judged(pdfs.by_person(), signers=both)).role is SignerRole.PERSON
+    neither = judged(pdfs.by_person(), signers=both, policy=FilePolicy(role_by_subject=False))
+    assert (neither.standing, only(neither).role) == (VALID, SignerRole.UNKNOWN)
+
+
+def test_a_registration_that_begins_later_names_no_role_and_is_no_ground_of_trust() -> None:
+    later = (
+        RegisteredSigner(sha256=pki.person().certificate_sha256, role=SignerRole.AGENCY, valid_from=pdfs.NOW + HOUR),
+    )
+    assert only(judged(pdfs.by_person(), signers=later)).role is SignerRole.PERSON
+    assert judged(pdfs.by_person(), signers=later, anchors=TrustAnchors()).standing is FileStanding.UNTRUSTED
+
+
 def test_an_ended_registration_names_no_role() -> None:
     ended = (
         RegisteredSigner(sha256=pki.person().certificate_sha256, role=SignerRole.AGENCY, valid_to=pdfs.SIGNED - HOUR),
