@@ -121,6 +121,28 @@ def test_a_person_pairs_the_page_and_signs_a_file(
     assert PIN not in page.run("document.documentElement.outerHTML + JSON.stringify(localStorage)")
 
 
+def test_the_page_is_used_by_keyboard_and_each_certificate_says_what_is_the_matter(
+    browser: Browser, gateway: RunningGateway, desk: Desk
+) -> None:
+    press = "document.querySelector('{}').dispatchEvent(new KeyboardEvent('keydown', {{key: 'Enter'}}))"
+    page = browser.page()
+    page.go(f"{gateway.url}/console/signing?port={desk.port}")
+    page.fill("#key", gateway.key(DEPARTMENT))
+    page.run(press.format("#key"))
+    page.wait("!document.querySelector('[data-code]').hidden")
+    page.fill("#code", desk.person.codes[0][1])
+    page.run(press.format("#code"))
+    page.wait("document.querySelectorAll('[name=certificate]').length === 2")
+    told = page.run(
+        "[...document.querySelectorAll('[name=certificate]')].map(c => c.getAttribute('aria-describedby').split(' ')"
+        ".map(id => document.getElementById(id).textContent).join(' '))"
+    )
+    assert all(told)
+    assert len(set(told)) == 2
+    # What a screen reader is to read out stands in a place that was there before.
+    assert page.run("document.querySelector('[data-status]').parentElement.getAttribute('role')") == "status"
+
+
 def test_a_person_who_declines_is_told_and_nothing_is_left_waiting(
     browser: Browser, gateway: RunningGateway, desk: Desk, tmp_path: Path
 ) -> None:
