@@ -16,10 +16,10 @@ import jwt
 from cryptography import x509
 
 from gateway.directory import certificate_of
-from gateway.errors import EvidenceInvalid, LogProofInvalid, TimestampInvalid
+from gateway.errors import EvidenceInvalid, LogProofInvalid, PayloadMissing, TimestampInvalid
 from gateway.evidence.bundle import Contents, SealedPackage, Stamper, status_part, write_bundle
 from gateway.evidence.chain import EventProof, check_proof
-from gateway.evidence.report import Words
+from gateway.evidence.points import Words
 from gateway.evidence.seal import Seal, read_seal
 from gateway.evidence.timestamp import check_token
 from gateway.exchange import lookup
@@ -69,7 +69,7 @@ class EvidenceMaker:
 
         :param actor: who asked: an agency, an operator, ``cli``.
         :return: at its first byte; gone when it is closed.
-        :raises PayloadMissing: the package is not there any more.
+        :raises PayloadMissing: the package is not there any more, or is not what was received.
         :raises EvidenceTooLarge: it does not fit into one file.
         """
         parts, document = self._parts, trace.document
@@ -141,8 +141,17 @@ class EvidenceMaker:
             for certificate in (own, self._of_sender(document)):
                 if certificate is not None and certificate not in found:
                     found[certificate] = self._judged(certificate, document.received_at)
+        for certificate in self._of_files(trace.document.id):
+            if certificate not in found:
+                found[certificate] = self._judged(certificate, trace.document.received_at)
         found.setdefault(key, self._judged(key, self._parts.clock()))
         return found
+
+    def _of_files(self, document_id: str) -> list[x509.Certificate]:
+        """Who signed inside the attached files, as far as their certificates are kept."""
+        names = {s.certificate_sha256 for f in self._files(document_id) for s in f.signatures if s.certificate_sha256}
+        ders = self._parts.ledger.certificates_der(sorted(names))
+        return [x509.load_der_x509_certificate(ders[name]) for name in sorted(ders)]
 
     def _of_sender(self, document: DocumentRow) -> x509.Certificate | None:
         """The registered certificate that verified the package, also when it is registered no more."""
@@ -260,9 +269,14 @@ def _until_silent(stamp: Stamper) -> Stamper:
 
 
 def _pieces(parts: Parts, sha256: str) -> Iterator[bytes]:
+    """A stored package; one that was damaged in its place would be found out years later, by who needs it."""
+    found = hashlib.sha256()
     with lookup.open_package(parts, sha256) as reader:
         while piece := reader.read(_CHUNK):
+            found.update(piece)
             yield piece
+    if found.hexdigest() != sha256:
+        raise PayloadMissing
 
 
 def _stamped_at(proofs: Sequence[EventProof]) -> dict[int, datetime]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -19,8 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import update
 
 from gateway.console.words import called
+from gateway.errors import PayloadMissing
 from gateway.evidence import bundle, container
 from gateway.evidence.belief import Given
 from gateway.evidence.bundle import read_signature_part, signature_part
@@ -31,9 +34,12 @@ from gateway.evidence.receipt import ReceiptFacts, make_receipt
 from gateway.evidence.seal import make_seal, read_seal
 from gateway.evidence.told import pages
 from gateway.exchange import lookup
+from gateway.exchange.examine import ExaminationPace, Examiner
+from gateway.exchange.parts import ExaminationRules
 from gateway.ledger.actions import Action
 from gateway.ledger.revocation import Rejudged
-from gateway.model import DocumentId, ResponseFor, Standing, StatusCode
+from gateway.ledger.tables import payloads
+from gateway.model import DocumentId, ExaminationKind, ResponseFor, Standing, StatusCode
 from gateway.signing import xades
 from gateway.signing.files import Inspector
 from gateway.signing.files.wire import to_json
@@ -692,6 +698,39 @@ def test_a_receiver_s_file_tells_of_its_own_copy_alone(site: Site, tmp_path: Pat
     assert {json.loads(p["event"])["delivery"] for p in proofs} <= own
     (tmp_path / "v").mkdir()
     assert judged(raw, tmp_path / "v").proven
+
+
+def test_a_package_that_was_damaged_where_it_is_kept_is_found_when_evidence_is_made(site: Site) -> None:
+    document = accepted_and_reported(site)
+    row = site.ledger.document(document)
+    with site.ledger.engine.begin() as connection:
+        changed = update(payloads).where(payloads.c.sha256 == row.sha256).values(content=other_package())
+        assert connection.execute(changed).rowcount == 1
+    with pytest.raises(PayloadMissing):
+        exported(site, document)
+    assert site.ledger.trace(document).events[-1].action is not Action.EVIDENCE_EXPORTED
+    assert not list(site.parts.spool.iterdir())
+
+
+def test_what_was_found_inside_files_is_told_with_its_certificates_and_holds_offline(
+    site: Site, tmp_path: Path
+) -> None:
+    site.rule(examinations=ExaminationRules(inspect=True))
+    site.change(DEPARTMENT, certificates=site.known[DEPARTMENT].certificates)
+    package = sign_package(documents.a_package(contents={"main": pdfs.issued()}), pki.agency())
+    document = site.accept(package).document_id
+    (tmp_path / "v").mkdir()
+    with Inspector() as inspector:
+        job = Examiner(site.parts, reader=lambda: contextlib.nullcontext(inspector), pace=ExaminationPace())
+        while job.examine_next([ExaminationKind.FILES], inspector):
+            pass
+        raw = exported(site, document)
+        findings = judged(raw, tmp_path / "v", at=site.clock(), inspector=inspector)
+    assert ("file.signed", "holds") in codes(findings)
+    assert findings.proven
+    reader = ContainerReader(io.BytesIO(raw))
+    found = {reader.read(n, limit=10**5) for n in reader.entries if n.startswith("certificates/")}
+    assert {k.certificate.public_bytes(Encoding.DER) for k in (pki.person(), pki.agency_seal())} <= found
 
 
 def test_over_the_api_a_file_is_given_unless_json_is_asked_for(site: Site, tmp_path: Path) -> None:
