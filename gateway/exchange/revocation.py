@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol, cast
+from urllib.parse import urlsplit
 
 import structlog
 from cryptography import x509
@@ -29,6 +31,7 @@ from gateway.errors import (
     DeliveryError,
     GatewayError,
     PeerFailed,
+    PeerUnreachable,
     RevocationAhead,
     RevocationNotAuthentic,
     RevocationUnreadable,
@@ -68,6 +71,8 @@ _LATECOMERS = timedelta(minutes=2)
 """For so long after a change documents may still come in by what was known before; processes look every second."""
 _CAUGHT_UP = timedelta(days=1)
 """A process that has just started follows up the changes of so long: the one that met them may not have lived to."""
+_SILENT = 3
+"""Questions that a host leaves unanswered, one after the other, before it is left alone for the rest of a round."""
 _FIRST_PAUSE = timedelta(minutes=1)
 """After a source's first failure; doubles up to the time between two questions."""
 
@@ -409,9 +414,11 @@ class RevocationWatch:
         due = [s for s in sources.values() if s.name in scene.targets and (at_once or _is_due(s, now, self._pace))]
         due.sort(key=lambda s: s.due_at)
 
+        silent: Counter[str] = Counter()
+
         def one(source: Source) -> None:
             if not stop.is_set():
-                self._ask_one(scene, scene.targets[source.name], source)
+                self._ask_one(scene, scene.targets[source.name], source, silent)
 
         extended = now
         with ThreadPoolExecutor(self._pace.threads, thread_name_prefix="revocation") as pool:
@@ -422,12 +429,24 @@ class RevocationWatch:
                     self._ledger.end_revocation_round(now=at, due_at=at + self._pace.lease, done=False)
         self._forget(scene, sources, now)
 
-    def _ask_one(self, scene: _Scene, target: _Target, source: Source) -> None:
+    def _ask_one(self, scene: _Scene, target: _Target, source: Source, silent: Counter[str]) -> None:
+        """
+        Ask one source.
+
+        :param silent: how often in a row each host has not answered in this round. One responder may be asked about
+            thousands of certificates, and what other authorities said meanwhile waits for the end of the round.
+        """
+        host = urlsplit(target.url).netloc
+        if silent[host] >= _SILENT:
+            self._failed(target, source, PeerUnreachable(f"{host} did not answer others; it was not asked."))
+            return
         try:
             item = self._dated(self._fetched(scene, target))
         except (DeliveryError, RevocationUnreadable, RevocationNotAuthentic, RevocationAhead, BodyTooLarge) as error:
+            silent[host] = silent[host] + 1 if isinstance(error, PeerUnreachable) else 0
             self._failed(target, source, error)
             return
+        silent[host] = 0
         self._keep(target.name, item, due_at=self._clock() + self._pace.every)
 
     def _fetched(self, scene: _Scene, target: _Target) -> RevocationItem:

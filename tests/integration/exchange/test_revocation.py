@@ -212,6 +212,22 @@ def test_a_round_asks_only_so_many_and_goes_on_with_the_others(site: Site) -> No
             assert made.server.requests["ocsp"] == expected
 
 
+def test_a_host_that_does_not_answer_is_left_alone_for_the_rest_of_the_round(site: Site) -> None:
+    with watched(site, threads=1) as made:
+        keys = [made.seal(crl=False) for _ in range(8)]
+        site.change(DEPARTMENT, certificates=tuple(registered(k) for k in keys))
+        made.server.ocsp = Fault.CUT
+        made.server.crl = Fault.DOWN  # which is an answer
+        made.round(at_once=False)
+        assert made.server.requests["ocsp"] == 3
+        sources = [s for s in site.ledger.revocation_sources() if s.kind == "ocsp"]
+        assert [(s.failures, s.last_error_code) for s in sources] == [(1, "delivery.peer_unreachable")] * 8
+        made.server.ocsp = Fault.NONE
+        site.clock.forward(minutes=2)
+        made.round(at_once=False)
+        assert made.server.requests["ocsp"] == 3 + 8
+
+
 # Files
 
 
