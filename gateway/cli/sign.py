@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -21,7 +22,7 @@ from gateway.cli.shell import Shell
 from gateway.cli.words import Text
 from gateway.clock import utc_now
 from gateway.delivery.http import HttpClient, HttpSettings
-from gateway.errors import KeyUnusable, TokenPinNeeded
+from gateway.errors import KeyUnusable, StorageFull, TokenPinNeeded
 from gateway.model import SignerRole
 from gateway.signing.keys import Signer, load_certificates, load_key
 from gateway.signing.pdf_sign import PdfForm, PdfSignOptions, Place
@@ -163,30 +164,31 @@ def sign(
     """Write the signed file."""
     if (key_file is None) == (module is None):
         raise Misuse(Text("Cho biết khóa: --key hoặc --token.", "Say which key: --key or --token."))
-    options = PdfSignOptions(
-        role=SignerRole(role),
-        form=PdfForm(kind),
-        image=image.read_bytes() if image else None,
-        place=Place(page=page, x_mm=corner[0], y_mm=corner[1]) if corner else None,
-        width_mm=width,
-        number=number,
-        font=font,
-        reason=reason,
-        location=location,
-        without_person=without_person,
-    )
-    with contextlib.ExitStack() as closing:
-        stamp = closing.enter_context(_stamping(tsa, tsa_anchors)) if tsa else None
-        if key_file is not None:
-            key: Signer = load_key(key_file, _password(shell, key_file, password_file), certificate=certificate)
-        else:
-            assert module is not None
-            token = Token(module, label=token_label, pin=lambda: _pin(shell, pin_file))
-            closing.callback(token.close)
-            key = token.key(label=certificate_label)
-        job = _Job(file=file, key=key, stamp=stamp, xades=xades or stamp is not None, options=options)
-        with _written(output, force=force) as out:
-            level = job.pdf(out) if _is_pdf(file) else job.package(out)
+    with _faults_of_files():
+        options = PdfSignOptions(
+            role=SignerRole(role),
+            form=PdfForm(kind),
+            image=image.read_bytes() if image else None,
+            place=Place(page=page, x_mm=corner[0], y_mm=corner[1]) if corner else None,
+            width_mm=width,
+            number=number,
+            font=font,
+            reason=reason,
+            location=location,
+            without_person=without_person,
+        )
+        with contextlib.ExitStack() as closing:
+            stamp = closing.enter_context(_stamping(tsa, tsa_anchors)) if tsa else None
+            if key_file is not None:
+                key: Signer = load_key(key_file, _password(shell, key_file, password_file), certificate=certificate)
+            else:
+                assert module is not None
+                token = Token(module, label=token_label, pin=lambda: _pin(shell, pin_file))
+                closing.callback(token.close)
+                key = token.key(label=certificate_label)
+            job = _Job(file=file, key=key, stamp=stamp, xades=xades or stamp is not None, options=options)
+            with _written(output, force=force) as out:
+                level = job.pdf(out) if _is_pdf(file) else job.package(out)
     shell.note(
         Text("Đã ký ({level}) bằng chứng thư {sha256} ({subject}).", "Signed ({level}) by {sha256} ({subject})."),
         level=level,
@@ -200,6 +202,25 @@ def sign(
                 "No time-stamp (--tsa): when it was signed is only the signer's word.",
             )
         )
+
+
+@contextlib.contextmanager
+def _faults_of_files() -> Iterator[None]:
+    """
+    What the system says of the caller's files, without a traceback.
+
+    :raises StorageFull: there is no room for the result.
+    :raises Misuse: a file or folder cannot be read or written.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # Whoever reads our output has had enough; the program's entry knows that.
+    except OSError as e:
+        why = f"{e.filename}: {e.strerror}" if e.filename else str(e.strerror)
+        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(f"{why}.") from e
+        raise Misuse(Text("Không đọc hoặc ghi được tệp: {why}.", "A file cannot be used: {why}."), why=why) from e
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +270,7 @@ def _is_pdf(file: Path) -> bool:
 
 def _pin(shell: Shell, pin_file: Path | None) -> str:
     given = read_pin(pin_file)
-    if given is not None:
+    if given:  # An empty one would be a try that counts.
         return given
     if not sys.stdin.isatty():
         raise TokenPinNeeded
@@ -258,7 +279,10 @@ def _pin(shell: Shell, pin_file: Path | None) -> str:
 
 def _password(shell: Shell, key_file: Path, password_file: Path | None) -> str | None:
     if password_file is not None:
-        return password_file.read_text(encoding="utf-8").strip()
+        try:
+            return password_file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError as e:
+            raise KeyUnusable(f"{password_file.name} is not text in UTF-8.") from e
     given = os.environ.get("GATEWAY_KEY_PASSWORD")
     if given is not None:
         return given

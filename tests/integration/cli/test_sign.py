@@ -1,6 +1,8 @@
 """``gateway sign`` as a clerk calls it: PDFs and packages, files and tokens, with and without a time-stamp."""
 
 import json
+import resource
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +75,34 @@ def test_an_agency_alone_is_refused_unless_one_insists(folder: Path) -> None:
     sign(folder / "a.pdf", *agency, "--kind", "copy", "--number", "12/SY-UBND", "--force")
 
 
+@pytest.mark.parametrize("file", ["a.pdf", "a.edxml"])
+def test_a_folder_that_is_not_there_is_told_without_a_traceback(folder: Path, file: str) -> None:
+    command = [folder / file, "--key", folder / "person.p12", "-o", folder / "nowhere" / "out"]
+    done = sign(*command, code=exits.USAGE, language="vi")
+    assert "(command.usage)" in done.stderr
+    assert "Không đọc hoặc ghi được tệp" in done.stderr
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(folder: Path) -> None:
+    command = [folder / "a.pdf", "--key", folder / "person.p12", "-o", folder / "b.pdf"]
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heeded = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
+        done = sign(*command, code=exits.LATER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        signal.signal(signal.SIGXFSZ, heeded)
+    assert "(storage.full)" in done.stderr
+    assert list(folder.glob("b.pdf*")) == []
+
+
+def test_a_password_file_that_is_no_text_is_named(folder: Path) -> None:
+    (folder / "password").write_bytes(b"\xff\xfe")
+    command = [folder / "a.pdf", "--key", folder / "person.p12", "--password-file", folder / "password"]
+    assert "(key.unusable)" in sign(*command, code=exits.OPERATOR).stderr
+
+
 def test_an_authority_that_is_down_leaves_nothing_half_signed(folder: Path) -> None:
     command = [folder / "a.pdf", "--key", folder / "person.p12", "--tsa", "http://127.0.0.1:9/", "-o", folder / "b.pdf"]
     sign(*command, code=3)  # Later it may work.
@@ -132,18 +162,19 @@ def test_a_token_signs_pdfs_and_packages(folder: Path, soft: SoftToken) -> None:
     [
         (("--certificate-label", "person"), "000000", "token.pin_wrong"),
         (("--certificate-label", "person"), None, "token.pin_needed"),
+        (("--certificate-label", "person"), "", "token.pin_needed"),
         (("--certificate-label", "nobody"), PIN, "token.key_unknown"),
         ((), PIN, "token.key_unknown"),
         (("--token-label", "other"), PIN, "token.absent"),
     ],
-    ids=["wrong-pin", "no-pin", "no-certificate", "several", "no-token"],
+    ids=["wrong-pin", "no-pin", "empty-pin", "no-certificate", "several", "no-token"],
 )
 def test_what_is_wrong_with_a_token_is_named_and_its_pin_never_shown(
     folder: Path, soft: SoftToken, arguments: tuple[str, ...], pin: str | None, error: str
 ) -> None:
     command = [folder / "a.pdf", "--token", soft.module, *arguments, "-o", folder / "b.pdf", "-v"]
     code = exits.LATER if error == "token.absent" else exits.OPERATOR
-    done = sign(*command, code=code, **({"GATEWAY_TOKEN_PIN": pin} if pin else {}))
+    done = sign(*command, code=code, **({} if pin is None else {"GATEWAY_TOKEN_PIN": pin}))
     assert f"({error})" in done.stderr
     assert PIN not in done.output
     assert "000000" not in done.output
