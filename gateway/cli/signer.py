@@ -31,6 +31,7 @@ from gateway.signer.keyring import FileKeyring, Keyring, TokenKeyring, read_file
 from gateway.signer.lock import only_one
 from gateway.signer.memory import keep_from_dumps
 from gateway.signer.pairing import Pairings
+from gateway.signer.preflight import AtGateway
 from gateway.signer.terminal import Terminal
 from gateway.signer.window import Window
 
@@ -232,10 +233,14 @@ class _Gateway:
         except (KeyError, TypeError, ValueError):
             return None
 
-    def is_registered(self, sha256: str) -> bool | None:
-        """As ``GatewayFacts``; registered, and good to sign with now."""
+    def says_of(self, sha256: str) -> AtGateway | None:
+        """As ``GatewayFacts``."""
         found = self._asked(sha256)
-        return None if found is None else bool(found.get("registered")) and found.get("reason") is None
+        if found is None:
+            return None
+        if not found.get("registered"):
+            return AtGateway.STRANGER
+        return AtGateway.GOOD if found.get("reason") is None else AtGateway.UNUSABLE
 
     def _asked(self, sha256: str) -> dict[str, Any] | None:
         try:

@@ -14,7 +14,7 @@ from cryptography import x509
 from gateway.errors import GatewayError, HelperBusy, KeyUnusable, NothingToSign, TokenPinNeeded
 from gateway.signer.desk import Consent, Desk, Question, printable
 from gateway.signer.keyring import Keyring, find
-from gateway.signer.preflight import CertificateState, Finding, examine, examine_clock
+from gateway.signer.preflight import AtGateway, CertificateState, Finding, examine, examine_clock
 from gateway.signing.keys import Signer, fingerprint
 from gateway.signing.to_be_signed import ToBeSigned, recognise
 
@@ -25,8 +25,8 @@ class GatewayFacts(Protocol):
     def ahead(self) -> timedelta | None:
         """How far this machine's clock is ahead of the gateway's; ``None`` when it cannot be asked."""
 
-    def is_registered(self, sha256: str) -> bool | None:
-        """Whether a certificate is registered for the agency; ``None`` when it cannot be asked."""
+    def says_of(self, sha256: str) -> AtGateway | None:
+        """What a certificate is worth for the agency; ``None`` when it cannot be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +119,8 @@ class Helper:
                 trouble = e
         ahead = self._gateway.ahead() if self._gateway else None
         # One that does not answer is not asked again for each certificate, while the page waits.
-        registered = self._gateway.is_registered if self._gateway and ahead is not None else _nobody_knows
-        states = []
-        for certificate in certificates:
-            known = registered(fingerprint(certificate))
-            states.append(examine(certificate, registered=known, at=now))
+        says_of = self._gateway.says_of if self._gateway and ahead is not None else _nobody_knows
+        states = [examine(c, at_gateway=says_of(fingerprint(c)), at=now) for c in certificates]
         return State(
             now=now,
             key=self._keyring.name,
@@ -150,7 +147,7 @@ class Helper:
             raise NothingToSign("What is to be signed names another certificate.")
         with self._alone():
             certificate = find(self._certificates(), certificate_sha256)
-            known = examine(certificate, registered=None, at=self._clock())
+            known = examine(certificate, at_gateway=None, at=self._clock())
             faults = [f.words.en for f in known.findings if f.level == "error"]
             if faults:
                 raise KeyUnusable(f"The certificate cannot sign: {' '.join(faults)}")
@@ -253,5 +250,5 @@ def _question(origin: str, description: str, asked: ToBeSigned, known: Certifica
     )
 
 
-def _nobody_knows(_sha256: str) -> bool | None:
+def _nobody_knows(_sha256: str) -> AtGateway | None:
     return None

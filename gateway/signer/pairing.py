@@ -75,7 +75,8 @@ class Pairings:
         now = self._clock()
         with self._lock:
             before = self._shown.get(origin)
-            if before is not None and now - before.since < _BETWEEN_CODES:
+            # One from the future is of a clock that has been put right since.
+            if before is not None and timedelta() <= now - before.since < _BETWEEN_CODES:
                 raise PairingCodeWrong("A code was shown a moment ago; wait some seconds before asking for another.")
             code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
             self._shown[origin] = _Shown(code=code, since=now)
@@ -90,7 +91,7 @@ class Pairings:
         now = self._clock()
         with self._lock:
             shown = self._shown.get(origin)
-            if shown is None or shown.tries_left <= 0 or now - shown.since > CODE_LASTS:
+            if shown is None or shown.tries_left <= 0 or not timedelta() <= now - shown.since <= CODE_LASTS:
                 raise PairingCodeWrong
             if not hmac.compare_digest(shown.code.encode(), code.strip().encode(errors="replace")):
                 self._shown[origin] = replace(shown, tries_left=shown.tries_left - 1)

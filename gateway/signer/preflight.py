@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -18,6 +19,16 @@ WRONG_BY = timedelta(minutes=2)
 """A signature's own time is this machine's; receivers take a few minutes for granted, and a stamp tells the truth."""
 
 Level = Literal["error", "warning"]
+
+
+class AtGateway(enum.StrEnum):
+    """What an agency's gateway says of a certificate."""
+
+    GOOD = "good"
+    UNUSABLE = "unusable"
+    """Registered, and a signature by it would not be valid now: revoked, for one."""
+    STRANGER = "stranger"
+    """Not registered for the agency."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +69,11 @@ def holder_of(certificate: x509.Certificate) -> str:
     return str(names[0].value) if names else certificate.subject.rfc4514_string()
 
 
-def examine(certificate: x509.Certificate, *, registered: bool | None, at: datetime) -> CertificateState:
+def examine(certificate: x509.Certificate, *, at_gateway: AtGateway | None, at: datetime) -> CertificateState:
     """
     What is to be said of a certificate.
 
-    :param registered: for the agency at its gateway; ``None``: nobody could be asked.
+    :param at_gateway: ``None``: nobody could be asked.
     :param at: aware.
     """
     return CertificateState(
@@ -74,11 +85,11 @@ def examine(certificate: x509.Certificate, *, registered: bool | None, at: datet
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         pem=certificate.public_bytes(Encoding.PEM).decode("ascii"),
-        findings=tuple(_of_certificate(certificate, registered, at)),
+        findings=tuple(_of_certificate(certificate, at_gateway, at)),
     )
 
 
-def _of_certificate(certificate: x509.Certificate, registered: bool | None, at: datetime) -> list[Finding]:
+def _of_certificate(certificate: x509.Certificate, at_gateway: AtGateway | None, at: datetime) -> list[Finding]:
     found = []
     end = certificate.not_valid_after_utc
     if at < certificate.not_valid_before_utc:
@@ -93,12 +104,20 @@ def _of_certificate(certificate: x509.Certificate, registered: bool | None, at: 
         found.append(
             _error("certificate.usage", "Chứng thư không dùng để ký văn bản.", "It is not for signing documents.")
         )
-    if registered is False:
+    if at_gateway is AtGateway.STRANGER:
         found.append(
             _error(
                 "certificate.not_registered",
                 "Chứng thư chưa đăng ký cho cơ quan này tại trục liên thông.",
                 "It is not registered for this agency at the gateway.",
+            )
+        )
+    if at_gateway is AtGateway.UNUSABLE:
+        found.append(
+            _error(
+                "certificate.unusable",
+                "Trục liên thông sẽ không coi chữ ký của chứng thư này là hợp lệ.",
+                "The gateway would not take a signature by it for valid.",
             )
         )
     return found

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from gateway.errors import NobodyAnswered, PageNotAllowed, SigningDeclined
 from gateway.signer.app import _OPEN, is_open_to_change, origin_of
 from gateway.signer.desk import Consent, Question
+from gateway.signer.preflight import AtGateway
 from gateway.signing.keys import signature_fits
 from tests.support import pki
 from tests.support.signer import PAGE, PIN, PORT, Desk, KeysInMemory, Person
@@ -306,27 +307,28 @@ def test_a_certificate_that_ends_soon_can_still_sign() -> None:
 
 
 class Facts:
-    def __init__(self, ahead_seconds: float | None, registered: bool | None) -> None:
-        self._ahead, self._registered = ahead_seconds, registered
+    def __init__(self, ahead_seconds: float | None, says: AtGateway | None) -> None:
+        self._ahead, self._says = ahead_seconds, says
 
     def ahead(self) -> Any:
         from datetime import timedelta
 
         return None if self._ahead is None else timedelta(seconds=self._ahead)
 
-    def is_registered(self, sha256: str) -> bool | None:
+    def says_of(self, sha256: str) -> AtGateway | None:
         del sha256
-        return self._registered
+        return self._says
 
 
 @pytest.mark.parametrize(
     ("facts", "machine", "certificate", "ready"),
     [
-        (Facts(0, True), [], [], True),
-        (Facts(0, False), [], ["certificate.not_registered"], False),
-        (Facts(600, True), ["clock.wrong"], [], True),
-        (Facts(-600, True), ["clock.wrong"], [], True),
-        (Facts(119, True), [], [], True),
+        (Facts(0, AtGateway.GOOD), [], [], True),
+        (Facts(0, AtGateway.STRANGER), [], ["certificate.not_registered"], False),
+        (Facts(0, AtGateway.UNUSABLE), [], ["certificate.unusable"], False),
+        (Facts(600, AtGateway.GOOD), ["clock.wrong"], [], True),
+        (Facts(-600, AtGateway.GOOD), ["clock.wrong"], [], True),
+        (Facts(119, AtGateway.GOOD), [], [], True),
         (Facts(None, None), [], [], True),
     ],
 )

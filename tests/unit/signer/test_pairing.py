@@ -95,6 +95,16 @@ def test_codes_cannot_be_asked_for_one_after_the_other(pairings: Pairings, clock
     pairings.begin(PAGE)
 
 
+def test_a_clock_that_is_put_back_neither_keeps_a_code_alive_nor_keeps_from_another(
+    pairings: Pairings, clock: Clock
+) -> None:
+    code = pairings.begin(PAGE)
+    clock.forward(hours=-1)
+    with pytest.raises(PairingCodeWrong):
+        pairings.finish(PAGE, code)
+    assert pairings.finish(PAGE, pairings.begin(PAGE))
+
+
 def test_a_pairing_ends_after_thirty_days(pairings: Pairings, clock: Clock) -> None:
     token = pairings.finish(PAGE, pairings.begin(PAGE))
     clock.forward(days=29)
