@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from gateway.exchange.log_audit import audit
 from gateway.faults import POINTS
-from gateway.ledger.tables import deliveries, documents, statuses
+from gateway.ledger.tables import deliveries, documents, examinations, statuses
 from gateway.model import (
     Agency,
     AgencyCode,
@@ -39,6 +39,7 @@ from gateway.model import (
     DocumentId,
     DocumentNumber,
     Endpoint,
+    ExaminationState,
     Level,
     OtherInfo,
     PackageKind,
@@ -337,7 +338,8 @@ class Rack:
             if kill.point is None and now > at:
                 process.kill()
                 process.wait(timeout=20)
-            elif now > more:
+            elif now > more and self.clients.is_idle:
+                # Not while it still starts, or is behind: a busy machine would be given the more to do.
                 self.post_some(3, large=1 if kill.point and "payload" in kill.point else 0)
                 more = now + 1.0
             time.sleep(0.02)
@@ -375,16 +377,22 @@ class Rack:
                 .where(deliveries.c.state == DeliveryState.LEASED, concerned)
                 .values(due_at=datetime.now(UTC))
             )
+            if victim != "web":  # which examines nothing
+                connection.execute(
+                    update(examinations)
+                    .where(examinations.c.state == ExaminationState.PENDING)
+                    .values(due_at=datetime.now(UTC))
+                )
 
     # Recovering
 
     def drain(self) -> None:
-        """Wait until every package is answered and no delivery is open."""
+        """Wait until every package is answered, no delivery is open, and every file has been examined."""
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self.open_deliveries() or not self.clients.is_idle:
+        while self.open_deliveries() or self.open_examinations() or not self.clients.is_idle:
             assert time.monotonic() < deadline, (
-                f"not drained: {self.open_deliveries()} open, idle: {self.clients.is_idle}, "
-                f"{self.clients.faults}\n{self.gateway.log_tail()}"
+                f"not drained: {self.open_deliveries()} open, {self.open_examinations()} not examined, "
+                f"idle: {self.clients.is_idle}, {self.clients.faults}\n{self.gateway.log_tail()}"
             )
             time.sleep(0.1)
 
@@ -397,6 +405,12 @@ class Rack:
                 )
             )
             return [tuple(row) for row in rows]
+
+    def open_examinations(self) -> int:
+        """How many are still to be made; while one is, files of its are in the spool."""
+        with self.ledger.engine.connect().execution_options(read_only=True) as connection:
+            pending = examinations.c.state == ExaminationState.PENDING
+            return connection.execute(select(func.count()).select_from(examinations).where(pending)).scalar_one()
 
 
 SETTLED = (DeliveryState.DELIVERED, DeliveryState.FORWARDED)
