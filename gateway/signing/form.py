@@ -195,8 +195,8 @@ def _read_properties(
     if tags not in ([_SIGNED_PROPERTIES], [_SIGNED_PROPERTIES, _UNSIGNED_PROPERTIES]):
         raise Finding(Reason.STRUCTURE)
     element = qualifying[0]
-    identity = element.get("Id")
-    if not identity or own.get("URI") != f"#{identity}" or qualifying.get("Target") != f"#{signature.get('Id')}":
+    identity, whole = element.get("Id"), signature.get("Id")
+    if not identity or own.get("URI") != f"#{identity}" or not whole or qualifying.get("Target") != f"#{whole}":
         raise Finding(Reason.REFERENCE)
     steps = {"x": XADES, "ds": DS}
     digests = []
