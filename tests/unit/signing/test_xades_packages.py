@@ -1,4 +1,4 @@
-"""XAdES in packages, whoever wrote it, is accepted in one form: references to the document and to its own properties."""
+"""XAdES in packages is accepted in one form, whoever wrote it: references to the document and to its own properties."""
 
 import base64
 import hashlib
