@@ -377,10 +377,10 @@ def _facts(r: Registration, watched: Watched | None, now: datetime) -> dict[str,
 @certificates.command_of(
     "check",
     Text(
-        """Xét từng chứng thư đã đăng ký (hoặc trong tệp PEM) như khi tiếp nhận gói tin bây giờ, và nguồn tin thu hồi.
-Mã kết thúc 1 khi có chứng thư không ký được, hoặc nguồn tin thu hồi đang lỗi hay quá hạn.""",
-        """Judge each registered certificate (or those of PEM files) as for a package that comes now, and where
-revocation is known from. Exit code 1 when one cannot sign, or a source fails or is out of date.""",
+        """Xét từng chứng thư đã đăng ký (hoặc trong tệp PEM) như khi tiếp nhận gói tin bây giờ.
+Xét cả nguồn tin thu hồi. Mã kết thúc 1 khi có chứng thư không ký được, hoặc nguồn tin thu hồi đang lỗi hay quá hạn.""",
+        """Judge each registered certificate (or those of PEM files) as for a package that comes now.
+The sources of revocation, too. Exit code 1 when one cannot sign, or a source fails or is out of date.""",
     ),
     examples="gateway certificates check\ngateway certificates check moi.pem --json",
 )

@@ -21,9 +21,9 @@ from gateway.cli.demo.mail import DEPARTMENT, FINANCE, Dispatch, drafts
 from gateway.cli.demo.patience import AT_MOST_SECONDS, STILL_SECONDS, Patience
 from gateway.cli.demo.places import GATEWAYS, LGSP_SYSTEM, Places, set_up
 from gateway.cli.demo.processes import Children
-from gateway.cli.demo.proof import Judged, Proof, in_words, judged, not_judged, prove
+from gateway.cli.demo.proof import Judged, Proof, at_their_own, in_words, judged, not_judged, prove
 from gateway.cli.demo.samples import sample_dispatches, samples_folder
-from gateway.cli.demo.screen import Files, Screen
+from gateway.cli.demo.screen import Screen
 from gateway.cli.demo.systems import LgspSystem, MailboxSystem, Post, PushedSystem, Reporter, System
 from gateway.cli.demo.watch import Watch
 from gateway.cli.shell import Shell, plain
@@ -200,20 +200,16 @@ class _Show:
         """What the gateways have found in the files."""
         return judged(self.dispatches, self.watch, self.places.gateways)
 
-    def files(self) -> Files:
-        """The same of each dispatch, by the gateway that it was posted to."""
-        return {one.dispatch.name: one.verdict for one in self.judged() if one.gateway == one.dispatch.at}
-
-    def standing(self, table: Sequence[Line]) -> object:
+    def standing(self, table: Sequence[Line], found: Sequence[Judged]) -> object:
         """Where everything is, for comparison."""
-        examined = sum(one.verdict is not None for one in self.judged())
+        examined = sum(one.verdict is not None for one in found)
         return examined, standing(self.dispatches, table, self.watch.unfinished(), self.post.all())
 
-    def missing(self, table: Sequence[Line]) -> list[Text]:
+    def missing(self, table: Sequence[Line], found: Sequence[Judged]) -> list[Text]:
         """What is not yet as it must be."""
         titles = self.titles
         lost = missing(self.dispatches, table, self.watch.unfinished(), self.post.all(), titles)
-        return [*lost, *not_judged(self.judged(), titles)]
+        return [*lost, *not_judged(found, titles)]
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -321,14 +317,14 @@ def _play(shell: Shell, show: _Show, *, samples: Path | None, once: bool, patien
         for act in _acts(show, folder):
             for dispatch in act:
                 _post(show, dispatch)
-                screen.update(show.watch.steps(), show.table(), show.files())
+                screen.update(show.watch.steps(), show.table(), at_their_own(show.judged()))
             if not _done_in_time(show, screen, patience):
                 break
-    table = show.table()
-    left = show.missing(table)
-    shell.console().print(screen.table(table, show.files()))
+    table, found = show.table(), show.judged()
+    left = show.missing(table, found)
+    shell.console().print(screen.table(table, at_their_own(found)))
     _refusals(shell, show.dispatches)
-    for sentence in in_words(show.judged(), show.titles):
+    for sentence in in_words(found, show.titles):
         shell.say(Text("Trong tệp: {words}", "In the file: {words}"), words=sentence.say(shell.language))
     if not left:
         left = _prove(shell, show)
@@ -396,11 +392,11 @@ def _hand_over(dispatch: Dispatch, send: Callable[[Path], str]) -> None:
 def _done_in_time(show: _Show, screen: Screen, patience: Patience) -> bool:
     """Watch until nothing is missing, or nothing moves any more."""
     while True:
-        table = show.table()
-        screen.update(show.watch.steps(), table, show.files())
-        if not show.missing(table):
+        table, found = show.table(), show.judged()
+        screen.update(show.watch.steps(), table, at_their_own(found))
+        if not show.missing(table, found):
             return True
-        patience.see(show.standing(table))
+        patience.see(show.standing(table, found))
         if patience.over:
             return False
         time.sleep(_PAUSE_SECONDS)

@@ -56,6 +56,11 @@ def _main(files: Sequence[FileVerdict] | None) -> FileVerdict | None:
     return next((file for file in files or () if file.format == "pdf"), None)
 
 
+def at_their_own(found: Iterable[Judged]) -> Mapping[str, FileVerdict | None]:
+    """By the name of the dispatch: what the gateway found that it was posted to."""
+    return {one.dispatch.name: one.verdict for one in found if one.gateway == one.dispatch.at}
+
+
 def not_judged(found: Iterable[Judged], titles: Mapping[str, str]) -> Iterator[Text]:
     """Which files are not judged yet, or otherwise than they had to be."""
     for one in found:

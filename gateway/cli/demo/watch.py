@@ -47,6 +47,7 @@ class Watch:
         self._seen = dict.fromkeys(gateways, 0)
         self._documents: dict[str, DocumentRow | None] = {}
         self._deliveries: dict[str, DeliveryRow | None] = {}
+        self._named: dict[tuple[str, AgencyCode, str], Sequence[str]] = {}
         self._files: dict[tuple[str, str], Sequence[FileVerdict]] = {}
         self._directory = directory
 
@@ -75,11 +76,16 @@ class Watch:
         """A document at one gateway."""
         return self._ledgers[gateway].document(document_id)
 
-    def named(self, gateway: str, sender: AgencyCode, document_id: str) -> list[str]:
+    def named(self, gateway: str, sender: AgencyCode, document_id: str) -> Sequence[str]:
         """What a new document of a sender is called at one gateway; empty: it has not come there."""
-        identity = DocumentId(document_id).key
-        rows = self._ledgers[gateway].documents_named(sender, identity, business_type=BusinessType.NEW)
-        return [row.id for row in rows]
+        key = (gateway, sender, document_id)
+        if key not in self._named:
+            identity = DocumentId(document_id).key
+            rows = self._ledgers[gateway].documents_named(sender, identity, business_type=BusinessType.NEW)
+            if not rows:
+                return []
+            self._named[key] = [row.id for row in rows]
+        return self._named[key]
 
     def files(self, gateway: str, document_id: str) -> Sequence[FileVerdict] | None:
         """What one gateway found of the signatures inside a document's files; ``None``: not judged yet."""

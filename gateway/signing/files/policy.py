@@ -19,10 +19,11 @@ WEAK_DIGESTS = frozenset({"sha1"})
 _ORGANIZATION = re.compile(
     r"(ủy ban|uỷ ban|ubnd|hội đồng|hđnd|sở|bộ|ban|cục|chi cục|tổng cục|vụ|phòng|văn phòng|trung tâm|thanh tra|viện|"
     r"công an|tòa án|toà án|trường|học viện|bệnh viện|kho bạc|bảo hiểm|quỹ|đoàn đại biểu|đoàn thanh niên|hội|"
-    r"đảng ủy|tỉnh ủy|thành ủy|công ty|tập đoàn|tổng công ty|chính phủ|quốc hội|nhà xuất bản|báo|đài|cơ quan|"
+    r"đảng ủy|tỉnh ủy|thành ủy|công ty|tập đoàn|tổng công ty|chính phủ|quốc hội|nhà xuất bản|báo|đài|cơ quan|con dấu|"
     r"uy ban|hoi dong|hdnd|chi cuc|tong cuc|van phong|trung tam|cong an|toa an|benh vien|kho bac|cong ty)\b"
 )
-"""How the name of a Vietnamese organisation begins, lower case. With its marks: Vụ is a department, Vũ a surname."""
+"""How the name of a Vietnamese organisation, or of its seal, begins, lower case. With its marks: Vụ is a department,
+Vũ a surname."""
 _PERSONAL_ID = re.compile(r"(cccd|cmnd|cmt|hc|pid):", re.IGNORECASE)
 """Prefixes of a person's number in ``UID`` or ``serialNumber``: identity card, passport."""
 _COMPANY_ID = re.compile(r"(mst|mdn|mns|qhns):", re.IGNORECASE)

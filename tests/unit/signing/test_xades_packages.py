@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from gateway.errors import NotSignable
 from gateway.model import Standing
-from gateway.signing import form
+from gateway.signing import engine, form, xades
+from gateway.signing.form import Finding
 from gateway.signing.keys import fingerprint
 from gateway.signing.policy import DS, SIGNED_PROPERTIES, XADES, Reason
 from gateway.signing.sign import sign_package_xades
@@ -233,3 +235,28 @@ def test_what_the_properties_say_is_read() -> None:
     assert read.properties.signing_time == AT
     assert [d.hex() for _, d in read.properties.certificate_digests] == [fingerprint(pki.agency_ec().certificate)]
     assert len(read.properties.tokens) == 1
+
+
+@pytest.mark.parametrize("identity", ["signature", "reference-0", "signature-properties"])
+def test_a_package_that_uses_the_signature_s_own_ids_is_not_signed(identity: str) -> None:
+    raw = PLAIN.replace(b"<edXML:Subject>", f'<edXML:Subject Id="{identity}">'.encode(), 1)
+    with pytest.raises(NotSignable):
+        sign_package_xades(raw, pki.agency_ec(), io.BytesIO(), at=AT)
+    twice = PLAIN.replace(b"<edXML:Subject>", b'<edXML:Subject Id="a" x:Id="a" xmlns:x="urn:x">', 1)
+    with pytest.raises(NotSignable):
+        sign_package_xades(twice, pki.agency_ec(), io.BytesIO(), at=AT)
+
+
+def test_a_document_with_xades_is_not_read_as_one_with_a_plain_signature() -> None:
+    """Seals are; ``xades.read`` reads those, and only in the form in which they are written."""
+    document = b'<s:Seal xmlns:s="urn:s"><s:A>1</s:A></s:Seal>'
+    reference = xades.Reference(
+        uri="",
+        digest=hashlib.sha256(document).digest(),
+        media_type="application/xml",
+        transforms=xades.ENVELOPED_XML,
+    )
+    signature = xades.sign([reference], pki.gateway(), at=AT).render()
+    with pytest.raises(Finding) as caught:
+        engine.read_signed(document.replace(b"</s:Seal>", signature + b"</s:Seal>"), pki.gateway().certificate)
+    assert caught.value.reason is Reason.STRUCTURE

@@ -36,6 +36,7 @@ def role(*attributes: tuple[x509.ObjectIdentifier, str]) -> SignerRole:
         ([(CN, "UBND TINH LANG SON"), (O, "Ban Co yeu Chinh phu")], AGENCY),
         ([(CN, "Vụ Tổ chức cán bộ"), (O, "Bộ Nội vụ")], AGENCY),
         ([(CN, "Ai đó"), (NameOID.USER_ID, "MST:0100000000")], AGENCY),
+        ([(CN, "Con dấu số 000.00.14.H37"), (NameOID.USER_ID, "000.00.14.H37"), (O, "Tỉnh Lạng Sơn")], AGENCY),
         ([(NameOID.COUNTRY_NAME, "VN")], UNKNOWN),
     ],
 )
