@@ -12,7 +12,7 @@ from flask import Response, abort, render_template, send_file
 from flask.typing import ResponseReturnValue
 
 from gateway.console import words
-from gateway.console.access import actor, note
+from gateway.console.access import actor, demand_replay, note
 from gateway.console.blueprint import pages
 from gateway.console.log import number_text
 from gateway.console.parts import parts
@@ -23,9 +23,12 @@ from gateway.evidence.container import MEDIA_TYPE as EVIDENCE_TYPE
 from gateway.ledger.actions import Action
 from gateway.ledger.records import AttemptRow, DeliveryRow, ExaminationRow, Trace
 from gateway.ledger.states import DeliveryEvent, states_that
-from gateway.model import FileVerdict, PackageKind
+from gateway.model import DeliveryState, ExaminationKind, ExaminationState, FileVerdict, PackageKind
 
 REPLAYABLE = states_that(DeliveryEvent.REPLAY)
+
+REASON_LONGEST = 500
+"""Characters, of why an operator does something."""
 
 LEGS_SHOWN = 25
 """Of many recipients; the others are folded, those that need attention come first."""
@@ -57,7 +60,7 @@ def document(document_id: str) -> ResponseReturnValue:
     way = steps(trace, language(), agency_name)
     examinations = parts().ledger.examinations(document_id)
     files = _files(examinations)
-    legs = _legs(trace)
+    legs = _legs(trace, kept_back=_refused(examinations))
     report = parts().ledger.reports([trace.document.id]).get(trace.document.id)
     sender = agency_name(trace.document.sender, trace.document.sender_name)
     return render_template(
@@ -79,6 +82,7 @@ def document(document_id: str) -> ResponseReturnValue:
         sentence=verdict_sentence(trace.document.verdict, sender, language()),
         judgements=parts().ledger.judgements(document_id),
         examinations=examinations,
+        longest_reason=REASON_LONGEST,
         files=files,
         alarming=[f for each in files.values() for f in each if FILE_STANDINGS[f.standing].tone == "bad"],
         holder=subject_name,
@@ -94,17 +98,26 @@ def _files(examinations: Sequence[ExaminationRow]) -> dict[str, list[FileVerdict
     return found
 
 
-def _legs(trace: Trace) -> list[Leg]:
+def _refused(examinations: Sequence[ExaminationRow]) -> bool:
+    """Whether an examination refuses the document, which is sent again when that is released and not before."""
+    return any(one.state is ExaminationState.REFUSED for one in examinations)
+
+
+def _legs(trace: Trace, *, kept_back: bool) -> list[Leg]:
     tries: dict[str, list[AttemptRow]] = defaultdict(list)
     for attempt in trace.attempts:
         tries[attempt.delivery].append(attempt)
     now = parts().clock()
-    legs = [_leg(each, trace.document.kind, tuple(tries[each.id]), now) for each in trace.deliveries]
+    legs = [
+        _leg(each, trace.document.kind, tuple(tries[each.id]), now, kept_back=kept_back) for each in trace.deliveries
+    ]
     # Python's sort keeps the ledger's order among equals.
     return sorted(legs, key=lambda leg: _TONES[leg.attention])
 
 
-def _leg(delivery: DeliveryRow, kind: PackageKind, attempts: tuple[AttemptRow, ...], now: datetime) -> Leg:
+def _leg(
+    delivery: DeliveryRow, kind: PackageKind, attempts: tuple[AttemptRow, ...], now: datetime, *, kept_back: bool
+) -> Leg:
     waited = words.long_wait(delivery, now)
     return Leg(
         delivery=delivery,
@@ -112,16 +125,17 @@ def _leg(delivery: DeliveryRow, kind: PackageKind, attempts: tuple[AttemptRow, .
         attention=words.needs_attention(delivery, now),
         waited=words.age(waited, language()) if waited else None,
         attempts=attempts,
-        replayable=delivery.state in REPLAYABLE,
+        replayable=delivery.state in REPLAYABLE and not (kept_back and delivery.state is DeliveryState.REFUSED),
     )
 
 
 @pages.get("/documents/<document_id>/package")
 def package(document_id: str) -> Response:
-    """The package as it was received, byte for byte."""
+    """The package as it was received, byte for byte; with malware in it, not for those who only look."""
     found = parts().ledger.document(document_id)
     if found is None:
         abort(404)
+    _demand_care(found.id)
     content = parts().open_package(found.id)
     note(Action.OPERATOR_PACKAGE_DOWNLOADED, actor(), document_id=found.id)
     # Named by the gateway's own id: numbers hold slashes, subjects hold anything.
@@ -132,12 +146,19 @@ def package(document_id: str) -> Response:
 
 @pages.get("/documents/<document_id>/evidence")
 def evidence(document_id: str) -> Response:
-    """Everything that proves the document's way, as one file (ASiC-E)."""
+    """Everything that proves the document's way, as one file (ASiC-E); with malware in it, as ``package``."""
     trace = parts().ledger.trace(document_id)
     if trace is None:
         abort(404)
+    _demand_care(trace.document.id)
     content = parts().export_evidence(trace, actor())
     response = send_file(content, EVIDENCE_TYPE, as_attachment=True, download_name=f"{trace.document.id}.asice")
     response.content_length = content.seek(0, io.SEEK_END)
     content.seek(0)
     return response
+
+
+def _demand_care(document_id: str) -> None:
+    """Refuse (403) whoever may only look what malware was found in."""
+    if _refused([e for e in parts().ledger.examinations(document_id) if e.kind is ExaminationKind.MALWARE]):
+        demand_replay()

@@ -6,7 +6,7 @@ from flask import Flask, redirect, url_for
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers.response import Response
 
-from gateway.console import agencies, certificates, document, failures, log, refusals, replay, session, signing
+from gateway.console import agencies, certificates, document, failures, log, refusals, release, replay, session, signing
 from gateway.console.access import Doorkeeper, guard, make_login_manager
 from gateway.console.blueprint import pages
 from gateway.console.headers import secure
@@ -16,7 +16,7 @@ from gateway.console.rendering import vocabulary
 __all__ = ["install"]
 
 # Imported for their routes; named here so that no import looks unused.
-_PAGES = (agencies, certificates, document, failures, log, refusals, replay, session, signing)
+_PAGES = (agencies, certificates, document, failures, log, refusals, release, replay, session, signing)
 
 
 def install(app: Flask, parts: ConsoleParts) -> None:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.console.access import actor, demand_replay, safe_next
 from gateway.console.blueprint import pages
-from gateway.console.document import REPLAYABLE
+from gateway.console.document import REASON_LONGEST, REPLAYABLE
 from gateway.console.log import lines_of
 from gateway.console.parts import parts
 from gateway.console.rendering import language
@@ -20,9 +20,6 @@ from gateway.ledger.records import LogRow
 
 MOST = 300
 """Deliveries of one request: a page of the log, or the recipients of one document."""
-
-REASON_LONGEST = 500
-"""Characters."""
 
 
 @pages.get("/replay")

@@ -342,6 +342,20 @@ TEXTS: Final[dict[str, Text]] = {
     "attempt.refused": Text("bị từ chối", "refused"),
     "attempt.abandoned": Text("không thành công, ngừng gửi", "failed, abandoned"),
     "attempt.lost": Text("tiến trình gửi bị ngắt giữa chừng", "the worker died"),
+    # Letting go what is held or was refused
+    "release.open": Text("Cho chuyển bất kể kết quả kiểm tra…", "Let it go in spite of this…"),
+    "release.hint": Text(
+        "Văn bản sẽ đến nơi nhận dù chưa qua hoặc không qua kiểm tra này. Bắt buộc nêu lý do; lý do được lưu cùng tên "
+        "bạn trong nhật ký sự kiện.",
+        "The document will reach its recipients though this examination has not passed it. A reason is required, and "
+        "kept with your name in the event log.",
+    ),
+    "release.confirm": Text("Xác nhận cho chuyển", "Confirm and let it go"),
+    "release.missing": Text("Hãy nêu lý do cho chuyển.", "Say why it is let go."),
+    "release.none": Text(
+        "Kiểm tra này không còn giữ văn bản.", "This examination does not keep the document any more."
+    ),
+    "release.done": Text("Đã cho chuyển; lý do đã ghi vào nhật ký.", "It is let go; the event log has the reason."),
     # Replay
     "replay.title": Text("Gửi lại văn bản", "Send again"),
     "replay.intro": Text(

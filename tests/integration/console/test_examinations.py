@@ -6,11 +6,13 @@ import re
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from gateway.console import words
-from gateway.ledger import Ledger
+from gateway.ledger import Action, Ledger
 from gateway.ledger.records import ExaminationResult, Examined, NewExamination
 from gateway.model import (
+    DeliveryState,
     ExaminationKind,
     ExaminationState,
     FileSignature,
@@ -19,7 +21,7 @@ from gateway.model import (
     SignerRole,
     StatusCode,
 )
-from tests.support.console import an_attachment
+from tests.support.console import an_attachment, token
 from tests.support.ledger import LEASE, NOON, a_delivery, a_document, a_reply, at
 
 FILES = ExaminationKind.FILES
@@ -144,3 +146,61 @@ def test_a_file_in_order_raises_no_alarm(operator: FlaskClient, ledger: Ledger) 
     page = shown(operator, judged(ledger, signature(SignerRole.PERSON), standing=FileStanding.VALID))
     assert 'class="flash bad"' not in page
     assert "Hợp lệ" in page.partition('id="examinations"')[2].partition("</section>")[0]
+
+
+# Letting go
+
+
+def kept(ledger: Ledger, *, refused: bool = False, kind: ExaminationKind = FILES) -> str:
+    """A document that an examination holds, or has refused."""
+    document, delivery = a_document(), a_delivery()
+    ledger.accept(document, [delivery], examinations=[NewExamination(kind=kind, holds=True, due_at=NOON)])
+    if refused:
+        outcome = Examined(state=ExaminationState.REFUSED, reason="malware.found", detail="a.pdf: Thu.Nghiem-1")
+        replies = {delivery.id: a_reply(document, StatusCode.REFUSED)}
+        ledger.settle_examination(document.id, kind, outcome, now=at(1), replies=replies)
+    return document.id
+
+
+def release(client: FlaskClient, document: str, **form: str) -> TestResponse:
+    known = {"csrf_token": token(client.get("/console/")), "kind": "files", "reason": "Đã quét bằng tay"}
+    return client.post(f"/console/documents/{document}/release", data=known | form)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_an_operator_lets_a_document_go_with_a_reason(operator: FlaskClient, ledger: Ledger, refused: bool) -> None:
+    document = kept(ledger, refused=refused)
+    page = shown(operator, document)
+    assert "Xác nhận cho chuyển" in page
+    assert "Gửi lại" not in page  # no replay sends what an examination refuses
+    answer = release(operator, document)
+    assert (answer.status_code, answer.location) == (303, f"/console/documents/{document}")
+    (delivery,) = ledger.deliveries(document)
+    assert (delivery.state, delivery.blocked) == (DeliveryState.WAITING, False)
+    (told,) = [e for e in ledger.events() if e.action is Action.DOCUMENT_RELEASED]
+    assert (told.actor, told.data["reason"]) == ("van.hanh", "Đã quét bằng tay")
+    page = shown(operator, document)
+    assert "Đã cho chuyển; lý do đã ghi vào nhật ký." in page
+    assert "Xác nhận cho chuyển" not in page
+    release(operator, document)  # pressed twice
+    assert "Kiểm tra này không còn giữ văn bản." in shown(operator, document)
+
+
+def test_nothing_is_let_go_without_a_reason_or_what_is_not_there(operator: FlaskClient, ledger: Ledger) -> None:
+    document = kept(ledger)
+    release(operator, document, reason="  ")
+    assert "Hãy nêu lý do cho chuyển." in shown(operator, document)
+    assert release(operator, document, kind="malware").status_code == 404
+    assert release(operator, document, kind="x").status_code == 404
+    assert release(operator, "unknown").status_code == 404
+    assert ledger.deliveries(document)[0].blocked
+
+
+def test_who_may_only_look_lets_nothing_go_and_gets_no_malware(viewer: FlaskClient, ledger: Ledger) -> None:
+    held, infected = kept(ledger), kept(ledger, refused=True, kind=ExaminationKind.MALWARE)
+    assert "Xác nhận cho chuyển" not in shown(viewer, held)
+    assert release(viewer, held).status_code == 403
+    assert ledger.deliveries(held)[0].blocked
+    for what in ("package", "evidence"):
+        assert viewer.get(f"/console/documents/{infected}/{what}").status_code == 403
+    assert viewer.get(f"/console/documents/{held}/package").status_code == 200
