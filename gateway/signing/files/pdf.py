@@ -32,6 +32,7 @@ from gateway.signing.files.limits import FileLimits
 from gateway.signing.files.objects import dictionary
 from gateway.signing.files.reasons import FileReason
 from gateway.signing.files.signer import Scope, believed, judge_signer, role_of
+from gateway.signing.files.tables import check_tables
 from gateway.signing.files.verdicts import Judgement, Unreadable, joined
 from gateway.signing.keys import known
 
@@ -105,6 +106,7 @@ def _opened(source: BinaryIO, limits: FileLimits) -> tuple[PdfFileReader, list[A
             raise Unreadable(FileReason.ENCRYPTED)
         if reader.xrefs.total_revisions > limits.revisions:
             raise Unreadable(FileReason.TOO_LARGE)
+        check_tables(reader)
         fields = []
         for found in enumerate_sig_fields(reader, filled_status=True):
             fields.append(found)

@@ -17,6 +17,7 @@ from PIL import Image
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields, signers
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko.sign.validation.dss import DocumentSecurityStore
@@ -664,6 +665,67 @@ def test_content_that_was_missing_when_it_was_signed_and_comes_later_is_not_vali
 
     verdict = judged(pdfs.updated(signed, define))
     assert verdict.standing in (ALTERED, FileStanding.UNREADABLE)
+
+
+FORGED = b"<</Length 40>>\nstream\nBT /F1 14 Tf 72 500 Td (9.000.000) Tj ET \nendstream"
+
+
+def row(place: int) -> bytes:
+    return b"%010d 00000 n \n" % place
+
+
+def with_table(table: Callable[[int, int, int], bytes], *, as_stream: bool = False) -> bytes:
+    """
+    The signed PDF and one more revision, with a table by hand.
+
+    :param table: of the number of the page's content, its place in the signed revision, and the place of a forged one.
+    """
+    signed = pdfs.by_person()
+    reader = PdfFileReader(io.BytesIO(signed))
+    number = reader.root["/Pages"]["/Kids"][0].get_object().raw_get("/Contents").idnum
+    true = signed.index(b"\n%d 0 obj" % number) + 1
+    made = table(number, true, len(signed))
+    end = signed[signed.rindex(b"trailer") :]
+    previous = end[end.index(b"startxref") :].split()[1]
+    size = int(end.split(b"/Size", 1)[1].split()[0])
+    rest = b"/Root%sR/Prev %s" % (end.split(b"/Root", 1)[1].split(b"R")[0], previous)
+    content = signed + b"%d 0 obj\n%s\nendobj\n" % (number, FORGED)
+    start = len(content)
+    if as_stream:
+        content += b"%d 0 obj<</Type/XRef/Size %d/Index[%d 1 %d 1]/W[1 4 1]" % (size, size + 1, number, size)
+        rows = made + b"\1" + start.to_bytes(4, "big") + b"\0"
+        content += rest + b"/Length %d>>stream\n%s\nendstream endobj\n" % (len(rows), rows)
+    else:
+        content += b"xref\n%strailer\n<</Size %d%s>>\n" % (made, size, rest)
+    return content + b"startxref\n%d\n%%%%EOF\n" % start
+
+
+def test_a_table_by_hand_is_read_and_what_it_changes_found() -> None:
+    assert judged(with_table(lambda number, true, _: b"%d 1\n%s" % (number, row(true)))).standing is VALID
+    forged = with_table(lambda number, _, forged: b"%d 1\n%s" % (number, row(forged)))
+    assert (judged(forged).standing, judged(forged).reason) == (ALTERED, FileReason.ALTERED_AFTER)
+    as_stream = with_table(lambda _, __, forged: b"\1" + forged.to_bytes(4, "big") + b"\0", as_stream=True)
+    assert (judged(as_stream).standing, judged(as_stream).reason) == (ALTERED, FileReason.ALTERED_AFTER)
+
+
+@pytest.mark.parametrize(
+    ("table", "as_stream"),
+    [
+        # poppler, qpdf and pypdf take the first of two entries; pyHanko the last.
+        (lambda number, true, forged: b"%d 1\n%s%d 1\n%s" % (number, row(forged), number, row(true)), False),
+        (lambda number, true, forged: b"%d 1\n%s%d 1\n%s" % (number, row(true), number, row(forged)), False),
+        # poppler counts this one from object 0.
+        (lambda number, true, forged: b"1 2\n0000000000 65535 f \n" + row(forged), False),
+        # A kind of entry that nobody knows is no object to one reader and the former one to another.
+        (lambda number, true, forged: b"\7" + forged.to_bytes(4, "big") + b"\0", True),
+    ],
+    ids=["twice", "twice-reversed", "shifted", "unknown-kind"],
+)
+def test_tables_that_readers_understand_differently_are_unreadable(
+    table: Callable[[int, int, int], bytes], as_stream: bool
+) -> None:
+    verdict = judged(with_table(table, as_stream=as_stream))
+    assert (verdict.standing, verdict.reason) == (FileStanding.UNREADABLE, FileReason.BROKEN)
 
 
 @functools.cache
