@@ -10,21 +10,22 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import click
+from cryptography import x509
 
 from gateway.cli.command import command, option
 from gateway.cli.misuse import Misuse
-from gateway.cli.shell import Shell
+from gateway.cli.shell import Shell, moment
 from gateway.cli.words import Text
 from gateway.clock import utc_now
 from gateway.delivery.http import HttpClient, HttpSettings
 from gateway.errors import KeyUnusable, StorageFull, TokenPinNeeded
 from gateway.model import SignerRole
-from gateway.signing.keys import Signer, load_certificates, load_key
+from gateway.signing.keys import Signer, load_certificates, load_key, usage_allows_signing
 from gateway.signing.pdf_sign import PdfForm, PdfSignOptions, Place
 from gateway.signing.sign import Stamp, sign_package_to, sign_package_xades, sign_pdf
 from gateway.signing.token import Token, read_pin
@@ -186,6 +187,7 @@ def sign(
                 token = Token(module, label=token_label, pin=lambda: _pin(shell, pin_file))
                 closing.callback(token.close)
                 key = token.key(label=certificate_label)
+            _demand_usable(key.certificate, at=utc_now())
             job = _Job(file=file, key=key, stamp=stamp, xades=xades or stamp is not None, options=options)
             with _written(output, force=force) as out:
                 level = job.pdf(out) if _is_pdf(file) else job.package(out)
@@ -247,6 +249,21 @@ class _Job:
             return "XML-DSig"
         sign_package_xades(self.file, self.key, out, at=utc_now(), stamp=self.stamp)
         return "XAdES-B-T" if self.stamp else "XAdES-B-B"
+
+
+def _demand_usable(certificate: x509.Certificate, *, at: datetime) -> None:
+    """
+    See before signing that a signature by this certificate could be good now.
+
+    :raises KeyUnusable: nobody would accept it: also where this machine's clock is far off.
+    """
+    if not usage_allows_signing(certificate):
+        raise KeyUnusable("The certificate is not for signing documents.")
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not begins <= at <= ends:
+        raise KeyUnusable(
+            f"The certificate is valid from {moment(begins)} to {moment(ends)}; this machine's clock says {moment(at)}."
+        )
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import json
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import exits
 from gateway.cli.root import root
 from gateway.model import FileStanding, SignerRole, Standing
-from gateway.signing.keys import certificates_to_pem, key_to_pkcs12
+from gateway.signing.keys import SigningKey, certificates_to_pem, key_to_pkcs12
 from tests.support import documents, pdfs, pki, signed
 from tests.support.pki_server import PkiServer
 from tests.support.tokens import PIN, SoftToken, needs_softhsm, soft_token
@@ -101,6 +101,21 @@ def test_a_password_file_that_is_no_text_is_named(folder: Path) -> None:
     (folder / "password").write_bytes(b"\xff\xfe")
     command = [folder / "a.pdf", "--key", folder / "person.p12", "--password-file", folder / "password"]
     assert "(key.unusable)" in sign(*command, code=exits.OPERATOR).stderr
+
+
+@pytest.mark.parametrize(
+    "key",
+    [pki.expired, lambda: pki.issue("Sở Sau này", pki.rsa_key(), at=datetime(2090, 1, 1, tzinfo=UTC)), pki.wrong_usage],
+    ids=["ended", "not-begun", "usage"],
+)
+@pytest.mark.parametrize("file", ["a.pdf", "a.edxml"])
+def test_a_certificate_that_nobody_would_accept_signs_nothing(
+    folder: Path, file: str, key: Callable[[], SigningKey]
+) -> None:
+    (folder / "k.p12").write_bytes(key_to_pkcs12(key(), "secret"))
+    done = sign(folder / file, "--key", folder / "k.p12", "-o", folder / "out", code=exits.OPERATOR)
+    assert "(key.unusable)" in done.stderr
+    assert not (folder / "out").exists()
 
 
 def test_an_authority_that_is_down_leaves_nothing_half_signed(folder: Path) -> None:
