@@ -40,7 +40,13 @@ from gateway.signing.trust import CLOCK_SKEW, RevocationItem, read_item
 from gateway.signing.verify import judge
 from gateway.signing.xades import XadesSignature
 
-_FACTS_MAX = 64 * 1024 * 1024
+_FACTS_MAX = 16 * 1024 * 1024
+_PROOFS_MAX = 64 * 1024 * 1024
+"""Of the proofs of 10,000 events."""
+_STAMPS_MAX = 500
+_CERTIFICATES_MAX = 1_000
+_ITEMS_MAX = 1_000
+"""Parts of one kind that are judged: each is held against many others."""
 _SMALL_MAX = 1024 * 1024
 _NAMED_MAX = 20
 """Members and parts that are named one by one."""
@@ -48,7 +54,7 @@ _FILES_MAX = 50
 """Attached files that are judged again; a dispatch has a few."""
 _PDF: Final = "application/pdf"
 _ITEM_MAX = 64 * 1024 * 1024
-"""Of one revocation list."""
+"""Of all revocation lists together, or of all certificates."""
 
 _ACCEPTED: Final = "document.accepted"
 """The event that names package, seal and receipt."""
@@ -209,10 +215,12 @@ class _Check:
         self._reader = reader
         self._signature = signature
         self._spool = spool
-        self._certificates = [_certificate_part(reader, n) for n in _under(reader, "certificates/")]
-        self._belief = Belief(given, self._certificates, [_item_part(reader, n) for n in _under(reader, "revocation/")])
+        self._certificates = [_certificate_part(reader, n) for n in _under(reader, "certificates/", _CERTIFICATES_MAX)]
+        self._belief = Belief(
+            given, self._certificates, [_item_part(reader, n) for n in _under(reader, "revocation/", _ITEMS_MAX)]
+        )
         self._given = given
-        facts = _json_part(reader, bundle.FACTS)
+        facts = _json_part(reader, bundle.FACTS, limit=_FACTS_MAX)
         self._facts: dict[str, Any] = facts if isinstance(facts, dict) else {}
         self._proven = _Proven()
         self._events: list[tuple[ProvenEvent, datetime | None]] = []
@@ -254,7 +262,7 @@ class _Check:
 
     def _log(self, sealed: _Sealed) -> Iterator[Point]:
         """The events' proofs; and the stamp on the one that names the seal."""
-        proofs = _json_part(self._reader, bundle.PROOFS)
+        proofs = _json_part(self._reader, bundle.PROOFS, limit=_PROOFS_MAX)
         stamps: dict[str, datetime | None] = {}
         proven: list[tuple[ProvenEvent, datetime | None]] = []
         for number, written in enumerate(proofs if isinstance(proofs, list) else [None], start=1):
@@ -265,7 +273,11 @@ class _Check:
                 yield Point(part=bundle.PROOFS, outcome=Outcome.BROKEN, code="log.broken", values=values)
                 return
             name = written["stamp"]
-            if name is not None and name not in stamps:
+            if name is not None and name not in stamps and len(stamps) >= _STAMPS_MAX:
+                # Evidence that is asked for every hour, for years: each asking is an event under another stamp.
+                stamps[name] = None
+                self._known_parts |= {f"{name}.tsr", f"{name}.json"}
+            elif name is not None and name not in stamps:
                 assert event.stamped is not None, "a proof with a token has a statement"
                 token = self._reader.read(f"{name}.tsr", limit=_SMALL_MAX)
                 self._known_parts |= {f"{name}.tsr", f"{name}.json"}
@@ -276,6 +288,9 @@ class _Check:
         if not proven:
             yield Point(part=bundle.PROOFS, outcome=Outcome.NOTED, code="log.none")
             return
+        if len(stamps) > _STAMPS_MAX:
+            values = {"count": str(len(stamps) - _STAMPS_MAX)}
+            yield Point(part="log/", outcome=Outcome.NOTED, code="log.more", values=values)
         values = {"count": str(len(proven)), "stamped": str(sum(at is not None for _, at in proven))}
         yield Point(part=bundle.PROOFS, outcome=Outcome.HOLDS, code="log.holds", values=values)
         yield from self._acceptance(sealed, proven)
@@ -707,15 +722,18 @@ def _item_part(reader: ContainerReader, name: str) -> RevocationItem:
         raise EvidenceAltered(part=name, detail="It is neither a CRL nor an OCSP answer.") from e
 
 
-def _json_part(reader: ContainerReader, name: str) -> Any:
+def _json_part(reader: ContainerReader, name: str, *, limit: int) -> Any:
     try:
-        return json.loads(reader.read(name, limit=_FACTS_MAX))
+        return json.loads(reader.read(name, limit=limit))
     except (ValueError, RecursionError) as e:
         raise EvidenceAltered(part=name, detail="It is not JSON.") from e
 
 
-def _under(reader: ContainerReader, folder: str) -> list[str]:
-    return [name for name in reader.entries if name.startswith(folder)]
+def _under(reader: ContainerReader, folder: str, most: int) -> list[str]:
+    names = [name for name in reader.entries if name.startswith(folder)]
+    if len(names) > most or sum(reader.entries[n].size for n in names) > _ITEM_MAX:
+        raise EvidenceAltered(part=folder, detail="There are more of these parts than an evidence file has.")
+    return names
 
 
 def _broken(part: str, code: str, detail: str) -> Point:

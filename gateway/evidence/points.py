@@ -229,6 +229,10 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     ),
     "log.broken": Sentence("Sự kiện {event} trong nhật ký không đúng: {detail}", "Event {event}: {detail}"),
     "log.other": Sentence("Nhật ký không nói về niêm phong này: {detail}", "The log is not about this seal: {detail}"),
+    "log.more": Sentence(
+        "{count} dấu thời gian nữa trên nhật ký không được xét: quá nhiều.",
+        "{count} more time-stamps on the log are not judged: there are too many.",
+    ),
     "log.none": Sentence(
         "Tệp không có sự kiện nhật ký nào được chứng minh.", "The file has no proven events of the log."
     ),

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from html import escape
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import fontpkg_noto_sans
@@ -130,8 +131,9 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
         ),
         _section(
             say("Tệp kèm theo", "Attached files"),
-            [(a["name"], str(a["size"]), a["sha256"]) for a in document["attachments"]],
+            [(a["name"], str(a["size"]), a["sha256"]) for a in document["attachments"][:ROWS_MAX]],
             columns=(say("Tên", "Name"), say("Số byte", "Bytes"), "SHA-256"),
+            total=len(document["attachments"]),
         ),
         _section(
             say("Chữ ký trên gói tin", "Signature on the package"),
@@ -144,13 +146,14 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                         else say("Xét lại ", "Judged again ") + _moment(j["at"]),
                         words("standing", j["verdict"]["standing"], language),
                     )
-                    for j in facts["judgements"]
+                    for j in facts["judgements"][:ROWS_MAX]
                 ),
             ],
         ),
         _section(
             say("Chữ ký trong tệp", "Signatures inside the files"),
-            list(_file_rows(facts["files"], language, words)),
+            list(islice(_file_rows(facts["files"], language, words), ROWS_MAX)),
+            total=sum(len(f["signatures"]) or 1 for f in facts["files"]),
             columns=(say("Tệp", "File"), say("Người ký", "Signer"), say("Tư cách", "As"), say("Kết luận", "Verdict")),
             # An empty table would say that there are no signatures.
             note=None if facts["files"] else _NO_FILES.say(language),
@@ -164,7 +167,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                     words("status", d["status"], language) if d["status"] else "–",
                     _moment(d["settled_at"] or d["created_at"]),
                 )
-                for d in facts["deliveries"]
+                for d in facts["deliveries"][:ROWS_MAX]
             ],
             columns=(
                 say("Nơi nhận", "Recipient"),
@@ -172,6 +175,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                 say("Trạng thái", "Status"),
                 say("Lúc", "At"),
             ),
+            total=len(facts["deliveries"]),
         ),
         _section(
             say("Trạng thái xử lý được báo", "Statuses reported"),
@@ -182,7 +186,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                     words("status", s["code"], language),
                     s["description"] or "–",
                 )
-                for s in facts["statuses"]
+                for s in facts["statuses"][:ROWS_MAX]
             ],
             columns=(
                 say("Nhận lúc", "Received at"),
@@ -190,6 +194,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                 say("Trạng thái", "Status"),
                 say("Nội dung", "Text"),
             ),
+            total=len(facts["statuses"]),
         ),
         _section(
             say("Nhật ký của trục", "The gateway's log"),
@@ -200,7 +205,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                     e["actor"] or say("trục", "the gateway"),
                     _moment(e["stamped_at"]),
                 )
-                for e in facts["events"]
+                for e in facts["events"][:ROWS_MAX]
             ],
             columns=(
                 say("Lúc", "At"),
@@ -208,6 +213,7 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
                 say("Ai", "Who"),
                 say("Dấu thời gian", "Time-stamped"),
             ),
+            total=len(facts["events"]),
         ),
         _section(
             say("Niêm phong", "Seal"),
@@ -241,16 +247,26 @@ def _title(facts: Mapping[str, Any], language: Language) -> str:
 
 
 def _section(
-    title: str, rows: Iterable[tuple[str | None, ...]], *, columns: tuple[str, ...] = (), note: str | None = None
+    title: str,
+    rows: Iterable[tuple[str | None, ...]],
+    *,
+    columns: tuple[str, ...] = (),
+    note: str | None = None,
+    total: int = 0,
 ) -> Section:
-    """A section; rows whose value is not known are left out, unless they are of a table."""
+    """
+    A section; rows whose value is not known are left out, unless they are of a table.
+
+    :param rows: at most ``ROWS_MAX`` of a table.
+    :param total: how many rows of the table there are.
+    """
     every = [tuple(_printable(cell) for cell in row) for row in rows if columns or row[-1]]
     return Section(
         title=title,
         note=note,
         columns=columns,
-        rows=tuple(every[:ROWS_MAX]),
-        left_out=max(0, len(every) - ROWS_MAX),
+        rows=tuple(every),
+        left_out=max(0, total - ROWS_MAX),
     )
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import update
 
 from gateway.console.words import called
 from gateway.errors import PayloadMissing
-from gateway.evidence import bundle, container
+from gateway.evidence import bundle, container, offline
 from gateway.evidence.belief import Given
 from gateway.evidence.bundle import read_signature_part, signature_part
 from gateway.evidence.container import ContainerReader, ContainerWriter
@@ -662,6 +662,38 @@ def test_whatever_a_hostile_maker_signs_is_judged_and_never_crashes(
     findings = judged(resigned({**parts, **more}, pki.gateway()), tmp_path)
     assert findings.points
     assert findings.proven is (set(more) >= {"certificates/odd0.cer"} or "revocation/x.ors" in more)
+
+
+@pytest.mark.parametrize(
+    ("folder", "more"),
+    [
+        ("certificates/", {f"certificates/{n}.cer": b"" for n in range(1_001)}),
+        ("revocation/", {f"revocation/{n}.crl": b"" for n in range(1_001)}),
+        ("revocation/", {f"revocation/{n}.crl": bytes(33 * 1024 * 1024) for n in range(2)}),
+        ("evidence.json", {"evidence.json": bytes(17 * 1024 * 1024)}),
+    ],
+    ids=["certificates", "items", "bytes", "facts"],
+)
+def test_more_than_an_evidence_file_has_is_refused_unread(
+    parts: dict[str, bytes], folder: str, more: dict[str, bytes], tmp_path: Path
+) -> None:
+    raw = resigned({**parts, **more}, pki.gateway(), **{"evidence.json": more.get("evidence.json", b"{}")})
+    assert broken(judged(raw, tmp_path)) == [(folder, "container.altered")]
+
+
+def test_stamps_without_end_are_not_judged_without_end(
+    parts: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offline, "_STAMPS_MAX", 1)
+    proofs = json.loads(parts["log/proofs.json"])
+    stamps = {f"log/statement-2.{kind}": parts[f"log/statement-1.{kind}"] for kind in ("json", "tsr")}
+    more = json.dumps([*proofs[:-1], {**proofs[-1], "stamp": "log/statement-2"}]).encode()
+    findings = judged(resigned({**parts, **stamps}, pki.gateway(), **{"log/proofs.json": more}), tmp_path)
+    assert ("log.more", "noted") in codes(findings)
+    assert [p.part for p in findings.points if p.code == "stamp.holds" and p.part.startswith("log/")] == [
+        "log/statement-1.tsr"
+    ]
+    assert findings.proven
 
 
 def test_a_signature_that_covers_less_than_everything_is_refused(parts: dict[str, bytes], tmp_path: Path) -> None:
