@@ -191,7 +191,7 @@ class RevocationSection(_Section):
     max_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     """Of one CRL or OCSP answer."""
     per_round: int = Field(default=500, ge=1, le=100_000)
-    """Sources that are asked in one round; the next round follows at once."""
+    """Sources that are asked in one round; the others follow in the next one, 15 seconds later."""
 
 
 class FilesSection(_Section):
