@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from gateway.errors import LogProofInvalid
 from gateway.evidence.chain import EventProof, prove, read_statement
 from gateway.ledger.chain import EventLog
-from gateway.model import LogBatch, LogEvent, LogStamp
+from gateway.model import LogBatch, LogStamp
 
 _EVENTS = 10_000
 """Of one document; one that was repeated, replayed and asked after for years has a few hundred."""
@@ -22,36 +20,23 @@ def inclusion(log: EventLog, document_id: str) -> tuple[EventProof, ...]:
 
     :raises LogProofInvalid: the log was tampered with where these events are; ``gateway log verify`` says how.
     """
-    events = log.of(document_id, limit=_EVENTS)
-    batches: dict[int, LogBatch] = {}
-    stamps: dict[int, tuple[LogStamp | None, list[str]]] = {}
-    proofs = []
-    for event in events:
-        batch = _batch_of(event, log, batches)
-        if batch is None:
-            break  # not sealed yet, and nothing later is
-        if batch.number not in stamps:
-            stamps[batch.number] = _stamp_of(batch, log, stamps)
-        stamp, headers = stamps[batch.number]
+    proofs: list[EventProof] = []
+    # Events come in the order of their numbers, and batches and statements in the same: one of each is held.
+    batch: LogBatch | None = None
+    stamp: LogStamp | None = None
+    headers: list[str] = []
+    for event in log.of(document_id, limit=_EVENTS):
+        if batch is None or event.id > batch.last_id:
+            batch = log.batch_of(event.id)
+            if batch is None:
+                break  # not sealed yet, and nothing later is
+            if stamp is None or batch.number > stamp.last_batch:
+                stamp, headers = _stamp_of(batch, log)
         proofs.append(prove(event, batch, stamp=stamp, headers=headers))
     return tuple(proofs)
 
 
-def _batch_of(event: LogEvent, log: EventLog, known: dict[int, LogBatch]) -> LogBatch | None:
-    """The batch of an event; that of the event before is asked first, since they often share one."""
-    newest = known.get(max(known, default=0))
-    batch = newest if newest is not None and event.id <= newest.last_id else log.batch_of(event.id)
-    if batch is not None:
-        known[batch.number] = batch
-    return batch
-
-
-def _stamp_of(
-    batch: LogBatch, log: EventLog, known: Mapping[int, tuple[LogStamp | None, list[str]]]
-) -> tuple[LogStamp | None, list[str]]:
-    for stamp, headers in known.values():
-        if stamp is not None and read_statement(stamp.statement).first <= batch.number <= stamp.last_batch:
-            return stamp, headers
+def _stamp_of(batch: LogBatch, log: EventLog) -> tuple[LogStamp | None, list[str]]:
     stamp = log.stamp_of(batch.number)
     if stamp is None or stamp.token is None:
         return None, []

@@ -17,6 +17,8 @@ from gateway.exchange.log_audit import audit
 from gateway.exchange.log_proofs import inclusion
 from gateway.exchange.sealing import HeadsFile, Sealer, heads_in
 from gateway.ledger import Ledger
+from gateway.ledger.actions import Action
+from gateway.ledger.statements import event, record
 from tests.support import pki
 from tests.support.ledger import NOON, a_delivery, a_document
 from tests.support.log import stamped
@@ -239,6 +241,24 @@ def test_every_event_of_a_document_is_proved(ledger: Ledger) -> None:
             assert check_token(proof.token, proven.stamped, [pki.root().certificate]).at == pki.NOW.replace(
                 microsecond=0
             )
+
+
+def test_a_document_whose_events_are_in_many_batches_and_statements_is_proved(ledger: Ledger) -> None:
+    [document] = accept(ledger, 1)
+    for number in range(30):
+        with ledger.engine.begin() as connection:
+            record(connection, [event(NOON, Action.EVIDENCE_EXPORTED, document=document)])
+        accept(ledger, number % 2)
+        sealer(ledger).seal()
+        if number % 5 == 4 and number < 25:
+            stamped(ledger)
+    proofs = inclusion(ledger.log, document)
+    proven = [check_proof(proof) for proof in proofs]
+    assert [one.event.id for one in proven] == [e.id for e in ledger.log.of(document, limit=100)]
+    assert [one.header.number for one in proven] == [1, 1, *range(1, 31)]
+    assert [one.statement.number if one.statement else None for one in proven[2:]] == [
+        number for number in (1, 2, 3, 4, 5, None) for _ in range(5)
+    ]
 
 
 def test_what_is_not_sealed_yet_has_no_proof_yet(ledger: Ledger) -> None:
