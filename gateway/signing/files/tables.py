@@ -71,6 +71,6 @@ def _stream_entries(reader: PdfFileReader, info: XRefSectionMetaInfo) -> list[XR
     table = generic.StreamObject.read_from_stream(reader.stream, generic.Reference(number, generation, pdf=reader))
     entries = list(parse_xref_stream(table, strict=True))
     sections = table.get("/Index", [0, table["/Size"]])
-    if len(entries) != sum(map(int, sections[1::2])):
+    if len(entries) != sum(map(int, list(sections)[1::2])):
         raise Unreadable(FileReason.BROKEN)
     return entries
