@@ -144,6 +144,20 @@ class Token:
         with self._lock, _named():
             return _facts(self._find())
 
+    def check(self) -> None:
+        """
+        See whether it could sign, without a try of the PIN.
+
+        :raises TokenAbsent: it is not there.
+        :raises TokenPinLocked: it takes no PIN any more.
+        :raises TokenPinWrong: the PIN that is at hand is the one that it has refused.
+        """
+        with self._lock, _named():
+            if self._find().flags & TokenFlag.USER_PIN_LOCKED:
+                raise TokenPinLocked
+            if self._refused is not None and self._digest(self._pin()) == self._refused:
+                raise TokenPinWrong
+
     def certificates(self) -> tuple[TokenCertificate, ...]:
         """
         The certificates in it that can be seen without a PIN.
@@ -269,7 +283,7 @@ class Token:
         if token.flags & TokenFlag.USER_PIN_LOCKED:
             raise TokenPinLocked
         pin = self._pin()
-        seen = hashlib.sha256(self._salt + pin.encode()).digest()
+        seen = self._digest(pin)
         if seen == self._refused:
             raise TokenPinWrong("The token has refused this PIN before; it is not tried again.")
         try:
@@ -282,6 +296,9 @@ class Token:
         self._session = session
         self._mechanisms = frozenset(token.slot.get_mechanisms())
         return session
+
+    def _digest(self, pin: str) -> bytes:
+        return hashlib.sha256(self._salt + pin.encode()).digest()
 
 
 class TokenKey:

@@ -84,9 +84,9 @@ class SharedTokenKey:
 
     def check(self) -> None:
         """
-        See that the token is there; nothing is signed.
+        See that the token could sign; nothing is signed, and no PIN is tried.
 
-        :raises TokenUnusable: it is not.
+        :raises TokenUnusable: it could not.
         """
         self._ask(_CHECK)
 
@@ -181,7 +181,7 @@ class _Holding:
             case b"S":
                 return self._key.sign(data)
             case b"C":
-                self._token.facts()
+                self._token.check()
                 return b""
             case _:
                 raise TokenUnusable("The signing process does not know this request.")

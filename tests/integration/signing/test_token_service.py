@@ -140,6 +140,26 @@ def test_errors_keep_their_names_across_processes(soft: SoftToken, folder: Path)
         holder.close()
 
 
+def test_a_token_that_has_refused_the_pin_is_not_said_to_be_ready(soft: SoftToken, folder: Path) -> None:
+    given = ["000000"]
+    holder = SharedTokenKey(Token(soft.module, pin=lambda: given[0]), folder=folder)
+    other = shared(soft, folder)
+    try:
+        holder.check()  # Nobody has tried it yet.
+        with pytest.raises(TokenPinWrong):
+            other.sign(b"data")
+        for key in (holder, other):
+            with pytest.raises(TokenPinWrong):
+                key.check()
+        given[0] = PIN  # The operator has mended the PIN's file.
+        for key in (holder, other):
+            key.check()
+        assert fits(other.sign(b"data"), b"data")
+    finally:
+        other.close()
+        holder.close()
+
+
 def test_a_pin_that_is_not_there_is_named_to_all(soft: SoftToken, folder: Path) -> None:
     def none() -> str:
         raise TokenPinNeeded
