@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from asn1crypto import core
+from asn1crypto import ocsp as asn1_ocsp
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -21,6 +24,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from gateway.errors import RevocationNotAuthentic
 from gateway.signing.keys import UNREADABLE_EXTENSIONS
 from gateway.signing.trust import RevocationItem, read_item
+from gateway.signing.trust.facts import UNREADABLE
 
 OCSP_REQUEST = "application/ocsp-request"
 
@@ -100,6 +104,7 @@ def authentic_ocsp(
     An OCSP answer about a certificate, signed by its issuer or by a responder that the issuer appointed.
 
     :param raw: DER, not trusted.
+    :return: the answer with its responder's certificate alone.
     :raises RevocationUnreadable: it is no OCSP answer, or a refusal to answer.
     :raises RevocationNotAuthentic: it is about another certificate, or signed by somebody else.
 
@@ -111,14 +116,37 @@ def authentic_ocsp(
     try:
         answer = ocsp.load_der_ocsp_response(item.der)
         about = {single.serial_number for single in answer.responses}
-        signed = any(_answered_by(c, answer) for c in _responders(answer, issuer))
+        signer = next((c for c in _responders(answer, issuer) if _answered_by(c, answer)), None)
     except _UNREADABLE as e:
         raise RevocationNotAuthentic(f"{source}: it cannot be checked ({type(e).__name__}).") from e
     if certificate.serial_number not in about:
         raise RevocationNotAuthentic(f"{source}: it is about another certificate than the one asked about.")
-    if not signed:
+    if signer is None:
         raise RevocationNotAuthentic(f"{source}: neither the issuer nor a responder that it appointed signed it.")
-    return item
+    try:
+        bare = _bare(item.der, None if signer == issuer else signer)
+    except UNREADABLE as e:
+        raise RevocationNotAuthentic(f"{source}: it cannot be taken apart ({type(e).__name__}).") from e
+    return read_item(bare, source=source)
+
+
+def _bare(der: bytes, responder: x509.Certificate | None) -> bytes:
+    """
+    An OCSP answer with no other certificate than its responder's.
+
+    The certificates are not signed: whoever stands on the way could put one of the responder's name before it, and
+    whoever looks for the responder by its name (RFC 6960 §4.2.2.3) would find that, and believe the answer no more.
+    """
+    basic = asn1_ocsp.OCSPResponse.load(der).basic_ocsp_response
+    parts = {name: basic[name] for name in ("tbs_response_data", "signature_algorithm", "signature")}
+    if responder is not None:
+        parts["certs"] = [asn1_x509.Certificate.load(responder.public_bytes(Encoding.DER))]
+    content = {
+        "response_type": "basic_ocsp_response",
+        "response": core.ParsableOctetString(asn1_ocsp.BasicOCSPResponse(parts).dump()),
+    }
+    bare: bytes = asn1_ocsp.OCSPResponse({"response_status": "successful", "response_bytes": content}).dump()
+    return bare
 
 
 def _responders(answer: _Response, issuer: x509.Certificate) -> Iterable[x509.Certificate]:

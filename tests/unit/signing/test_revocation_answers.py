@@ -9,13 +9,16 @@ import pytest
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.errors import RevocationNotAuthentic, RevocationUnreadable
 from gateway.signing import keys
+from gateway.signing.policy import Reason
 from gateway.signing.revocation import authentic_crl, authentic_ocsp, crl_urls, ocsp_request, ocsp_urls
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
 from tests.support import pki
 
 PERSON = pki.person(crl_url="http://ca.example/a.crl", ocsp_url="http://ocsp.example/")
@@ -154,3 +157,56 @@ def test_of_six_hundred_mutated_lists_and_answers_each_is_kept_or_refused_by_nam
             except (RevocationUnreadable, RevocationNotAuthentic) as e:
                 outcomes.add(e.code)
     assert {"trust.revocation_unreadable", "trust.revocation_not_authentic"} <= outcomes
+
+
+def _of_the_same_name(responder: keys.SigningKey) -> x509.Certificate:
+    """A stranger's, as like the responder's as anybody can make it."""
+    made = pki.certify(
+        responder.certificate.subject,
+        issuer=pki.stranger(),
+        usages=frozenset({"digital_signature"}),
+        purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,),
+        extensions=((x509.OCSPNoCheck(), False),),
+    )
+    return made.certificate
+
+
+def _named(responder: keys.SigningKey, *certificates: x509.Certificate) -> bytes:
+    """That PERSON was revoked, by a responder that is named by its subject, with these certificates."""
+    template = ocsp.load_der_ocsp_response(pki.ocsp_response(PERSON.certificate, revoked=(pki.NOW, None)))
+    (single,) = template.responses
+    builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
+        single.issuer_name_hash,
+        single.issuer_key_hash,
+        single.serial_number,
+        single.hash_algorithm,
+        single.certificate_status,
+        single.this_update_utc,
+        single.next_update_utc,
+        single.revocation_time_utc,
+        None,
+    )
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.NAME, responder.certificate)
+    made = builder.certificates(certificates).sign(responder.private, hashes.SHA256())
+    return made.public_bytes(Encoding.DER)
+
+
+def test_certificates_that_somebody_put_into_an_answer_take_nothing_from_it() -> None:
+    responder = pki.ocsp_responder()
+    raw = _named(responder, _of_the_same_name(responder), responder.certificate)
+    item = authentic_ocsp(raw, PERSON.certificate, pki.intermediate().certificate, source="test")
+    assert ocsp.load_der_ocsp_response(item.der).certificates == [responder.certificate]
+    of_root = read_item(pki.crl(pki.root()), source="test")
+    anchors = TrustAnchors(
+        [pki.root().certificate],
+        [pki.intermediate().certificate],
+        mode=RevocationMode.IF_KNOWN,
+        facts=RevocationFacts([of_root, item]),
+    )
+    assert anchors.judge(keys.known(PERSON.certificate), at=pki.NOW).reason is Reason.CERTIFICATE_REVOKED
+
+
+def test_an_answer_by_the_issuer_itself_needs_no_certificate() -> None:
+    raw = _named(pki.intermediate(), pki.ocsp_responder().certificate)
+    item = authentic_ocsp(raw, PERSON.certificate, pki.intermediate().certificate, source="test")
+    assert ocsp.load_der_ocsp_response(item.der).certificates == []
