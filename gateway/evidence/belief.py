@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
 
 from gateway.errors import TimestampInvalid
+from gateway.evidence.given import Given
 from gateway.evidence.points import Outcome, Point
 from gateway.evidence.timestamp import Stamp, check_token
 from gateway.signing.keys import known
 from gateway.signing.policy import Reason
-from gateway.signing.trust import RevocationFacts, RevocationItem, RevocationMode, TrustAnchors
+from gateway.signing.trust import CLOCK_SKEW, RevocationFacts, RevocationItem, RevocationMode, TrustAnchors
 
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What the person who checks gives, and believes."""
-
-    anchors: tuple[x509.Certificate, ...] = ()
-    """Root certificates, of signers and of time-stamp authorities."""
-    gateways: tuple[x509.Certificate, ...] = ()
-    """Certificates of the gateway that is meant: believed as they are; nobody else is taken for it."""
-    senders: tuple[x509.Certificate, ...] = ()
-    """Certificates of senders, for packages."""
-    revocation: tuple[RevocationItem, ...] = ()
-    """CRLs and OCSP answers, besides those in the file."""
-    at: datetime
-    """Now, aware UTC: the moment that counts for what no time-stamp proves to be older."""
+__all__ = ["Belief", "Given"]
 
 
 class Belief:
@@ -97,6 +83,8 @@ class Belief:
             detail = {"detail": "–", "authority": stamp.authority}
             return Point(part=part, outcome=Outcome.UNPROVEN, code="stamp.not_believed", values=detail), None
         values = {"authority": stamp.authority, "stamped": stamp.at.isoformat()}
+        if stamp.at > self.given.at + CLOCK_SKEW:
+            return Point(part=part, outcome=Outcome.UNPROVEN, code="stamp.future", values=values), None
         return Point(part=part, outcome=Outcome.HOLDS, code="stamp.holds", values=values), stamp
 
     def _refused(self, part: str, token: bytes, digest: bytes, error: TimestampInvalid) -> Point:

@@ -164,6 +164,10 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     "stamp.holds": Sentence(
         "Dấu thời gian của {authority}: có trước {stamped}.", "Time-stamp by {authority}: it existed by {stamped}."
     ),
+    "stamp.future": Sentence(
+        "Dấu thời gian của {authority} nói {stamped}, một lúc chưa tới: đồng hồ của bên cấp, hoặc của máy này, sai.",
+        "The time-stamp by {authority} says {stamped}, which is still to come: its clock, or this machine's, is wrong.",
+    ),
     "stamp.not_believed": Sentence(
         "Có dấu thời gian, nhưng không tin được bên cấp: {detail}",
         "There is a time-stamp, but its authority is not believed: {detail}",

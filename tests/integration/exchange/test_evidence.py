@@ -224,6 +224,14 @@ def test_stamps_of_a_stranger_prove_nothing(tmp_path_factory: pytest.TempPathFac
     assert ("seal.xml", "signer.no_time") in unproven(findings)
 
 
+def test_a_stamp_from_the_future_proves_nothing(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    ahead = pki.NOW + timedelta(days=60)
+    raw = without_stamps(tmp_path_factory, log=False, stamp=lambda digest: pki.timestamp_token(digest, at=ahead))
+    findings = judged(raw, tmp_path)
+    assert unproven(findings) == [("META-INF/signatures.xml", "stamp.future"), ("seal.xml", "stamp.future")]
+    assert judged(raw, tmp_path, at=ahead).proven
+
+
 def test_a_document_of_the_time_of_the_first_seals_still_has_evidence(site: Site, tmp_path: Path) -> None:
     document = site.accept(sign_package(documents.a_package(), pki.agency())).document_id
     trace = site.ledger.trace(document)
