@@ -1,5 +1,5 @@
 """
-Cross-reference tables that every reader of PDFs understands alike.
+Cross-reference tables and object streams that every reader of PDFs understands alike.
 
 Which of two entries for one object counts, readers do not agree on: pyHanko takes the later, poppler and qpdf the
 earlier. A revision with both would be compared as one document and be seen as another.
@@ -30,7 +30,7 @@ _FIRST_FREE = 65_535
 
 def check_tables(reader: PdfFileReader) -> None:
     """
-    Look through the tables of all revisions.
+    Look through the tables, and the object streams, of all revisions.
 
     :raises Unreadable: an object is listed twice in one, or an entry means different things to different readers.
         Tables that cannot be read raise what pyHanko raises.
@@ -38,6 +38,7 @@ def check_tables(reader: PdfFileReader) -> None:
     Source: ISO 32000-2 §7.5.4: "no object number … shall appear more than once in the same section".
     """
     for revision in range(reader.xrefs.total_revisions):
+        _check_object_streams(reader, revision)
         info = reader.xrefs.get_xref_container_info(revision)
         if info.xref_section_type is XRefSectionType.STREAM:
             _stream_entries(reader, info)
@@ -46,6 +47,17 @@ def check_tables(reader: PdfFileReader) -> None:
         listed = _check(parse_xref_table(reader.stream, strict=True))
         hybrid = reader.xrefs.get_xref_data(revision).hybrid
         if hybrid is not None and listed & _check(_stream_entries(reader, hybrid.meta_info)):
+            raise Unreadable(FileReason.BROKEN)
+
+
+def _check_object_streams(reader: PdfFileReader, revision: int) -> None:
+    """Of two objects with one number in a stream pyHanko goes by their place, and qpdf takes the last."""
+    for ref in reader.xrefs.object_streams_used_in(revision):  # type: ignore[no-untyped-call]  # pyHanko's
+        held = reader.get_object(ref, revision=revision)  # type: ignore[no-untyped-call]  # pyHanko's
+        if not isinstance(held, generic.StreamObject):
+            raise Unreadable(FileReason.BROKEN)
+        numbers = [int(n) for n in held.data[: int(held["/First"])].split()[: 2 * int(held["/N"]) : 2]]
+        if len(set(numbers)) < len(numbers):
             raise Unreadable(FileReason.BROKEN)
 
 

@@ -728,6 +728,28 @@ def test_tables_that_readers_understand_differently_are_unreadable(
     assert (verdict.standing, verdict.reason) == (FileStanding.UNREADABLE, FileReason.BROKEN)
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_object_stream_that_holds_an_object_twice_is_unreadable(twice: bool) -> None:
+    # The page as it is, and another one with its number: qpdf shows the other.
+    number, page = 10, b"<</Type/Page/Parent 99 0 R/Contents 98 0 R>>"
+    head = b"%d 0 %d %d " % (number, number if twice else number + 1, len(page) + 1)
+    held = b"<</Type/ObjStm/N 2/First %d/Length %d>>stream\n%s\nendstream endobj\n"
+    held %= len(head), len(head) + 2 * len(page) + 1, head + page + b" " + page
+    content = b"%PDF-1.5\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    places = {1: 9, 2: len(content)}
+    content += b"2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
+    places[3] = len(content)
+    content += b"3 0 obj" + held
+    rows = b"".join(b"\1" + places[n].to_bytes(4, "big") + b"\0" for n in (1, 2, 3))
+    rows += b"\2" + (3).to_bytes(4, "big") + b"\0"
+    start = len(content)
+    content += b"4 0 obj<</Type/XRef/Size 11/Index[1 3 10 1]/W[1 4 1]/Root 1 0 R/Length %d>>" % len(rows)
+    content += b"stream\n%s\nendstream endobj\nstartxref\n%d\n%%%%EOF\n" % (rows, start)
+    verdict = judged(content)
+    expected = (FileStanding.UNREADABLE, FileReason.BROKEN) if twice else (FileStanding.UNSIGNED, FileReason.UNSIGNED)
+    assert (verdict.standing, verdict.reason) == expected
+
+
 @functools.cache
 def a_form() -> bytes:
     out = io.BytesIO()
