@@ -20,9 +20,8 @@ from gateway.clock import utc_now
 from gateway.console.verdicts import FILE_STANDINGS, SIGNER_ROLES, verdict_sentence
 from gateway.edxml import Package
 from gateway.errors import EvidenceInvalid
-from gateway.evidence.belief import Given
+from gateway.evidence.given import Given
 from gateway.evidence.kinds import FileKind, kind_of
-from gateway.evidence.offline import verify_bundle, verify_receipt, verify_seal
 from gateway.evidence.points import Findings, Outcome, Words
 from gateway.model import FileStanding, FileVerdict, PackageKind, Severity, Standing, Verdict
 from gateway.signing.files import Inspector
@@ -114,16 +113,12 @@ def verify(
     )
     try:
         match kind_of(file):
-            case FileKind.EVIDENCE:
-                return _evidence(shell, file, given)
-            case FileKind.SEAL:
-                return _tell(shell, verify_seal(_small(file), given))
-            case FileKind.RECEIPT:
-                return _tell(shell, verify_receipt(_small(file).decode("utf-8", "replace"), given))
             case FileKind.FILE:
                 return _file(shell, file, given)
             case FileKind.PACKAGE:
                 return _package(shell, file, given, tolerate_sha1=tolerate_sha1)
+            case kind:
+                return _tell(shell, _evidence(file, kind, given))
     except OSError as e:
         raise Misuse(Text("{file}: {reason}", "{file}: {reason}"), file=file, reason=e.strerror or e) from e
 
@@ -168,14 +163,20 @@ _NOT_PROVEN = Text(
 )
 
 
-def _evidence(shell: Shell, file: Path, given: Given) -> int:
+def _evidence(file: Path, kind: FileKind, given: Given) -> Findings:
+    # Here and not above: what reads time-stamps takes longer to load than a package takes to be checked.
+    from gateway.evidence import offline  # noqa: PLC0415
+
+    if kind is FileKind.SEAL:
+        return offline.verify_seal(_small(file), given)
+    if kind is FileKind.RECEIPT:
+        return offline.verify_receipt(_small(file).decode("utf-8", "replace"), given)
     with (
         tempfile.TemporaryDirectory(prefix="gateway-verify-") as spool,
         file.open("rb") as source,
         Inspector() as inspector,
     ):
-        findings = verify_bundle(source, given, spool=Path(spool), words=_words(), inspector=inspector)
-    return _tell(shell, findings)
+        return offline.verify_bundle(source, given, spool=Path(spool), words=_words(), inspector=inspector)
 
 
 def _words() -> Words:

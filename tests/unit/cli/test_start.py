@@ -24,7 +24,7 @@ finally:
     ("arguments", "needless"),
     [
         (("--help",), _SERVER | _PAGES | _KEYS | _SETTINGS | {"cryptography", "lxml", "pyhanko"}),
-        (("verify", "--help"), _SERVER | _PAGES | _KEYS | _SETTINGS),
+        (("verify", "--help"), _SERVER | _PAGES | _KEYS | _SETTINGS | {"pyhanko", "aiohttp"}),
         (("sign", "--help"), _SERVER | _SETTINGS | {"flask", "reportlab", "requests"}),
         (("signer", "--help"), _SERVER | _SETTINGS | {"reportlab", "PIL", "pyhanko"}),
     ],
