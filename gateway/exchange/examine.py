@@ -175,6 +175,17 @@ def _roles(one: FileVerdict, good: Sequence[FileStanding]) -> set[SignerRole]:
 
 
 _ROLES = {SignerRole.PERSON: "người có thẩm quyền", SignerRole.AGENCY: "cơ quan"}
+_STANDINGS = {
+    FileStanding.VALID: "hợp lệ",
+    FileStanding.VALID_WEAK: "hợp lệ, thuật toán yếu",
+    FileStanding.INDETERMINATE: "chưa rõ chứng thư đã bị thu hồi chưa",
+    FileStanding.UNTRUSTED: "chứng thư không đáng tin cậy",
+    FileStanding.REVOKED: "chứng thư đã bị thu hồi",
+    FileStanding.ALTERED: "bị sửa sau khi ký",
+    FileStanding.UNSIGNED: "không ký",
+    FileStanding.UNREADABLE: "không đọc được",
+    FileStanding.NOT_JUDGED: "không xét được chữ ký",
+}
 _OF_OTHERS = "Chữ ký bằng chứng thư của cơ quan khác không được tính."
 
 
@@ -183,9 +194,9 @@ def _missing(files: Sequence[FileVerdict], required: frozenset[SignerRole], good
     best = max(files, key=lambda one: len(required & _roles(one, good)), default=None)
     lacking = required - (set() if best is None else _roles(best, good))
     whose = ", ".join(_ROLES[role] for role in sorted(lacking) if role in _ROLES)
-    standings = sorted({str(one.standing) for one in files})
+    standings = sorted({_STANDINGS[one.standing] for one in files})
     words = f"Thiếu chữ ký hợp lệ của {whose}" if whose else "Tệp đã ký bị thay đổi"
-    return f"{words} ({', '.join(standings)})."
+    return f"{words} (tệp: {'; '.join(standings)})."
 
 
 @dataclass(frozen=True, kw_only=True)

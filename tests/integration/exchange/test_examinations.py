@@ -184,6 +184,15 @@ def test_one_file_must_carry_every_required_signature(
     assert (outcome.state is ExaminationState.REFUSED) == (ends == "file.signature_required")
 
 
+@pytest.mark.parametrize("standing", FileStanding)
+def test_the_sender_is_told_in_the_language_of_the_wire_what_is_wrong(standing: FileStanding) -> None:
+    outcome = decide([verdict(standing=standing)], BOTH, unknown="hold")
+    assert isinstance(outcome, Examined)
+    assert outcome.detail is not None
+    assert outcome.detail.startswith("Thiếu chữ ký hợp lệ của cơ quan, người có thẩm quyền (tệp: ")
+    assert standing.value not in outcome.detail
+
+
 def test_what_only_revocation_stands_against_waits_where_that_is_the_rule() -> None:
     found = [verdict((PERSON, FileStanding.INDETERMINATE))]
     assert decide(found, frozenset({PERSON}), unknown="hold") is FileReason.REVOCATION_UNKNOWN
