@@ -510,6 +510,9 @@ def affected(shell: Shell, *, sha256: str, since: datetime | None) -> None:
     columns = [Text("Mã", "Id"), Text("Tiếp nhận", "Accepted"), Text("Kết luận", "Verdict"), Text("Lý do", "Reason")]
     shell.table(columns, [(i, moment(at), v.standing.value, v.reason) for i, at, v in found])
     shell.say(Text("{n} văn bản.", "{n} documents."), n=len(found))
+    if len(found) >= _MOST:
+        rest = Text("Có thể còn nữa: xem tiếp với --since {at}.", "There may be more: go on with --since {at}.")
+        shell.say(rest, at=f"{found[-1][1].astimezone(VIETNAM_TIME):%Y-%m-%dT%H:%M:%S}")
 
 
 def _name(gateway: Opened, sha256: str) -> str:

@@ -137,7 +137,9 @@ def test_the_certificate_of_several_agencies_is_ended_for_all_of_them(idle: Runn
     assert {d["agency"]: d["role"] for d in told} == {PROVINCE: "agency", COMMUNE: "agency, gateway"}
 
 
-def test_the_documents_that_rest_on_a_certificate_are_named(idle: RunningGateway) -> None:
+def test_the_documents_that_rest_on_a_certificate_are_named(
+    idle: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     verdict = Verdict(
         standing=Standing.VALID, reason="signature.verified", judged_at=pki.NOW, certificate_sha256="ab" * 32
     )
@@ -150,6 +152,9 @@ def test_the_documents_that_rest_on_a_certificate_are_named(idle: RunningGateway
     assert (found["id"], found["standing"]) == (document.id, "invalid")
     assert facts(idle, "affected", "cd" * 32) == []
     call(idle, "affected", "abab", code=1)
+    assert "There may be more" not in call(idle, "affected", "ab" * 32).stdout
+    monkeypatch.setattr("gateway.cli.certificates._MOST", 1)
+    assert "There may be more" in call(idle, "affected", "ab" * 32).stdout
 
 
 def test_the_list_speaks_both_languages(idle: RunningGateway, tmp_path: Path) -> None:
