@@ -40,7 +40,7 @@ def test_every_document_arrives_and_every_status_comes_back(tmp_path: Path) -> N
     ] == [True]
     forged = "✖ 13-SKHCN-VP.pdf · Nguyễn Văn Mẫu (competent person): altered"
     assert [line for line in shown if forged in line]
-    assert [line for line in shown if "gateway verify 07-SKHCN-CĐS.asice --anchor ca.crt: CONCLUSION: proven." in line]
+    assert [line for line in shown if "gateway verify 07-SKHCN-CĐS.asice --anchor ca.crt: CONCLUSION: proven" in line]
     assert [line for line in shown if line.endswith("gateway log verify: The log is whole.")]
     refused = {line.rpartition("(")[2].rstrip(")") for line in shown if line.startswith("Refused, as it must be: ")}
     assert refused >= {"recipient.closed", "signature.rejected"}
