@@ -126,8 +126,11 @@ class HeadsFile:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with open(descriptor, "r+b", buffering=0) as file:
             # Several processes may share the file; a file system without locks gives an OSError.
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-            count, number = 0, _last_number(file)
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0  # somebody else is at it; sealing does not wait for that
+            count, number = 0, _last_number(file) or newest_head(self._path)
             while batches := log.batches_after(number, limit=_HEADS_ROUND):
                 number = batches[-1].number
                 lines = b"".join(_line(batch) for batch in batches)
@@ -145,7 +148,9 @@ def _line(batch: LogBatch) -> bytes:
 
 
 def _last_number(file: BinaryIO) -> int:
-    """Number of the last whole line; a line that was cut off by a full disk is ended, and said again."""
+    """
+    Number of the last whole line near the end, or 0; a line that was cut off by a full disk is ended, and said again.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 4 * _LINE_BYTES))
     tail = file.read()
@@ -186,7 +191,10 @@ def newest_head(path: Path) -> int:
 
     :raises OSError: it cannot be read.
     """
+    size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4 * _LINE_BYTES))
+        file.seek(max(0, size - 4 * _LINE_BYTES))
         heads = [read_head(line) for line in file.read(4 * _LINE_BYTES).split(b"\n")]
-    return max((head.batch for head in heads if head is not None), default=0)
+    newest = max((head.batch for head in heads if head is not None), default=0)
+    # After a failure of the disk or the server the end may hold no line at all.
+    return newest or max((head.batch for head in heads_in(path, size=size) if head is not None), default=0)

@@ -182,7 +182,9 @@ class Stamper:
     def _is_due(self, oldest: str, sealed_to: int, now: datetime) -> bool:
         try:
             header = read_header(oldest)
-            return sealed_to - header.first >= self._pace.events or now - moment(header.sealed_at) >= self._pace.every
+            # A clock that was ahead is told from one that differs a little between two machines.
+            since = abs(now - moment(header.sealed_at))
+            return sealed_to - header.first >= self._pace.events or since >= self._pace.every
         except (LogProofInvalid, ValueError):
             # It was tampered with. What comes after it is to be stamped all the same.
             return True
@@ -203,7 +205,11 @@ class Stamper:
 
 
 def overdue(waiting: LogStamp | None, *, now: datetime) -> timedelta:
-    """For how long a stamp has been due and was not to be had, by the newest statement; zero when none is due."""
+    """
+    For how long a stamp has been due and was not to be had, by the newest statement; zero when none is due.
+
+    One that became due in the future was made by a clock that was wrong: that, too, is a reason for an alarm.
+    """
     if waiting is None or waiting.token is not None or waiting.made_at is None:
         return timedelta(0)
-    return max(now - waiting.made_at, timedelta(0))
+    return abs(now - waiting.made_at)

@@ -200,9 +200,11 @@ class EventLog:
         """
         The right to ask an authority to stamp a statement; for one process at a time.
 
-        :param tried_before: false when it was tried since then.
+        :param tried_before: false when it was tried since then; a try that is as far in the future was made by a
+            clock that was wrong, and does not count.
         """
-        due = or_(log_stamps.c.tried_at.is_(None), log_stamps.c.tried_at <= tried_before)
+        tried_at, ahead = log_stamps.c.tried_at, now + (now - tried_before)
+        due = or_(tried_at.is_(None), tried_at <= tried_before, tried_at > ahead)
         with writing(self._engine) as connection:
             done = connection.execute(
                 update(log_stamps)

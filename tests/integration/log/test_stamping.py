@@ -222,6 +222,30 @@ def test_one_who_died_while_asking_is_taken_over_from(log: Log, ledger: Ledger, 
     assert log.stamper.stamp()
 
 
+def test_a_clock_that_was_a_year_ahead_delays_no_stamp(log: Log, tsa: PkiServer, clock: Clock) -> None:
+    clock.later(days=365)
+    log.happen()
+    clock.later(hours=2)
+    tsa.tsa = Fault.DOWN
+    assert not log.stamper.stamp()
+    tsa.tsa = Fault.NONE
+    clock.later(days=-365)
+    assert overdue(log.ledger.log.newest_stamp(), now=clock.now) > timedelta(days=300)  # an alarm, not silence
+    assert log.stamper.stamp()
+
+    clock.later(days=365)
+    log.happen()
+    clock.later(days=-365)
+    assert log.stamper.stamp()
+
+
+def test_clocks_of_two_machines_that_differ_by_seconds_stamp_nothing_early(log: Log, clock: Clock) -> None:
+    clock.later(seconds=30)
+    log.happen()
+    clock.later(seconds=-30)
+    assert not log.stamper.stamp()
+
+
 def test_a_stamp_that_can_be_done_without_is_none_when_nobody_answers(
     http: HttpClient, tsa: PkiServer, clock: Clock
 ) -> None:
