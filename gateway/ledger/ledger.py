@@ -1037,9 +1037,7 @@ class Ledger:
         with writing(self.engine) as connection:
             return examinations.claim(connection, due, now=now, lease=lease)
 
-    def postpone_examination(
-        self, claim: ExaminationClaim, *, reason: str, due_at: datetime, now: datetime
-    ) -> bool:
+    def postpone_examination(self, claim: ExaminationClaim, *, reason: str, due_at: datetime, now: datetime) -> bool:
         """
         It could not be done now; whether the claim still held.
 
@@ -1070,9 +1068,7 @@ class Ledger:
         :raises NotFound: there is no such document.
         """
         with writing(self.engine) as connection:
-            return examined.settle(
-                connection, document_id, kind, outcome, now=now, token=token, replies=replies
-            )
+            return examined.settle(connection, document_id, kind, outcome, now=now, token=token, replies=replies)
 
     def release_examination(
         self, document_id: str, kind: ExaminationKind, *, reason: str, actor: str, now: datetime
