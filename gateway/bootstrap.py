@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from cryptography import x509
 from prometheus_client import CollectorRegistry
@@ -706,39 +706,47 @@ def make_examiner(gateway: Gateway) -> Examiner:
     )
 
 
+class _Job(NamedTuple):
+    """What goes on beside delivering."""
+
+    name: str
+    run: Callable[[threading.Event], None]
+    patience: float
+    """Seconds for which its end is waited for."""
+
+
+def _jobs(gateway: Gateway, http: HttpClient, authorities: HttpClient) -> list[_Job]:
+    settings = gateway.settings
+    patience = settings.delivery.read_timeout_seconds
+    jobs = [
+        _Job("signings", make_signings(gateway).run, patience),
+        _Job("revocation", make_revocation_watch(gateway, authorities).run, settings.revocation.timeout_seconds),
+        _Job("examine", make_examiner(gateway).run, settings.files.seconds),
+    ]
+    if settings.fetch.seconds:
+        jobs.append(_Job("fetch", make_poller(gateway, http, FetchMeter(gateway.metrics)).run, patience))
+    stamper = make_stamper(gateway, http, StampMeter(gateway.metrics))
+    if stamper is not None:
+        jobs.append(_Job("stamping", stamper.run, patience))
+    return jobs
+
+
 def run_worker(gateway: Gateway, stop: threading.Event, name: str | None = None) -> None:
     """Deliver, and fetch from axes, until told to stop; what is under way is finished first."""
     worker, http = make_worker(gateway, name)
     gateway.waker.worker = worker.wake
-    fetching: threading.Thread | None = None
-    if gateway.settings.fetch.seconds:
-        poller = make_poller(gateway, http, FetchMeter(gateway.metrics))
-        fetching = threading.Thread(target=poller.run, args=(stop,), name="fetch", daemon=True)
-        fetching.start()
-    sweeping = threading.Thread(target=make_signings(gateway).run, args=(stop,), name="signings", daemon=True)
-    sweeping.start()
-    stamper = make_stamper(gateway, http, StampMeter(gateway.metrics))
-    stamping = None if stamper is None else _started("stamping", stamper.run, stop)
+    authorities = make_revocation_http(gateway.settings)
+    jobs = _jobs(gateway, http, authorities)
     ended = threading.Event()
     sealing = _started("sealing", make_sealer(gateway).run, ended)
-    authorities = make_revocation_http(gateway.settings)
-    watch = make_revocation_watch(gateway, authorities)
-    watching = threading.Thread(target=watch.run, args=(stop,), name="revocation", daemon=True)
-    watching.start()
-    examining = threading.Thread(target=make_examiner(gateway).run, args=(stop,), name="examine", daemon=True)
-    examining.start()
+    threads = [(_started(job.name, job.run, stop), job.patience) for job in jobs]
     try:
         worker.run(stop)
     finally:
         # Also when the worker failed: the process is about to end.
         stop.set()
-        if fetching is not None:
-            fetching.join(timeout=gateway.settings.delivery.read_timeout_seconds)
-        sweeping.join(timeout=gateway.settings.delivery.read_timeout_seconds)
-        if stamping is not None:
-            stamping.join(timeout=gateway.settings.delivery.read_timeout_seconds)
-        watching.join(timeout=gateway.settings.revocation.timeout_seconds)
-        examining.join(timeout=gateway.settings.files.seconds)
+        for thread, patience in threads:
+            thread.join(timeout=patience)
         # Last of all, so that the last events of the others are sealed too.
         ended.set()
         sealing.join(timeout=gateway.settings.delivery.read_timeout_seconds)

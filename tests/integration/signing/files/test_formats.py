@@ -142,7 +142,9 @@ def test_an_encrypted_member_is_unreadable_and_the_others_are_judged() -> None:
     assert other.standing is FileStanding.UNSIGNED
 
 
-@pytest.mark.parametrize("content", [zipped({"a": b"x"})[:-10], b"PK\3\4" + bytes(200)])
+@pytest.mark.parametrize(
+    "content", [zipped({"a": b"x"})[:-10], b"PK\3\4" + bytes(200)], ids=["cut off", "no directory"]
+)
 def test_a_broken_archive_is_unreadable(content: bytes) -> None:
     (verdict,) = pdfs.judged(content)
     assert (verdict.format, verdict.standing, verdict.reason) == ("zip", UNREADABLE, FileReason.BROKEN)
