@@ -44,6 +44,8 @@ NUMBERS: Mapping[type[errors.GatewayError], int | None] = {
     errors.TooManyRequests: 20,
     # Wrong words of the client: the protocol has no number for them.
     errors.RequestError: None,
+    # Of the helper on a clerk's machine; a gateway never answers with it.
+    errors.HelperError: None,
     errors.GatewayError: 20,
 }
 """
