@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from gateway.delivery.http import HttpClient, HttpSettings
+from gateway.exchange import mailbox
 from gateway.exchange.allowed import AllowedUrls
 from gateway.exchange.examine import settle
-from gateway.exchange.parts import Parts
+from gateway.exchange.parts import ExaminationRules, Parts
 from gateway.exchange.rejudge import Rejudge
 from gateway.exchange.revocation import RevocationKeeper, RevocationPace, RevocationWatch
 from gateway.ledger.actions import Action
@@ -25,6 +26,11 @@ from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 from tests.support import documents, pki
 from tests.support.exchange import COMMUNE, DEPARTMENT, Site, registered
 from tests.support.pki_server import PkiServer
+
+REVOKED = (Standing.INVALID, "signature.certificate_revoked")
+VALID = (Standing.VALID, "signature.verified")
+UNKNOWN = (Standing.INDETERMINATE, "signature.revocation_unknown")
+"""Standing and reason of a verdict."""
 
 
 @dataclass
@@ -186,3 +192,17 @@ def watched(
             )
         finally:
             http.close()
+
+
+def rules(site: Site, unknown: str) -> None:
+    """Take signed and unsigned packages; ``unknown`` says what becomes of those of which revocation is not known."""
+    site.rule(
+        accepts=frozenset({Standing.VALID, Standing.UNSIGNED}),
+        examinations=ExaminationRules(revocation_unknown=unknown),  # type: ignore[arg-type]
+    )
+
+
+def waiting(site: Site) -> list[str]:
+    """Documents that the commune can collect now."""
+    rows = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
+    return [row.document.id for row in rows]

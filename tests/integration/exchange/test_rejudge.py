@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import OperationOutpaced, RevocationUnknown, SignatureRejected
-from gateway.exchange import mailbox
-from gateway.exchange.parts import ExaminationRules, Parts
+from gateway.exchange.parts import Parts
 from gateway.exchange.rejudge import Rejudge
 from gateway.ledger.actions import Action
 from gateway.model import (
@@ -26,12 +25,9 @@ from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 from tests.support import documents, pki, revocation
 from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
 from tests.support.pki_server import Fault
-from tests.support.revocation import Watched, a_package, watched
+from tests.support.revocation import REVOKED, UNKNOWN, VALID, Watched, a_package, rules, waiting, watched
 
 DAY = timedelta(days=1)
-REVOKED = (Standing.INVALID, "signature.certificate_revoked")
-VALID = (Standing.VALID, "signature.verified")
-UNKNOWN = (Standing.INDETERMINATE, "signature.revocation_unknown")
 
 
 @pytest.fixture
@@ -39,19 +35,6 @@ def asking(site: Site) -> Iterator[Watched]:
     """A site whose department signs with a certificate that names the authority's CRL and OCSP."""
     with watched(site) as made:
         yield made
-
-
-def rules(site: Site, unknown: str) -> None:
-    site.rule(
-        accepts=frozenset({Standing.VALID, Standing.UNSIGNED}),
-        examinations=ExaminationRules(revocation_unknown=unknown),  # type: ignore[arg-type]
-    )
-
-
-def waiting(site: Site) -> list[str]:
-    """Documents that the commune can collect now."""
-    rows = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
-    return [row.document.id for row in rows]
 
 
 # What becomes of documents

@@ -13,7 +13,6 @@ from zipfile import ZipFile
 import pytest
 
 from gateway.errors import SignatureRejected
-from gateway.exchange import mailbox
 from gateway.exchange.allowed import AllowedUrls
 from gateway.exchange.examine import ExaminationPace, Examiner
 from gateway.exchange.parts import ExaminationRules
@@ -23,20 +22,16 @@ from gateway.ledger.actions import Action
 from gateway.model import (
     ExaminationKind,
     FileStanding,
-    Standing,
 )
 from gateway.signing.files import Inspector
 from gateway.signing.trust import RevocationMode
 from tests.support import pdfs, pki
 from tests.support.evidence import a_maker
-from tests.support.exchange import COMMUNE, DEPARTMENT, Site, registered
+from tests.support.exchange import DEPARTMENT, Site, registered
 from tests.support.pki_server import Fault
-from tests.support.revocation import Watched, watched
+from tests.support.revocation import VALID, Watched, rules, watched
 
 DAY = timedelta(days=1)
-REVOKED = (Standing.INVALID, "signature.certificate_revoked")
-VALID = (Standing.VALID, "signature.verified")
-UNKNOWN = (Standing.INDETERMINATE, "signature.revocation_unknown")
 
 
 @pytest.fixture
@@ -50,19 +45,6 @@ def asking(site: Site) -> Iterator[Watched]:
     """A site whose department signs with a certificate that names the authority's CRL and OCSP."""
     with watched(site) as made:
         yield made
-
-
-def rules(site: Site, unknown: str) -> None:
-    site.rule(
-        accepts=frozenset({Standing.VALID, Standing.UNSIGNED}),
-        examinations=ExaminationRules(revocation_unknown=unknown),  # type: ignore[arg-type]
-    )
-
-
-def waiting(site: Site) -> list[str]:
-    """Documents that the commune can collect now."""
-    rows = mailbox.peek(site.parts, caller=site.known[COMMUNE], limit=50, after=None).rows
-    return [row.document.id for row in rows]
 
 
 # Asking
