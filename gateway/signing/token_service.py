@@ -38,6 +38,8 @@ _MESSAGE_MAX = 4 * 1024 * 1024
 """What is signed: receipts, seals, SignedInfo; the largest are some hundred kilobytes."""
 _PATIENCE = 20.0
 """Seconds that an answer may take: a slow token with others in line before us."""
+_IN_LINE = 15.0
+"""Seconds of them that a request may wait for those before it: fewer, so that who asked hears why it was not done."""
 _TAKE_OVER = 5.0
 """Seconds in which somebody must hold the token."""
 _SHORTAGE = 0.2
@@ -162,7 +164,7 @@ class _Holding:
 
         :raises TokenUnusable: as ``Token``; also when a request before this one hangs in the token's library.
         """
-        if not self._turn.acquire(timeout=_PATIENCE):
+        if not self._turn.acquire(timeout=_IN_LINE):
             raise TokenUnusable("The token does not answer.")
         try:
             if self._ended.is_set():
@@ -192,7 +194,7 @@ class _Holding:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        if not self._turn.acquire(timeout=_PATIENCE):
+        if not self._turn.acquire(timeout=_IN_LINE):
             return  # It hangs in the token's library; session and lock end with the process.
         try:
             self._token.close()

@@ -277,33 +277,57 @@ def test_whoever_let_go_of_the_token_does_not_open_it_again(soft: SoftToken, fol
         holding.answer(b"S", b"data")
 
 
-def test_a_token_that_hangs_keeps_nobody_waiting_for_ever(
-    soft: SoftToken, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(token_service, "_PATIENCE", 0.3)
-    monkeypatch.setattr(token_service, "_TAKE_OVER", 0.3)
-    hangs, goes_on = threading.Event(), threading.Event()
+class Hanging:
+    """A token whose PIN is not typed for a while: the request that needs it hangs as in a token's library."""
 
-    def never() -> str:
-        hangs.set()
-        goes_on.wait(30)
+    def __init__(self, soft: SoftToken, folder: Path) -> None:
+        self.reached, self.goes_on = threading.Event(), threading.Event()
+        self.key = SharedTokenKey(Token(soft.module, pin=self._pin), folder=folder)
+
+    def _pin(self) -> str:
+        self.reached.set()
+        assert self.goes_on.wait(120)
         return PIN
 
-    holder = SharedTokenKey(Token(soft.module, pin=never), folder=folder)
+
+@pytest.fixture
+def hanging(soft: SoftToken, folder: Path) -> Iterator[Hanging]:
+    it = Hanging(soft, folder)
+    yield it
+    it.goes_on.set()
+    it.key.close()
+
+
+def test_whoever_is_in_line_behind_a_request_that_hangs_hears_that_the_token_does_not_answer(
+    soft: SoftToken, folder: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = shared(soft, folder)
-    first = threading.Thread(target=holder.sign, args=(b"data",))
+    first = threading.Thread(target=hanging.key.sign, args=(b"data",))
     first.start()
     try:
-        assert hangs.wait(10)
+        assert hanging.reached.wait(60)
+        monkeypatch.setattr(token_service, "_IN_LINE", 0.1)
         with pytest.raises(TokenUnusable, match="does not answer"):
-            holder.check()
-        with pytest.raises(SigningProcessGone):
+            hanging.key.check()
+        with pytest.raises(TokenUnusable, match="does not answer"):
             other.sign(b"data")
-        goes_on.set()
+        hanging.goes_on.set()
         first.join()
         assert fits(other.sign(b"data"), b"data")
     finally:
-        goes_on.set()
+        hanging.goes_on.set()
         first.join()
         other.close()
-        holder.close()
+
+
+def test_whoever_asks_a_process_whose_token_hangs_waits_no_longer_than_its_patience(
+    soft: SoftToken, folder: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = shared(soft, folder)
+    monkeypatch.setattr(token_service, "_PATIENCE", 0.1)
+    monkeypatch.setattr(token_service, "_TAKE_OVER", 0.1)
+    try:
+        with pytest.raises(SigningProcessGone):
+            other.sign(b"data")
+    finally:
+        other.close()
