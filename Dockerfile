@@ -9,7 +9,7 @@ COPY gateway ./gateway
 COPY schemas ./schemas
 COPY config ./config
 RUN /opt/gateway/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
- && /opt/gateway/bin/pip uninstall -y pip hatchling editables reportlab pillow fontpkg fontpkg-noto-sans
+ && /opt/gateway/bin/pip uninstall -y pip hatchling editables
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /data gateway
