@@ -50,7 +50,7 @@ def test_the_folder_of_a_living_process_stays_and_that_of_a_killed_one_goes(tmp_
         first = OwnFolder(tmp_path)
         assert (theirs / "upload").read_bytes() == b"half"
         process.kill()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         second = OwnFolder(tmp_path)
         assert folders(tmp_path) == {first.path, second.path}
         first.close()
@@ -60,7 +60,7 @@ def test_the_folder_of_a_living_process_stays_and_that_of_a_killed_one_goes(tmp_
 def test_a_process_that_ends_in_order_leaves_nothing(tmp_path: Path) -> None:
     process, theirs = a_holder(tmp_path)
     with process:
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert not theirs.exists()
 
 

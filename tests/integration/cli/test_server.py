@@ -189,7 +189,7 @@ def test_bodies_without_a_key_hold_no_thread(beginning: bytes) -> None:
         for _ in range(4 * THREADS):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             connection.sendall(beginning + b"x" * 1500)  # and then nothing: 20 seconds later the silence would end it
-        other = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        other = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         other.request("GET", "/")
         assert other.getresponse().status == 200
         other.close()
@@ -198,7 +198,7 @@ def test_bodies_without_a_key_hold_no_thread(beginning: bytes) -> None:
 @pytest.mark.parametrize("size", [10, 200_000])
 def test_a_refusal_reaches_those_who_were_still_sending(size: int) -> None:
     with _served(_refusing, Patience()) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         connection.request("POST", "/", body=b"x" * size)
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("Connection"), answer.read()) == (401, "close", b"no")
@@ -207,7 +207,7 @@ def test_a_refusal_reaches_those_who_were_still_sending(size: int) -> None:
 
 def test_a_body_that_was_read_keeps_the_connection() -> None:
     with _served(_application, Patience()) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         for _ in range(2):
             connection.request("POST", "/", body=b"x" * 100)
             answer = connection.getresponse()

@@ -329,7 +329,7 @@ def test_the_command_serves_reports_and_ends(tmp_path: Path) -> None:
             time.sleep(0.05)
         port = int(port_file.read_text())
         Kit(port, SYSTEM, "wrong").received()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/conformance", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/conformance", timeout=60) as answer:
             live = json.load(answer)
     finally:
         process.send_signal(signal.SIGTERM)

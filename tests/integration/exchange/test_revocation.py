@@ -351,7 +351,7 @@ def test_it_runs_until_it_is_told_to_stop(asking: Watched) -> None:
     while not asking.server.requests:
         stop.wait(0.01)
     stop.set()
-    thread.join(timeout=5)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 

@@ -311,7 +311,7 @@ def test_a_second_place_that_somebody_holds_stops_nothing(ledger: Ledger, tmp_pa
     with path.open("wb") as held, ThreadPoolExecutor(1) as pool:
         fcntl.flock(held.fileno(), fcntl.LOCK_EX)
         accept(ledger, 1)
-        assert pool.submit(sealer(ledger, path).seal).result(timeout=20).events == 2
+        assert pool.submit(sealer(ledger, path).seal).result(timeout=60).events == 2
         assert path.read_bytes() == b""
     assert HeadsFile(path).follow(ledger.log) == 1
 
