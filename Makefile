@@ -37,7 +37,7 @@ check: $(VENV)/.dev ## Lint, formatting and types
 	@$(BIN)/mypy
 
 test: check ## Everything: lint, types, all tests, coverage
-	@$(BIN)/python -m pytest -n auto --dist loadscope --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
 bench: $(VENV)/.dev ## Benchmarks as ratios within this run; fails when a bar is missed
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
