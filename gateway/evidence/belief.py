@@ -30,6 +30,7 @@ class Belief:
         self, given: Given, certificates: Sequence[x509.Certificate] = (), revocation: Iterable[RevocationItem] = ()
     ) -> None:
         self.given = given
+        revocation = tuple(revocation)
         self._items = (*given.revocation, *revocation)
         self._certificates = tuple(certificates)
         self._pinned = TrustAnchors()
@@ -37,7 +38,7 @@ class Belief:
             given.anchors,
             certificates,
             mode=RevocationMode.IF_KNOWN,
-            facts=RevocationFacts(self._items),
+            facts=RevocationFacts(given.revocation, unvouched=revocation),
         )
 
     def signer(self, part: str, certificate: x509.Certificate, *, proven: datetime | None) -> Point:

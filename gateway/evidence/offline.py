@@ -702,9 +702,11 @@ def _stamped(belief: Belief, part: str, signature: XadesSignature | None) -> tup
 
 def _certificate(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(der)
+        known(certificate)  # Reads its name and dates, which are decoded only when they are asked for.
     except (ValueError, x509.InvalidVersion) as e:
         raise EvidenceInvalid("The certificate in the signature is not one.") from e
+    return certificate
 
 
 def _certificate_part(reader: ContainerReader, name: str) -> x509.Certificate:

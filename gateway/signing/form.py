@@ -21,7 +21,16 @@ from gateway.edxml import names
 from gateway.edxml.package import C14N
 from gateway.model import Standing
 from gateway.signing import policy as table
-from gateway.signing.policy import DS, EXCLUSIVE, SIGNED_PROPERTIES, XADES, Reason, SignaturePolicy
+from gateway.signing.policy import (
+    DS,
+    DSIG11,
+    EXCLUSIVE,
+    SIGNED_PROPERTIES,
+    XADES,
+    XADES_141,
+    Reason,
+    SignaturePolicy,
+)
 
 _IDS = etree.XPath("//*/@*[local-name()='Id' or local-name()='ID' or local-name()='id']", smart_strings=False)
 
@@ -45,6 +54,10 @@ _UNSIGNED_PROPERTIES = f"{{{XADES}}}UnsignedProperties"
 _KEY_INFO_CHILDREN = {_X509_DATA, f"{{{DS}}}KeyName", _KEY_VALUE}
 _SIGNATURE_ATTRIBUTES = frozenset({"Id"})
 _REFERENCE_ATTRIBUTES = frozenset({"URI", "Id"})
+_VOCABULARY = frozenset({DS, DSIG11, XADES, XADES_141})
+"""Namespaces of what a signature says of itself."""
+_OF_PACKAGES = frozenset(n for table in vars(names).values() if isinstance(table, names.Spellings) for n in table)
+"""In lower case."""
 
 
 class Finding(Exception):
@@ -144,6 +157,7 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
     :raises Finding: it is of another form, or uses what policy does not accept.
     """
     signed_info, value, key_info, qualifying = _parts(element)
+    _refuse_smuggled([key_info, None if qualifying is None else qualifying.find(_UNSIGNED_PROPERTIES)])
     document, own = _references(signed_info)
     children = _children(signed_info)
     if _tags(children) != _SIGNED_INFO_METHODS + [_REFERENCE] * (len(children) - 2):
@@ -170,6 +184,19 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
         value=_decode(value),
         properties=None if own is None or qualifying is None else _read_properties(element, qualifying, own, policy),
     )
+
+
+def _refuse_smuggled(uncovered: Sequence[etree._Element | None]) -> None:
+    """
+    Refuse a second package in those parts of a signature that the signature does not cover.
+
+    Whoever looks for the first MessageHeader anywhere, as the national kit does by its name and prefix alone, would
+    read there what nobody has signed.
+    """
+    for element in (e for part in uncovered if part is not None for e in part.iter()):
+        namespace, _, name = str(element.tag)[1:].rpartition("}")
+        if namespace not in _VOCABULARY or name.lower() in _OF_PACKAGES:
+            raise Finding(Reason.STRUCTURE)
 
 
 def _references(signed_info: etree._Element) -> tuple[etree._Element, etree._Element | None]:

@@ -18,6 +18,8 @@ DSIG11 = "http://www.w3.org/2009/xmldsig11#"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 ENVELOPED = DS + "enveloped-signature"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
+XADES_141 = "http://uri.etsi.org/01903/v1.4.1#"
+"""Of the unsigned properties that came later, such as archive time-stamps."""
 SIGNED_PROPERTIES = "http://uri.etsi.org/01903#SignedProperties"
 """Type of the reference by which an XAdES signature covers its own properties."""
 

@@ -104,7 +104,9 @@ def judge(
         return _verdict(Standing.INVALID, distrusted.reason, at, signature, trust=distrusted.trust)
     except Finding as finding:
         return _verdict(finding.standing, finding.reason, at, signature)
-    weak = signer.trust.weak or table.is_weak(signature.signature_method, signature.reference.digest_method)
+    weak = signer.trust.weak or any(
+        table.is_weak(signature.signature_method, r.digest_method) for r in signature.references
+    )
     standing, reason = Standing.VALID_WEAK if weak else Standing.VALID, Reason.VERIFIED
     if signer.trust.undecided:
         standing, reason = Standing.INDETERMINATE, Reason.REVOCATION_UNKNOWN

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
 
+from gateway.edxml.names import QCVN
 from gateway.signing import keys
 from gateway.signing.keys import SigningKey
 from gateway.signing.policy import Reason
@@ -150,6 +151,22 @@ def _two_headers(raw: bytes) -> bytes:
     header = re.search(rb"<edXML:edXMLHeader>.*</edXML:edXMLHeader>", raw, re.DOTALL)
     assert header is not None
     return raw.replace(header[0], header[0].replace(b"07-SA-VP", b"08-SA-VP") + header[0])
+
+
+SMUGGLED = {
+    "message-header": f'<e:MessageHeader xmlns:e="{QCVN}"><e:Subject>V/v khác</e:Subject></e:MessageHeader>',
+    # The kit reads names with their prefix, and no namespaces.
+    "message-header-by-prefix": f'<edXML:MessageHeader xmlns:edXML="{DS}"/>',
+    "attachments-in-other-case": f'<attachmentencoded xmlns="{DS}"/>',
+    "foreign-element": '<a xmlns="urn:x"/>',
+}
+"""What some reader would take for the package's own, or nobody knows; for places that no signature covers."""
+
+
+def _key_info_with(element: str) -> str:
+    """A KeyInfo that names the signer, and holds something else."""
+    named = signed.named(pki.agency().certificate_der)
+    return named.replace("</ds:KeyInfo>", f"<ds:KeyName>{element}</ds:KeyName></ds:KeyInfo>")
 
 
 def _object(inside: str) -> str:
@@ -293,6 +310,10 @@ HOSTILE: tuple[Hostile, ...] = (
     ),
     Hostile(
         "key-info-of-eleven", Reason.STRUCTURE, _by_hand(key_info=signed.named(*[pki.agency().certificate_der] * 11))
+    ),
+    *(
+        Hostile(f"{what}-in-key-info", Reason.STRUCTURE, _by_hand(key_info=_key_info_with(element)))
+        for what, element in SMUGGLED.items()
     ),
     Hostile(
         "value-of-another-package",

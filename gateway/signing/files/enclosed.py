@@ -14,7 +14,7 @@ from gateway.errors import RevocationUnreadable
 from gateway.signing.files.leaks import LEAKS
 from gateway.signing.files.objects import dictionary, resolved
 from gateway.signing.files.signer import Scope
-from gateway.signing.trust import RevocationFacts, RevocationItem, RevocationMode, TrustAnchors, read_item
+from gateway.signing.trust import RevocationItem, RevocationMode, TrustAnchors, read_item
 
 _EACH_MAX = 64
 """Certificates, CRLs and OCSP answers that are looked at, of each."""
@@ -33,7 +33,7 @@ class Enclosed:
         anchors = scope.anchors
         if not self.items or anchors.mode is RevocationMode.OFF or not anchors:
             return scope
-        facts = RevocationFacts([*anchors.facts.items, *self.items])
+        facts = anchors.facts.beside(self.items)
         return replace(
             scope,
             anchors=TrustAnchors(

@@ -11,7 +11,7 @@ import hashlib
 import operator
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -169,21 +169,34 @@ class RevocationFacts:
     ``version`` grows whenever what is known changes: whoever remembers a finding remembers it with the version.
     """
 
-    def __init__(self, items: Iterable[RevocationItem] = ()) -> None:
+    def __init__(self, items: Iterable[RevocationItem] = (), *, unvouched: Iterable[RevocationItem] = ()) -> None:
+        """
+        Know these.
+
+        :param unvouched: came with what is judged, so whoever made that chose them: they are looked at besides
+            ``items`` and never take the place of one, however new and however many they are.
+        """
         self._lock = threading.Lock()
         self._items: dict[str, RevocationItem] = {}
         self._about: dict[object, list[RevocationItem]] = {}
+        self._unvouched_about = _newest(unvouched)
+        self._unvouched = _named(self._unvouched_about)
         self.version = 0
         self.add(items)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.items)
 
     @property
     def items(self) -> tuple[RevocationItem, ...]:
         """Everything known, in no order."""
         with self._lock:
-            return tuple(self._items.values())
+            return tuple((self._unvouched | self._items).values())
+
+    def beside(self, unvouched: Iterable[RevocationItem]) -> RevocationFacts:
+        """What is known now, for judging one thing that brings its own items along; see :meth:`__init__`."""
+        with self._lock:
+            return RevocationFacts(self._items.values(), unvouched=[*self._unvouched.values(), *unvouched])
 
     def add(self, items: Iterable[RevocationItem]) -> None:
         """
@@ -210,22 +223,37 @@ class RevocationFacts:
         :param issuer: its issuer's name, as asn1crypto's ``Name.hashable``.
         """
         with self._lock:
-            found = [i for key in (serial_number, issuer, _ANYBODY) for i in self._about.get(key, ())]
+            found = [
+                item
+                for about in (self._about, self._unvouched_about)
+                for key in (serial_number, issuer, _ANYBODY)
+                for item in about.get(key, ())
+            ]
         return tuple(sorted(found, key=_AGE, reverse=True))
 
     def _know(self, items: Iterable[RevocationItem]) -> None:
-        about: defaultdict[object, list[RevocationItem]] = defaultdict(list)
-        counted: Counter[tuple[object, object]] = Counter()
-        for item in sorted({item.sha256: item for item in items}.values(), key=_AGE, reverse=True):
-            for key in item.concerns or (_ANYBODY,):
-                place = (key, item.scope)
-                if counted[place] < NEWEST_KEPT:
-                    counted[place] += 1
-                    about[key].append(item)
-        kept = {item.sha256: item for some in about.values() for item in some}
+        about = _newest(items)
+        kept = _named(about)
         if kept.keys() != self._items.keys():
-            self._items, self._about = kept, dict(about)
+            self._items, self._about = kept, about
             self.version += 1
+
+
+def _newest(items: Iterable[RevocationItem]) -> dict[object, list[RevocationItem]]:
+    """The newest of each authority and scope, by whom they concern."""
+    about: defaultdict[object, list[RevocationItem]] = defaultdict(list)
+    counted: Counter[tuple[object, object]] = Counter()
+    for item in sorted({item.sha256: item for item in items}.values(), key=_AGE, reverse=True):
+        for key in item.concerns or (_ANYBODY,):
+            place = (key, item.scope)
+            if counted[place] < NEWEST_KEPT:
+                counted[place] += 1
+                about[key].append(item)
+    return dict(about)
+
+
+def _named(about: Mapping[object, list[RevocationItem]]) -> dict[str, RevocationItem]:
+    return {item.sha256: item for some in about.values() for item in some}
 
 
 _ANYBODY = object()

@@ -432,6 +432,35 @@ def test_facts_know_each_item_once_and_only_the_newest_of_one_authority() -> Non
     assert facts.version == version + 1
 
 
+FORGED = {
+    "lists": lambda n: crl(this_update=NOW - n * SECOND, number=n + 9, signer=pki.stranger()),
+    "answers": lambda n: answer(this_update=NOW - n * SECOND, responder=pki.stranger()),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_nothing_that_came_with_a_file_takes_the_place_of_what_is_known(
+    forged: Callable[[int], RevocationItem],
+) -> None:
+    for known_item in (crl(**revoked(NOW - DAY)), answer(revoked=(NOW - DAY, None))):
+        facts = RevocationFacts([of_root(), known_item])
+        # Twice: from the document, and from the signature itself.
+        facts = facts.beside([forged(n) for n in range(40)]).beside([forged(n) for n in range(40, 80)])
+        where = TrustAnchors(
+            [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.IF_KNOWN, facts=facts
+        )
+        assert judged(where).revocation is Revocation.REVOKED
+
+
+def test_what_came_with_a_file_counts_when_its_authority_signed_it() -> None:
+    facts = RevocationFacts([of_root()]).beside([crl(**revoked(NOW - DAY))])
+    where = TrustAnchors(
+        [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.IF_KNOWN, facts=facts
+    )
+    assert judged(where).revocation is Revocation.REVOKED
+    assert len(facts) == len(facts.items) == 2
+
+
 # Lists
 
 

@@ -18,6 +18,7 @@ from gateway.signing.keys import fingerprint
 from gateway.signing.policy import DS, SIGNED_PROPERTIES, XADES, Reason
 from gateway.signing.sign import sign_package_xades
 from tests.support import documents, pki, signed
+from tests.support.hostile import SMUGGLED
 
 AT = datetime(2026, 3, 5, 7, 0, tzinfo=UTC)
 
@@ -94,6 +95,21 @@ def test_the_order_of_the_references_does_not_matter(tmp_path: Path) -> None:
 
 
 PLAIN = documents.a_package()
+
+
+def digested_with_sha1() -> bytes:
+    """Only the properties are digested so; the document, with SHA-256."""
+    own = signed.reference(
+        b"",
+        uri="#props",
+        transforms=(signed.EXCLUSIVE,),
+        digest_method=signed.SHA1,
+        digest=hashlib.sha1(properties().encode()).digest(),
+        attributes=f' Type="{SIGNED_PROPERTIES}"',
+    )
+    return handmade(references=signed.reference(PLAIN) + own)
+
+
 BAD: dict[str, tuple[Callable[[], bytes], Reason]] = {
     "properties changed": (
         lambda: handmade().replace(b"07:00:00Z", b"08:00:00Z"),
@@ -194,20 +210,7 @@ BAD: dict[str, tuple[Callable[[], bytes], Reason]] = {
         lambda: handmade(text=properties(certificate=pki.agency().certificate_der)),
         Reason.CERTIFICATE_NOT_REGISTERED,
     ),
-    "properties digested with SHA-1": (
-        lambda: handmade(
-            references=signed.reference(PLAIN)
-            + signed.reference(
-                b"",
-                uri="#props",
-                transforms=(signed.EXCLUSIVE,),
-                digest_method=signed.SHA1,
-                digest=hashlib.sha1(properties().encode()).digest(),
-                attributes=f' Type="{SIGNED_PROPERTIES}"',
-            )
-        ),
-        Reason.ALGORITHM,
-    ),
+    "properties digested with SHA-1": (digested_with_sha1, Reason.ALGORITHM),
     "a token that is no base64": (
         lambda: handmade(
             after=holder(
@@ -219,6 +222,18 @@ BAD: dict[str, tuple[Callable[[], bytes], Reason]] = {
         Reason.STRUCTURE,
     ),
 }
+
+
+@pytest.mark.parametrize("element", SMUGGLED.values(), ids=SMUGGLED)
+def test_nothing_of_a_package_stands_among_the_unsigned_properties(element: str, tmp_path: Path) -> None:
+    unsigned = f"<x:UnsignedProperties><x:UnsignedSignatureProperties>{element}</x:UnsignedSignatureProperties>"
+    raw = handmade(after=holder(properties() + unsigned + "</x:UnsignedProperties>"))
+    assert reason(raw, tmp_path) == Reason.STRUCTURE
+
+
+def test_properties_digested_with_sha1_make_it_weak_where_that_is_tolerated(tmp_path: Path) -> None:
+    verdict = signed.verdict_on(digested_with_sha1(), tmp_path, policy=signed.TOLERANT)
+    assert verdict.standing is Standing.VALID_WEAK
 
 
 @pytest.mark.parametrize(("make", "expected"), BAD.values(), ids=BAD)

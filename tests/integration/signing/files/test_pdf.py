@@ -282,6 +282,13 @@ def test_revocation_facts_inside_the_file_are_not_believed_by_themselves() -> No
     assert judged(forged, anchors=required()).standing is FileStanding.INDETERMINATE
 
 
+def test_forged_facts_inside_the_file_do_not_push_out_what_is_known() -> None:
+    forged = [pki.crl(signer=pki.stranger(), this_update=pki.NOW - timedelta(seconds=n)) for n in range(20)]
+    content = pdfs.updated(pdfs.signed(pdfs.plain(), pki.revoked_person()), facts(*forged))
+    known = required(authority_list(), pki.crl(revoked=pki.revocations()))
+    assert judged(content, anchors=known).standing is FileStanding.REVOKED
+
+
 # What later revisions may add
 
 
