@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, func, select, update
 
 from gateway.errors import DocumentKeptBack
+from gateway.ledger import concerns
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import LONGEST_NAME, cut, made_storable
 from gateway.ledger.records import (
@@ -58,6 +59,7 @@ def begin(connection: Connection, document_id: str, new: Sequence[NewExamination
             for one in new
         ],
     )
+    concerns.begin(connection, document_id, new, received_at=now)
     return sum(one.holds and one.state.keeps for one in new)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.errors import LeaseLost, NotFound, OperationOutpaced, TransitionForbidden
-from gateway.ledger import acceptance, recalls, settling
+from gateway.ledger import acceptance, concerns, recalls, settling
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut, made_storable
 from gateway.ledger.examinations import bounded, kept_back, of_document
@@ -42,6 +42,7 @@ def settle(
     if outcome.state is ExaminationState.REFUSED and not row.holds:
         raise ValueError("A document that was not kept here may have left already.")
     _end(connection, document_id, kind, outcome, now=now)
+    concerns.renew(connection, document_id, rejudged=concerns.differ(row.result, outcome.result))
     if row.holds and outcome.state is ExaminationState.REFUSED:
         _reject(connection, document_id, kind, outcome, now=now, replies=replies)
     elif row.holds:
@@ -84,6 +85,7 @@ def _end(connection: Connection, document_id: str, kind: ExaminationKind, outcom
             changed_at=now,
             reason=outcome.reason,
             detail=cut(None if outcome.detail is None else made_storable(outcome.detail), LONGEST_DESCRIPTION),
+            signed=concerns.signed(result),
             result=result,
         )
     )
@@ -218,6 +220,7 @@ def release(
         .where(examinations.c.document == document_id, examinations.c.kind == kind)
         .values(state=ExaminationState.RELEASED, token=None, changed_at=now)
     )
+    concerns.renew(connection, document_id)
     released = event(
         now,
         Action.DOCUMENT_RELEASED,

@@ -15,7 +15,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 from gateway.errors import RequestError
 from gateway.ledger.identity import stored
 from gateway.ledger.records import Filter, OperationState
-from gateway.ledger.tables import deliveries, documents, operation_requests, statuses
+from gateway.ledger.tables import deliveries, document_concerns, documents, operation_requests, statuses
 from gateway.model import AgencyCode, DeliveryState, Lane, PackageKind, fold
 
 MOST_ROWS = 200
@@ -40,6 +40,8 @@ class Way:
     condition: Condition
     on_delivery: bool
     """Whether the index is one on deliveries; their ``accepted_at`` is their document's ``received_at``."""
+    received_at: ColumnElement[datetime] | None = None
+    """That time as the index has it when it is one on neither deliveries nor documents."""
 
 
 def ways(filters: Filter, *, on_delivery: bool) -> list[Way]:
@@ -48,6 +50,10 @@ def ways(filters: Filter, *, on_delivery: bool) -> list[Way]:
 
     :param on_delivery: which table to go by when no member tells.
     """
+    if filters.concern is not None:
+        own = document_concerns.c
+        condition = and_(own.document == documents.c.id, own.concern == filters.concern)
+        return [Way(condition, on_delivery=False, received_at=own.received_at)]
     if filters.agency is not None:
         return _concerning(filters.agency)
     if filters.visible_to is not None:
@@ -56,9 +62,8 @@ def ways(filters: Filter, *, on_delivery: bool) -> list[Way]:
         return [Way(documents.c.sender == filters.sender, on_delivery=False)]
     if filters.recipient is not None:
         return [Way(deliveries.c.recipient == filters.recipient, on_delivery=True)]
-    if filters.states:
-        return [Way(deliveries.c.state == state, on_delivery=True) for state in sorted(filters.states)]
-    return [Way(true(), on_delivery=on_delivery)]
+    in_states = [Way(deliveries.c.state == state, on_delivery=True) for state in sorted(filters.states)]
+    return in_states or [Way(true(), on_delivery=on_delivery)]
 
 
 def _concerning(agency: AgencyCode) -> list[Way]:
@@ -95,7 +100,9 @@ def delivery_conditions(filters: Filter) -> list[Condition]:
     conditions = _of_delivery(filters) + _of_document(filters)
     if filters.kind is not None:
         conditions.append(deliveries.c.kind == filters.kind)
-    if filters.agency is not None and filters.visible_to is not None:
+    if filters.concern is not None and filters.agency is not None:
+        conditions.append(or_(*(way.condition for way in _concerning(filters.agency))))
+    if filters.visible_to is not None and (filters.agency is not None or filters.concern is not None):
         conditions.append(or_(*(way.condition for way in _visible(filters.visible_to))))
     for word in words(filters.text):
         conditions.append(
@@ -114,7 +121,11 @@ def document_conditions(filters: Filter) -> list[Condition]:
             # What became of the copies of others is not told by asking for it either.
             of_one.append(or_(_brought(filters.visible_to), _received(filters.visible_to)))
         conditions.append(_some_delivery(*of_one))
-    if filters.agency is not None and filters.visible_to is not None:
+    if filters.concern is not None and filters.agency is not None:
+        conditions.append(
+            or_(documents.c.sender == filters.agency, _some_delivery(deliveries.c.recipient == filters.agency))
+        )
+    if filters.visible_to is not None and (filters.agency is not None or filters.concern is not None):
         conditions.append(visible_to(filters.visible_to))
     for word in words(filters.text):
         conditions.append(

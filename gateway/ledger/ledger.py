@@ -13,6 +13,7 @@ from gateway.errors import DocumentConflict, GatewayError, OperationOutpaced, Re
 from gateway.ledger import (
     acceptance,
     accounts,
+    concerns,
     examinations,
     examined,
     fetched,
@@ -42,6 +43,7 @@ from gateway.ledger.records import (
     AttemptRow,
     Backlog,
     Claim,
+    Concern,
     Counts,
     Decision,
     DeliveryRow,
@@ -58,6 +60,7 @@ from gateway.ledger.records import (
     FetchState,
     Filter,
     Found,
+    Glance,
     InboxState,
     Lock,
     LogRow,
@@ -1106,6 +1109,20 @@ class Ledger:
         """How many examinations are to come or were refused, by kind; what is zero has no entry."""
         with reading(self.engine) as connection:
             return examinations.counts(connection)
+
+    def glances(self, document_ids: Collection[str]) -> Mapping[str, Glance]:
+        """What lists show of documents' signatures and examinations; where there is nothing to say is no entry."""
+        with reading(self.engine) as connection:
+            return concerns.glances(connection, document_ids)
+
+    def concern_counts(self, *, since: datetime) -> Mapping[Concern, int]:
+        """
+        How many documents accepted from then on there is each reason to look at; every reason has an entry.
+
+        What is kept here counts whenever it came.
+        """
+        with reading(self.engine) as connection:
+            return concerns.counts(connection, since=since)
 
     # Revocation
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Subquery,
 from gateway.ledger import recalls
 from gateway.ledger.engine import first_row
 from gateway.ledger.filters import (
+    Way,
     after_in_mailbox,
     bounded,
     delivery_conditions,
@@ -300,7 +301,7 @@ def search(connection: Connection, filters: Filter, *, limit: int, cursor: str |
         _newest(
             base.where(way.condition),
             filters,
-            deliveries.c.accepted_at if way.on_delivery else documents.c.received_at,
+            _time_of(way),
             deliveries.c.id,
             limit=limit,
             cursor=cursor,
@@ -317,10 +318,10 @@ def list_documents(connection: Connection, filters: Filter, *, limit: int, curso
     conditions = document_conditions(filters)
     branches = []
     for way in ways(filters, on_delivery=False):
-        at, row_id = documents.c.received_at, documents.c.id
+        at, row_id = _time_of(way), documents.c.id
         branch = select(row_id).where(*conditions, way.condition)
         if way.on_delivery:
-            at, row_id = deliveries.c.accepted_at, deliveries.c.document
+            row_id = deliveries.c.document
             # One document may have several deliveries through one endpoint.
             branch = select(row_id).join_from(deliveries, documents).where(*conditions, way.condition).distinct()
         branches.append(_newest(branch, filters, at, row_id, limit=limit, cursor=cursor))
@@ -328,6 +329,13 @@ def list_documents(connection: Connection, filters: Filter, *, limit: int, curso
     statement = select(*_SUMMARY).where(documents.c.id.in_(found))
     rows = {row.id: row for row in map(_summary_row, connection.execute(statement))}
     return Page(rows=tuple(rows[i] for i in found), next=following)
+
+
+def _time_of(way: Way) -> ColumnElement[datetime]:
+    """When the document was accepted, as the index of a way has it."""
+    if way.received_at is not None:
+        return way.received_at
+    return deliveries.c.accepted_at if way.on_delivery else documents.c.received_at
 
 
 def _newest(

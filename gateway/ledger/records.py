@@ -744,6 +744,55 @@ class Fetched:
     """How often it was told, or was meant to be."""
 
 
+class Concern(enum.StrEnum):
+    """
+    Why somebody should look at a document: kept beside it, so that lists are marked and filtered without reading all
+    that was found. In the order of their weight.
+    """
+
+    MALWARE = "malware"
+    """Malware was found in a file."""
+    ALTERED = "altered"
+    """A file was changed after it was signed."""
+    REVOKED = "revoked"
+    """A signer of a file, or who signed the package, had a certificate that was revoked then."""
+    MISSING = "missing"
+    """No file carries the signatures that its type of document requires."""
+    KEPT = "kept"
+    """An examination keeps it here: it is to come, or has refused it."""
+    UNTRUSTED = "untrusted"
+    """A signature inside a file, by a certificate that nobody here trusts."""
+    UNREADABLE = "unreadable"
+    """The signatures of a file could not be judged."""
+    UNEXAMINED = "unexamined"
+    """An examination could not be carried out, and the document went on without."""
+    RELEASED = "released"
+    """It went on in spite of an examination."""
+    REJUDGED = "rejudged"
+    """A signature has been judged otherwise since the document came; more than that it became known as good."""
+
+
+class SignedFiles(enum.StrEnum):
+    """Which of the two signatures of a dispatch one of a document's files carries, valid and not altered since."""
+
+    BOTH = "both"
+    PERSON = "person"
+    AGENCY = "agency"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glance:
+    """What is shown of a document's signatures and examinations where it is listed."""
+
+    concerns: tuple[Concern, ...] = ()
+    """In the order of their weight."""
+    signed: SignedFiles | None = None
+    """``None``: its files have not been judged."""
+    pending: bool = False
+    """Its files are to be judged, or judged anew."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Filter:
     """What to list; absent members do not restrict."""
@@ -770,6 +819,8 @@ class Filter:
     """Or alias; quick together with the sender."""
     operation: OperationState | None = None
     """Only deliveries of which something is asked that stands so, or that bring the asking; quick for open ones."""
+    concern: Concern | None = None
+    """Only documents for which there is this reason to look."""
 
 
 EVERYTHING = Filter()

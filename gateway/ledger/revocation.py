@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from gateway.ledger import concerns
 from gateway.ledger.actions import Action
 from gateway.ledger.statements import chunks, event, insert_new, record
 from gateway.ledger.tables import (
@@ -20,7 +21,7 @@ from gateway.ledger.tables import (
     revocation_sources,
     watched_certificates,
 )
-from gateway.model import ExaminationKind, ExaminationState, Verdict
+from gateway.model import ExaminationKind, ExaminationState, Standing, Verdict
 
 _ROUND = 1
 """Key of the only row."""
@@ -456,6 +457,8 @@ def rejudge(connection: Connection, changes: Sequence[Rejudged], *, now: datetim
         connection.execute(judgements.insert(), history)
         connection.execute(update(documents).where(documents.c.id == change.document).values(verdict=change.new))
         record(connection, [event(now, Action.DOCUMENT_REJUDGED, document=change.document, **_facts(change))])
+        became_good = change.old.standing is Standing.INDETERMINATE and change.new.standing in concerns.GOOD_STANDINGS
+        concerns.renew(connection, change.document, rejudged=not became_good)
         done.append(change.document)
     return done
 

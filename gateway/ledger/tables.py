@@ -27,12 +27,14 @@ from sqlalchemy import (
 
 from gateway.ledger.actions import Action
 from gateway.ledger.records import (
+    Concern,
     Decision,
     ExaminationResult,
     FetchState,
     OperationState,
     OperatorRole,
     RequestKind,
+    SignedFiles,
     SigningState,
     StatusEffect,
 )
@@ -504,9 +506,20 @@ examinations = Table(
     Column("changed_at", UtcDateTime, nullable=False),
     Column("reason", Text),
     Column("detail", Text),
+    Column("signed", Coded(SignedFiles)),  # what the result says of both signatures, for lists
     Column("result", Json(ExaminationResult)),
     Index("ix_examinations_due", "kind", "holds", "due_at", "document", **_partial(UNEXAMINED)),
     Index("ix_examinations_refused", "document", **_partial(KEPT_BACK)),
+)
+
+document_concerns = Table(
+    # Why somebody should look at a document, of those there is a reason for; made from examinations and judgements.
+    "document_concerns",
+    metadata,
+    Column("document", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("concern", Coded(Concern), primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),  # the document's, so that the index gives the order of lists
+    Index(None, "concern", "received_at", "document"),
 )
 
 # Revocation, and certificates that are watched

@@ -496,6 +496,7 @@ def _catalogue() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("signed", sa.String(length=32), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_examinations_document")),
         sa.PrimaryKeyConstraint("document", "kind", name=op.f("pk_examinations")),
@@ -513,6 +514,19 @@ def _catalogue() -> None:
         ["document"],
         sqlite_where=sa.text("state = 'refused'"),
         postgresql_where=sa.text("state = 'refused'"),
+    )
+    op.create_table(
+        "document_concerns",
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("concern", sa.String(length=32), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_document_concerns_document")),
+        sa.PrimaryKeyConstraint("document", "concern", name=op.f("pk_document_concerns")),
+    )
+    op.create_index(
+        op.f("ix_document_concerns_concern_received_at_document"),
+        "document_concerns",
+        ["concern", "received_at", "document"],
     )
     # Revocation, and certificates that are watched
     op.create_table(
