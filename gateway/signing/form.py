@@ -99,6 +99,21 @@ class SignedProperties:
     """DER of time-stamp tokens over SignatureValue; not covered by the signature, not judged."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SignedInfo:
+    """What is signed of the accepted form, besides the properties themselves."""
+
+    method: str
+    """SignatureMethod URI."""
+    method_name: str
+    """signxml's name of the method."""
+    canonicalization: C14N
+    prefixes: tuple[str, ...]
+    document: Reference
+    own: Reference | None
+    """To XAdES' signed properties; ``None``: plain XML-DSig."""
+
+
 @dataclass(frozen=True)
 class EnvelopedSignature:
     """A signature of the accepted form; that it verifies is not said."""
@@ -158,6 +173,31 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
     """
     signed_info, value, key_info, qualifying = _parts(element)
     _refuse_smuggled([key_info, None if qualifying is None else qualifying.find(_UNSIGNED_PROPERTIES)])
+    info = read_signed_info(signed_info, policy)
+    if (info.own is None) != (qualifying is None):
+        raise Finding(Reason.STRUCTURE)  # An Object that nothing covers would look signed.
+    return EnvelopedSignature(
+        element=element,
+        signature_method=info.method,
+        method_name=info.method_name,
+        canonicalization=info.canonicalization.value,
+        canonicalization_prefixes=info.prefixes,
+        reference=info.document,
+        named_certificates=tuple(_certificates(key_info)),
+        key_value=None if key_info is None else key_info.find(_KEY_VALUE),
+        value=_decode(value),
+        properties=(
+            None if info.own is None or qualifying is None else _read_properties(element, qualifying, info.own, policy)
+        ),
+    )
+
+
+def read_signed_info(signed_info: etree._Element, policy: SignaturePolicy) -> SignedInfo:
+    """
+    Read a ``ds:SignedInfo`` as the accepted form has it.
+
+    :raises Finding: it is of another form, or uses what policy does not accept.
+    """
     document, own = _references(signed_info)
     children = _children(signed_info)
     if _tags(children) != _SIGNED_INFO_METHODS + [_REFERENCE] * (len(children) - 2):
@@ -169,20 +209,14 @@ def read_signature(element: etree._Element, policy: SignaturePolicy) -> Envelope
         raise Finding(Reason.ALGORITHM)
     if len(signature_method):
         raise Finding(Reason.STRUCTURE)
-    if (own is None) != (qualifying is None):
-        raise Finding(Reason.STRUCTURE)  # An Object that nothing covers would look signed.
     canonicalization, prefixes = read_canonicalization(canonicalization_method)
-    return EnvelopedSignature(
-        element=element,
-        signature_method=method,
+    return SignedInfo(
+        method=method,
         method_name=method_name,
-        canonicalization=canonicalization.value,
-        canonicalization_prefixes=prefixes,
-        reference=read_reference(document, policy),
-        named_certificates=tuple(_certificates(key_info)),
-        key_value=None if key_info is None else key_info.find(_KEY_VALUE),
-        value=_decode(value),
-        properties=None if own is None or qualifying is None else _read_properties(element, qualifying, own, policy),
+        canonicalization=canonicalization,
+        prefixes=prefixes,
+        document=read_reference(document, policy),
+        own=None if own is None else read_reference(own, policy),
     )
 
 
@@ -209,7 +243,7 @@ def _references(signed_info: etree._Element) -> tuple[etree._Element, etree._Ele
 
 
 def _read_properties(
-    signature: etree._Element, qualifying: etree._Element, own: etree._Element, policy: SignaturePolicy
+    signature: etree._Element, qualifying: etree._Element, own: Reference, policy: SignaturePolicy
 ) -> SignedProperties:
     """
     The properties inside the signature's own Object.
@@ -223,7 +257,7 @@ def _read_properties(
         raise Finding(Reason.STRUCTURE)
     element = qualifying[0]
     identity, whole = element.get("Id"), signature.get("Id")
-    if not identity or own.get("URI") != f"#{identity}" or not whole or qualifying.get("Target") != f"#{whole}":
+    if not identity or own.target != f"#{identity}" or not whole or qualifying.get("Target") != f"#{whole}":
         raise Finding(Reason.REFERENCE)
     steps = {"x": XADES, "ds": DS}
     digests = []
@@ -240,7 +274,7 @@ def _read_properties(
         raise Finding(Reason.STRUCTURE)
     return SignedProperties(
         element=element,
-        reference=read_reference(own, policy),
+        reference=own,
         signing_time=_moment(element.findtext("x:SignedSignatureProperties/x:SigningTime", None, steps)),
         certificate_digests=tuple(digests),
         tokens=tuple(_decode(token, table.TOKEN_CHARACTERS_MAX) for token in tokens),

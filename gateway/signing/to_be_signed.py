@@ -7,30 +7,25 @@ are recognised, with nothing in them that a signature of a PDF or of a package d
 
 from __future__ import annotations
 
-from base64 import b64decode
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from asn1crypto import cms, tsp
 from lxml import etree
 
+from gateway.edxml.package import C14N
 from gateway.edxml.parser import hardened_parser
 from gateway.errors import NothingToSign
-from gateway.signing.policy import DS
+from gateway.signing import form
+from gateway.signing.policy import DS, EXCLUSIVE, SignaturePolicy
 
 LONGEST_BYTES = 64 * 1024
 """Of what is signed: hashes and names, never the document."""
 _SET = 0x31
 _DIGEST_LENGTHS = frozenset({32, 48, 64})
 """SHA-256, SHA-384, SHA-512."""
-_XML_DIGESTS = frozenset(
-    {
-        "http://www.w3.org/2001/04/xmlenc#sha256",
-        "http://www.w3.org/2001/04/xmldsig-more#sha384",
-        "http://www.w3.org/2001/04/xmlenc#sha512",
-    }
-)
+_STRICT = SignaturePolicy(accepted=frozenset())
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _SIGNING_CERTIFICATE = "1.2.840.113549.1.9.16.2.47"
@@ -109,40 +104,55 @@ def _named_certificate(values: Any) -> str | None:
 def _signed_info(data: bytes) -> ToBeSigned:
     try:
         root = etree.fromstring(data, hardened_parser())
-    except (etree.XMLSyntaxError, ValueError) as e:
+        if root.tag != _ds("SignedInfo"):
+            raise NothingToSign
+        info = form.read_signed_info(root, _STRICT)
+    # What another form's transforms select, no person who compares a digest has seen.
+    except (etree.XMLSyntaxError, ValueError, form.Finding) as e:
         raise NothingToSign from e
     # Its own canonical form: nothing is signed that was not seen, such as a comment or an entity.
-    if root.tag != _ds("SignedInfo") or data not in _canonical_forms(root):
+    if data != _canonical(root, info) or any(map(_says_more, root.iter())):
         raise NothingToSign
-    if [child.tag for child in list(root)[:2]] != [_ds("CanonicalizationMethod"), _ds("SignatureMethod")]:
+    digests = [info.document.digest, *([info.own.digest] if info.own else [])]
+    if any(len(digest) not in _DIGEST_LENGTHS for digest in digests):
         raise NothingToSign
-    whole = [digest for uri, digest in _references(root) if uri == ""]
-    if len(whole) != 1:
-        raise NothingToSign
-    return ToBeSigned(kind="package", digest=whole[0].hex(), certificate_sha256=None)
+    return ToBeSigned(kind="package", digest=info.document.digest.hex(), certificate_sha256=None)
 
 
-def _references(root: etree._Element) -> Iterator[tuple[str, bytes]]:
-    """The references: to the whole document, or to a part of the signature itself (XAdES)."""
-    for child in list(root)[2:]:
-        uri = child.get("URI")
-        method, value = child.find(_ds("DigestMethod")), child.find(_ds("DigestValue"))
-        if child.tag != _ds("Reference") or uri is None or method is None or value is None:
-            raise NothingToSign
-        if not (uri == "" or uri.startswith("#")) or method.get("Algorithm") not in _XML_DIGESTS:
-            raise NothingToSign
-        try:
-            digest = b64decode(value.text or "", validate=True)
-        except ValueError as e:
-            raise NothingToSign from e
-        if len(digest) not in _DIGEST_LENGTHS:
-            raise NothingToSign
-        yield uri, digest
+def _canonical(root: etree._Element, info: form.SignedInfo) -> bytes:
+    exclusive = info.canonicalization is C14N.EXCLUSIVE
+    canonical: bytes = etree.tostring(
+        root,
+        method="c14n",
+        exclusive=exclusive,
+        with_comments=False,
+        inclusive_ns_prefixes=list(info.prefixes) or None if exclusive else None,
+    )
+    return canonical
 
 
-def _canonical_forms(root: etree._Element) -> tuple[bytes, ...]:
-    return tuple(etree.tostring(root, method="c14n", exclusive=e, with_comments=False) for e in (True, False))
+def _says_more(element: etree._Element) -> bool:
+    """Whether an element holds words or attributes that no signature of a package needs: a promise would fit in."""
+    words = [element.tail] if element.tag == _ds("DigestValue") else [element.text, element.tail]
+    known = _SAYING.get(str(element.tag), frozenset())
+    return (
+        any(word and not word.isspace() for word in words)
+        or not known.issuperset(element.attrib)
+        or _NAME.fullmatch(element.get("Id", "x")) is None
+    )
 
 
 def _ds(name: str) -> str:
     return f"{{{DS}}}{name}"
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_SAYING = {
+    _ds("CanonicalizationMethod"): frozenset({"Algorithm"}),
+    _ds("SignatureMethod"): frozenset({"Algorithm"}),
+    _ds("DigestMethod"): frozenset({"Algorithm"}),
+    _ds("Transform"): frozenset({"Algorithm"}),
+    _ds("Reference"): frozenset({"Id", "Type", "URI"}),
+    f"{{{EXCLUSIVE}}}InclusiveNamespaces": frozenset({"PrefixList"}),
+}
+"""Attributes of elements that have any; their values are the form's."""

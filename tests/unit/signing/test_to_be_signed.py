@@ -13,8 +13,10 @@ from asn1crypto import algos, cms, tsp
 
 from gateway.edxml.package import C14N
 from gateway.errors import NothingToSign
+from gateway.signing.policy import DS, ENVELOPED, SIGNED_PROPERTIES
+from gateway.signing.prepare import PackageForm, prepare_package
 from gateway.signing.to_be_signed import LONGEST_BYTES, recognise
-from tests.support import pki
+from tests.support import documents, pki
 
 DIGEST = hashlib.sha256(b"a document").digest()
 
@@ -35,12 +37,23 @@ def signed_info(*, uri: str = "", digest: str | None = None, more: str = "", c14
     """As ``gateway.signing.template`` has it signed."""
     value = digest if digest is not None else base64.b64encode(DIGEST).decode()
     return (
-        f'<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:CanonicalizationMethod Algorithm="{c14n}">'
+        f'<ds:SignedInfo xmlns:ds="{DS}"><ds:CanonicalizationMethod Algorithm="{c14n}">'
         '</ds:CanonicalizationMethod><ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256">'
-        f'</ds:SignatureMethod><ds:Reference URI="{uri}">'
+        f'</ds:SignatureMethod><ds:Reference URI="{uri}"><ds:Transforms>'
+        f'<ds:Transform Algorithm="{ENVELOPED}"></ds:Transform></ds:Transforms>'
         '<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></ds:DigestMethod>'
         f"<ds:DigestValue>{value}</ds:DigestValue></ds:Reference>{more}</ds:SignedInfo>"
     ).encode()
+
+
+def of_properties(kind: str = SIGNED_PROPERTIES, identity: str = "reference-1") -> str:
+    """A reference to XAdES' own properties, as ``gateway.signing.xades`` has it signed."""
+    return (
+        f'<ds:Reference Id="{identity}" Type="{kind}" URI="#properties"><ds:Transforms>'
+        f'<ds:Transform Algorithm="{C14N.EXCLUSIVE}"></ds:Transform></ds:Transforms>'
+        '<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></ds:DigestMethod>'
+        f"<ds:DigestValue>{base64.b64encode(DIGEST).decode()}</ds:DigestValue></ds:Reference>"
+    )
 
 
 def test_the_attributes_of_a_pdf_s_signature_name_its_digest_and_its_certificate() -> None:
@@ -60,8 +73,53 @@ def test_the_signed_info_of_a_package_names_the_digest_of_the_whole() -> None:
 
 
 def test_a_second_reference_into_the_signature_itself_belongs_to_xades() -> None:
-    second = signed_info(uri="#properties").decode().partition("<ds:Reference")[2].partition("</ds:SignedInfo>")[0]
-    assert recognise(signed_info(more=f"<ds:Reference{second}")).digest == DIGEST.hex()
+    assert recognise(signed_info(more=of_properties())).digest == DIGEST.hex()
+
+
+def test_what_the_gateway_has_signed_of_a_package_is_recognised() -> None:
+    for form in PackageForm:
+        prepared = prepare_package(documents.a_package(), certificate=pki.agency().certificate, form=form, at=pki.NOW)
+        assert recognise(prepared.to_be_signed).kind == "package"
+
+
+def changed(old: str, new: str) -> bytes:
+    """Something else in a SignedInfo that stays canonical."""
+    data = signed_info().decode()
+    assert old in data
+    return data.replace(old, new, 1).encode()
+
+
+HIDDEN = "<ds:XPath>not(self::node())</ds:XPath>"
+UNSEEN: dict[str, bytes] = {
+    "a transform by XSLT": changed(ENVELOPED, "http://www.w3.org/TR/1999/REC-xslt-19991116"),
+    "an XPath that leaves nothing of the document": changed(
+        "</ds:Transforms>",
+        f'<ds:Transform Algorithm="http://www.w3.org/TR/1999/REC-xpath-19991116">{HIDDEN}</ds:Transform>'
+        "</ds:Transforms>",
+    ),
+    "no enveloped signature": changed(ENVELOPED, C14N.EXCLUSIVE),
+    "another method": changed("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "urn:i-owe-you-a-million"),
+    "SHA-1": changed("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#rsa-sha1"),
+    "a key that everybody has": changed("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#hmac-sha1"),
+    "another canonical form": changed(C14N.EXCLUSIVE, "urn:anything"),
+    "words in the method": changed("</ds:SignatureMethod>", "I agree</ds:SignatureMethod>"),
+    "words in the reference": changed("</ds:Reference>", "I agree</ds:Reference>"),
+    "words in a transform": changed("</ds:Transform>", "I agree</ds:Transform>"),
+    "words in the digest's method": changed("</ds:DigestMethod>", "I agree</ds:DigestMethod>"),
+    "words in an attribute": changed("<ds:Reference URI", '<ds:Reference Id="I owe you" URI'),
+    "an attribute of SignedInfo": changed(f'"{DS}">', f'"{DS}" Id="I-owe-you">'),
+    "an attribute of the method": changed('rsa-sha256">', 'rsa-sha256" Note="I agree">'),
+    "an element that nobody knows": changed("</ds:Reference>", "<ds:Promise></ds:Promise></ds:Reference>"),
+    "a namespace that nobody needs": changed(f'xmlns:ds="{DS}"', f'xmlns:ds="{DS}" xmlns:x="urn:i-owe-you"'),
+    "a second reference to anything": signed_info(more=of_properties("urn:other")),
+    "two references to properties": signed_info(more=of_properties() + of_properties(identity="again")),
+}
+
+
+@pytest.mark.parametrize("data", UNSEEN.values(), ids=UNSEEN)
+def test_a_signed_info_holds_nothing_that_a_package_s_does_not(data: bytes) -> None:
+    with pytest.raises(NothingToSign):
+        recognise(data)
 
 
 @pytest.mark.parametrize(
