@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cryptography import x509
 
-from gateway.errors import HelperKeyUnknown, KeyUnusable, TokenPinNeeded
+from gateway.errors import HelperKeyUnknown, KeyUnusable, TokenPinLocked, TokenPinNeeded, TokenUnusable
 from gateway.signing.keys import Signer, fingerprint, load_key
 from gateway.signing.token import Token
 
@@ -92,7 +92,17 @@ class TokenKeyring:
 
     def certificates(self) -> list[x509.Certificate]:
         """As ``Keyring``; those of authorities, which are in most tokens too, are left out."""
-        return [c.certificate for c in self._token.certificates() if not is_authority(c.certificate)]
+        found = [c.certificate for c in self._token.certificates() if not is_authority(c.certificate)]
+        # A locked token still shows them; nobody should type a PIN that it does not take any more.
+        if self._is_locked():
+            raise TokenPinLocked
+        return found
+
+    def _is_locked(self) -> bool:
+        try:
+            return self._token.facts().pin_locked
+        except TokenUnusable:
+            return False  # It has gone this moment; whoever needs it next is told.
 
     @contextmanager
     def unlocked(self, sha256: str, pin: str) -> Iterator[Signer]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway.signer.desk import Consent
 from gateway.signer.keyring import TokenKeyring, read_file
 from gateway.signer.lock import only_one
 from gateway.signing.keys import SigningKey, key_to_pem, signature_fits
+from gateway.signing.token import Token, TokenFacts
 from tests.support import pki
 from tests.support.signer import PAGE, PORT, Desk
 from tests.support.tokens import PIN, SoftToken, needs_softhsm, soft_token
@@ -160,6 +162,22 @@ def test_a_key_kept_open_wants_its_pin_again_after_the_token_was_pulled_out(toke
 def test_a_module_that_is_none_is_named(tmp_path: Path) -> None:
     desk = Desk(TokenKeyring(tmp_path / "nowhere.so"))
     assert state(desk)["trouble"]["code"] == "token.library_unusable"
+
+
+@needs_softhsm()
+def test_a_locked_pin_is_told_before_anybody_types_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = Token.facts
+
+    def locked(token: Token) -> TokenFacts:
+        """What tokens of software never do: lock themselves."""
+        return replace(facts(token), pin_locked=True)
+
+    assert state(desk)["ready"]
+    monkeypatch.setattr(Token, "facts", locked)
+    found = state(desk)
+    assert (found["ready"], found["trouble"]["code"]) == (False, "token.pin_locked")
+    assert code_of(sign(desk)) == (409, "token.pin_locked")
+    assert not desk.person.questions
 
 
 # Files
