@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.programs import not_judged
 
 pytest_plugins = ["tests.support.databases"]
+
+# A machine that is busy with something else is slow, which says nothing about what is tested.
+settings.register_profile(
+    "busy machine", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

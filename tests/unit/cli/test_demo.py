@@ -128,6 +128,6 @@ def test_a_process_that_ends_is_noticed(tmp_path: Path) -> None:
 
     with Children(tmp_path) as children:
         children.start("gone", ["gateway", "--config", str(tmp_path / "none.toml"), "serve"])
-        with pytest.raises(OperatorError, match="gone"):
-            children.wait_ready({"gone": (9, "/")}, Patience(still=30))
+        with pytest.raises(OperatorError, match="gone has ended"):
+            children.wait_ready({"gone": (9, "/")}, Patience(still=300))
         assert children.tail("gone")
