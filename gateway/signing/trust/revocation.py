@@ -9,7 +9,7 @@ one who may, at the time that it was made. It does not depend on the moment that
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,14 +27,14 @@ from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from pyhanko_certvalidator.util import ConsList
 
 from gateway.signing.trust.facts import LATEST, RevocationItem, single_answers
+from gateway.signing.trust.lists import ListSignature
 from gateway.signing.trust.paths import EVER, FAILURES, Algorithms, Store, Tolerance, run
 
 ANSWER_LASTS = timedelta(hours=12)
 """How long an OCSP answer without nextUpdate counts; RFC 6960 §4.2.2.1: newer information is always available."""
 
 _HOLD = "certificate_hold"
-_SEQUENCE = 0x30
-_SIGNERS_MAX = 4
+_SIGNERS_MAX = 8
 _TICK = timedelta(microseconds=1)
 
 
@@ -62,10 +62,18 @@ class Statement:
     next_update: datetime | None
     signers: tuple[asn1.Certificate, ...] = ()
     """Certificates behind the item, besides the issuer's own, that may themselves have been revoked."""
+    signer_ends: datetime = LATEST
+    """When the certificate of whoever signed it ends, where that is not the issuer's own."""
 
     def counts_until(self, skew: timedelta) -> datetime:
-        """The last moment at which "not revoked" may be concluded from this."""
-        return min(self.next_update or min(self.this_update, LATEST) + ANSWER_LASTS, LATEST) + skew
+        """
+        The last moment at which "not revoked" may be concluded from this.
+
+        Not after the signer's own end: nobody tells any more whether his key was stolen, and whoever has it dates
+        an answer back and promises any nextUpdate.
+        """
+        said = self.next_update or min(self.this_update, LATEST) + ANSWER_LASTS
+        return min(said, self.signer_ends, LATEST) + skew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,59 +91,17 @@ class Status:
     """The time in which these facts give the same status; both ends included."""
 
 
-class _TbsCertList(crl.TbsCertList):  # type: ignore[misc] # asn1crypto has no types
-    """A CRL's content of which only the entries about one certificate are seen."""
-
-    serial: bytes | None = None
-    """DER of its serial number; ``None``: all entries are seen."""
-
-    def __getitem__(self, key: object) -> Any:
-        found = super().__getitem__(key)
-        if self.serial is None or key != "revoked_certificates":
-            return found
-        entries = found.contents or b""
-        if self.serial not in entries:
-            return []
-        return [crl.RevokedCertificate.load(entry) for entry in _entries(entries, self.serial)]
-
-
-class _CertificateList(crl.CertificateList):  # type: ignore[misc] # asn1crypto has no types
-    _fields = [("tbs_cert_list", _TbsCertList), *crl.CertificateList._fields[1:]]  # noqa: RUF012 — asn1crypto's way
-
-
-def _crl_about(der: bytes, certificate: asn1.Certificate) -> crl.CertificateList:
+def _crl_about(item: RevocationItem, certificate: asn1.Certificate) -> bytes:
     """
     A CRL for certvalidator to search for one certificate.
 
-    It decodes every entry in Python, which for a list of 120,000 takes seconds, while an entry's first bytes say
-    whom it is about. In an indirect CRL the entries depend on each other, and all of them are seen.
+    It decodes every entry in Python, which for half a million takes half a minute. In an indirect CRL the entries
+    depend on each other, and all of them are seen.
     """
-    parsed = _CertificateList.load(der)
-    point = parsed.issuing_distribution_point_value
-    if point is None or not point["indirect_crl"].native:
-        parsed["tbs_cert_list"].serial = certificate["tbs_certificate"]["serial_number"].dump()
-    return parsed
-
-
-def _entries(entries: bytes, serial: bytes) -> Iterator[bytes]:
-    """
-    The entries of a CRL that begin with a serial number.
-
-    :param entries: SEQUENCEs, one after the other.
-    :raises ValueError: they are not.
-    """
-    at = 0
-    while at < len(entries):
-        length, header = entries[at + 1], 2
-        if length & 0x80:
-            header += length & 0x7F
-            length = int.from_bytes(entries[at + 2 : at + header], "big")
-        end = at + header + length
-        if entries[at] != _SEQUENCE or end > len(entries):
-            raise ValueError("A CRL's entries are not in DER.")
-        if entries.startswith(serial, at + header):
-            yield entries[at:end]
-        at = end
+    point = crl.CertificateList.load(item.opened.bare).issuing_distribution_point_value
+    if point is not None and point["indirect_crl"].native:
+        return item.der
+    return item.opened.about(certificate["tbs_certificate"]["serial_number"].dump())
 
 
 def statement(
@@ -157,7 +123,7 @@ def statement(
             return None
         context = _context(item, certificate, path, at=made[0], store=store, algorithms=algorithms)
         revoked_at, reason = _said(item, certificate, path, context)
-        signers = _signers(item, certificate, path, context)
+        behind = _behind(item, certificate, path, context)
     except (CRLValidationError, OCSPValidationError, *FAILURES):
         return None
     return Statement(
@@ -166,7 +132,9 @@ def statement(
         reason=reason,
         this_update=made[0],
         next_update=made[1],
-        signers=signers,
+        # RFC 6960 §4.2.2.2.1: of a responder that says so, revocation is not asked.
+        signers=tuple(c for c in behind if c.ocsp_no_check_value is None),
+        signer_ends=min((c.not_valid_after for c in behind if _signed(item, c)), default=LATEST),
     )
 
 
@@ -180,12 +148,18 @@ def _context(
     algorithms: Algorithms,
 ) -> ValidationContext:
     """A context that knows one item, and judges whoever signed it at the time that it was made."""
+    more: dict[str, Any] = {"ocsps": [item.der]}
+    if item.kind == "crl":
+        listed = _crl_about(item, certificate)
+        more = {
+            "crls": [crl.CertificateList.load(listed)],
+            "signature_validator": ListSignature(item.opened, listed),
+        }
     context = store.context(
         at=at,
         algorithms=algorithms,
         extra=path.iter_certs(include_root=False),
-        crls=[_crl_about(item.der, certificate)] if item.kind == "crl" else [],
-        ocsps=[item.der] if item.kind == "ocsp" else [],
+        **more,
     )
     # Not "at a point in time": entries count whatever their date is. Which of them counts when is status_at's.
     timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=False)
@@ -210,24 +184,36 @@ def _said(
     return None, None
 
 
-def _signers(
+def _behind(
     item: RevocationItem, certificate: asn1.Certificate, path: ValidationPath, context: ValidationContext
 ) -> tuple[asn1.Certificate, ...]:
-    """The certificates behind an item that can themselves have been revoked, other than the issuer's in the path."""
+    """The certificates that an item's signature rests on, other than the issuer's in the path."""
     if item.kind == "crl":
         own = context.revinfo_manager.check_crl_issuer(context.crls[0])
         found = [own] if own is not None else []
     else:
         answer = ocsp.OCSPResponse.load(item.der).basic_ocsp_response
-        found = [c for c in answer["certs"] or () if c.ocsp_no_check_value is None][:_SIGNERS_MAX]
+        found = list(answer["certs"] or ())
+        if len(found) > _SIGNERS_MAX:
+            raise ValueError("An OCSP answer with more certificates than any authority sends along.")
     issuer = path.find_issuing_authority(certificate)
     known = issuer.certificate.sha256 if isinstance(issuer, AuthorityWithCert) else None
     return tuple(c for c in found if c.sha256 != known)
 
 
+def _signed(item: RevocationItem, certificate: asn1.Certificate) -> bool:
+    """Whether an item names this certificate as its signer's; an answer may carry others, too."""
+    if item.kind == "crl":
+        return True
+    named = ocsp.OCSPResponse.load(item.der).response_data["responder_id"]
+    if named.name == "by_key":
+        return named.native in (certificate.public_key.sha1, certificate.key_identifier)
+    return bool(named.chosen == certificate.subject)
+
+
 def _signed_with(item: RevocationItem) -> algos.SignedDigestAlgorithm:
     if item.kind == "crl":
-        return crl.CertificateList.load(item.der)["signature_algorithm"]
+        return crl.CertificateList.load(item.opened.bare)["signature_algorithm"]
     return ocsp.OCSPResponse.load(item.der).basic_ocsp_response["signature_algorithm"]
 
 

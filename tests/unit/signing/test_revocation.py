@@ -16,6 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from asn1crypto import core
+from asn1crypto import ocsp as asn1_ocsp
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -261,6 +264,45 @@ def test_an_answer_by_a_responder_that_was_revoked_does_not_count() -> None:
     old = {"this_update": NOW - 9 * DAY, "next_update": NOW - 2 * DAY}
     gone = crl(revoked={responder.certificate.serial_number: (NOW - 10 * DAY, None)}, **old)
     assert judged(anchors([*items, gone])).revocation is Revocation.UNKNOWN
+
+
+def test_certificates_put_into_an_answer_do_not_hide_its_responder() -> None:
+    """They are not signed: whoever encloses the answer in a file chooses them."""
+    responder = pki.certify(keys.subject_name("OCSP bị thu hồi"), purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,))
+    gone = crl(revoked={responder.certificate.serial_number: (NOW - DAY, None)}, this_update=NOW - 9 * DAY,
+               next_update=NOW - 2 * DAY)  # fmt: skip
+    whole = asn1_ocsp.OCSPResponse.load(pki.ocsp_response(pki.agency().certificate, responder=responder))
+    basic = whole.basic_ocsp_response
+    bystander = asn1_x509.Certificate.load(pki.ocsp_responder().certificate_der)  # one of whom nobody asks
+    for many in (1, 4, 8, 20):
+        parts = {name: basic[name] for name in ("tbs_response_data", "signature_algorithm", "signature")}
+        parts["certs"] = [*[bystander] * many, basic["certs"][0]]
+        inside = core.ParsableOctetString(asn1_ocsp.BasicOCSPResponse(parts).dump())
+        content = {"response_type": "basic_ocsp_response", "response": inside}
+        made = asn1_ocsp.OCSPResponse({"response_status": "successful", "response_bytes": content}).dump()
+        items = [of_root(), gone, read_item(made, source="the signed file")]
+        assert judged(anchors(items)).revocation is Revocation.UNKNOWN
+
+
+@pytest.mark.parametrize("no_check", [True, False])
+def test_an_answer_counts_no_longer_than_its_responders_certificate(no_check: bool) -> None:
+    """Whoever finds the key of a responder that has ended could else say "good" for ever, in its name and its days."""
+    ended = pki.certify(
+        keys.subject_name("OCSP ngày trước"),
+        at=NOW - 30 * DAY,
+        valid_for=20 * DAY,
+        purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,),
+        extensions=((x509.OCSPNoCheck(), False),) if no_check else (),
+    )
+    old = answer(responder=ended, this_update=NOW - 15 * DAY, next_update=NOW + 365 * DAY)
+    where = anchors([crl(pki.root(), this_update=NOW - 20 * DAY), old])
+    for at, known_to_be in (
+        (NOW, Revocation.UNKNOWN),
+        (NOW - 10 * DAY + 11 * MINUTE, Revocation.UNKNOWN),
+        (NOW - 10 * DAY + 10 * MINUTE, Revocation.GOOD),
+        (NOW - 15 * DAY, Revocation.GOOD),
+    ):
+        assert where.judge(known(pki.agency().certificate), at=at).revocation is known_to_be
 
 
 def test_todays_list_speaks_of_last_year_but_not_of_certificates_that_had_ended() -> None:
