@@ -6,7 +6,7 @@ import errno
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -63,6 +63,7 @@ from gateway.scratch import OwnFolder
 from gateway.settings import Settings, load_settings
 from gateway.signing.apart import Bounds, PreparedApart
 from gateway.signing.files import FileLimits, Inspector
+from gateway.signing.files.required import MainFile
 from gateway.signing.keys import Signer, fingerprint, load_certificates, load_key
 from gateway.signing.token import Token, read_pin
 from gateway.signing.token_service import SharedTokenKey
@@ -220,11 +221,17 @@ def examination_rules(settings: Settings) -> ExaminationRules:
     section = settings.files
     return ExaminationRules(
         inspect=section.inspect,
-        require={type_key(kind): frozenset(map(SignerRole, roles)) for kind, roles in section.require.items()},
+        require=_roles_by_type(section.require),
+        require_others=_roles_by_type(section.require_others),
+        main={type_key(kind): MainFile(which) for kind, which in section.main.items()},
         unscanned=settings.scanning.unreachable,
         revocation_unknown=settings.revocation.outage,
         role_by_subject=section.role_by_subject,
     )
+
+
+def _roles_by_type(table: Mapping[str, Sequence[str]]) -> dict[str, frozenset[SignerRole]]:
+    return {type_key(kind): frozenset(map(SignerRole, roles)) for kind, roles in table.items()}
 
 
 def malware_scanner(settings: Settings) -> Scanner | None:

@@ -330,6 +330,13 @@ class DocumentKeptBack(DocumentError):
 
 class ScanFailed(GatewayError):
     """The malware scanner gave no answer about a file."""
+class EnclosureSignatureRequired(FileSignatureRequired):
+    """Every PDF beside the dispatch must carry the required signatures, valid, or the package its sender's."""
+
+    code = "file.enclosure_signature_required"
+    vi = "Mỗi tệp PDF kèm văn bản chính phải có chữ ký số hợp lệ theo quy định, hoặc cả gói tin phải do nơi gửi ký."
+
+
 
     code = "malware.not_scanned"
     vi = "Bộ quét mã độc không cho kết quả về tệp."

@@ -606,6 +606,15 @@ class FileSignature:
     on; it is kept with no verdict."""
 
 
+class FilePart(enum.StrEnum):
+    """What a file of a document is, where its type requires signatures."""
+
+    MAIN = "main"
+    """The dispatch: the file that carries, or must carry, what is required."""
+    ENCLOSED = "enclosed"
+    """An annex, a copy, or whatever else came along."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileVerdict:
     """The judgement on the signatures inside one attached file, or one file inside an attached archive."""
@@ -624,6 +633,10 @@ class FileVerdict:
     signatures: tuple[FileSignature, ...] = ()
     judged_at: datetime
     """Aware UTC."""
+    part: FilePart | None = None
+    """``None``: nothing was required, or no file could be told to be the dispatch."""
+    lacks: tuple[SignerRole, ...] = ()
+    """Whose signatures are required of it and are not there, or do not count."""
 
     @property
     def has_person(self) -> bool:

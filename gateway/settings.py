@@ -200,8 +200,13 @@ class FilesSection(_Section):
     inspect: bool = True
     """Look at the signatures inside every attached file, after acceptance."""
     require: dict[str, tuple[Literal["person", "agency"], ...]] = {}
-    """Type of document → whose signatures one of its files must carry; such documents are handed over only then.
+    """Type of document → whose signatures its dispatch must carry; such documents are handed over only then.
     The type by its name (marks and letter case ignored) or its number; ``*`` for all others."""
+    require_others: dict[str, tuple[Literal["person", "agency"], ...]] = {}
+    """Type of document → whose signatures every other PDF of it must carry, where ``require`` demands any of the
+    dispatch; a type that is not named here, nor covered by ``*``: the agency's."""
+    main: dict[str, Literal["any", "first"]] = {}
+    """Type of document → which file is the dispatch: any that carries what is required, or the first one."""
     role_by_subject: bool = True
     """Tell person from agency by the certificate's subject where it is not registered."""
     readers: int = Field(default=1, ge=1, le=16)

@@ -8,6 +8,8 @@ from gateway.cli.command import Group, for_programs, option
 from gateway.cli.opened import actor, opened, utc_now
 from gateway.cli.shell import Shell, moment, plain
 from gateway.cli.words import Text
+from gateway.console.texts import say
+from gateway.console.verdicts import FILE_PARTS, SIGNER_ROLES
 from gateway.console.words import EXAMINATION_STATES, EXAMINATIONS, finding
 from gateway.errors import NotFound
 from gateway.model import ExaminationKind
@@ -78,7 +80,11 @@ def show(shell: Shell, *, document: str) -> None:
         click.echo(f"{EXAMINATIONS[row.kind].say(shell.language)}: {state}. {said} {plain(row.detail or '')}".rstrip())
         for one in row.result.files if row.result else ():
             name = one.name if one.member is None else f"{one.name} › {one.member}"
-            click.echo(f"  {plain(name)}: {one.standing} ({one.reason})")
+            part = "" if one.part is None else f", {FILE_PARTS[one.part].say(shell.language)}"
+            click.echo(f"  {plain(name)}: {one.standing} ({one.reason}){part}")
+            if one.lacks:
+                whose = ", ".join(SIGNER_ROLES[role].say(shell.language) for role in one.lacks)
+                click.echo(f"    {say('doc.files.lacks', shell.language, whose=whose)}")
             for signature in one.signatures:
                 click.echo(f"    {signature.role}: {signature.standing} {plain(signature.subject or '')}".rstrip())
 

@@ -117,6 +117,10 @@ port = 8080
 # file_bytes = 209715200
 # Whose signatures one of the files must carry, valid, before a document of that type is handed over.
 # require = {{ "Quyết định" = ["person", "agency"], "*" = [] }}
+# Whose signatures every other PDF must carry then; a type that is not named: the agency's.
+# require_others = {{ "Giấy mời" = [] }}
+# Which file of such a document is the one to be signed: any that is ("any"), or the first.
+# main = {{ "Giấy mời" = "first" }}
 
 [scanning]
 # ClamAV's daemon; absent: files are not searched for malware.

@@ -16,8 +16,9 @@ from gateway.console import words
 from gateway.console.access import here, visitor
 from gateway.console.parts import parts
 from gateway.console.texts import LANGUAGES, Language, Text, as_language, say
+from gateway.console.verdicts import FILE_PARTS, SIGNER_ROLES
 from gateway.directory import Directory
-from gateway.model import VIETNAM_TIME
+from gateway.model import VIETNAM_TIME, FilePart, SignerRole
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -131,12 +132,20 @@ def vocabulary() -> dict[str, Any]:
     def added(names: Iterable[str]) -> str:
         return ", ".join(words.ADDED[name].say(spoken) if name in words.ADDED else plain(name) for name in names)
 
+    def part(of: FilePart) -> str:
+        return FILE_PARTS[of].say(spoken)
+
+    def roles(given: Iterable[SignerRole]) -> str:
+        return ", ".join(SIGNER_ROLES[role].say(spoken) for role in given)
+
     functions: dict[str, Callable[..., Any]] = {
         "t": t,
         "word": word,
         "cause": cause,
         "finding": finding,
         "added": added,
+        "part": part,
+        "roles": roles,
         "moment": moment,
         "clock_of": clock_of,
         "day": day,

@@ -351,6 +351,7 @@ TEXTS: Final[dict[str, Text]] = {
         "kept with your name in the event log.",
     ),
     "release.confirm": Text("Xác nhận cho chuyển", "Confirm and let it go"),
+    "doc.files.lacks": Text("Còn thiếu chữ ký hợp lệ của: {whose}", "A valid signature is missing: {whose}"),
     "release.missing": Text("Hãy nêu lý do cho chuyển.", "Say why it is let go."),
     "release.none": Text(
         "Kiểm tra này không còn giữ văn bản.", "This examination does not keep the document any more."

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from gateway.console.texts import Language, Text
-from gateway.model import FileStanding, SignedBy, SignerRole, Standing, Verdict
+from gateway.model import FilePart, FileStanding, SignedBy, SignerRole, Standing, Verdict
 
 
 class Mark(NamedTuple):
@@ -182,6 +182,14 @@ FILE_STANDINGS: Final = MappingProxyType(
         FileStanding.NOT_JUDGED: Mark(Text("Không xét", "Not judged"), "–", "calm"),
     }
 )
+
+FILE_PARTS: Final = MappingProxyType(
+    {
+        FilePart.MAIN: Text("văn bản chính", "the dispatch itself"),
+        FilePart.ENCLOSED: Text("tệp kèm theo", "enclosed"),
+    }
+)
+"""What a file is, where the type of its document requires signatures."""
 
 SIGNER_ROLES: Final = MappingProxyType(
     {

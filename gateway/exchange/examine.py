@@ -22,7 +22,6 @@ from gateway.directory import Directory
 from gateway.edxml import Package
 from gateway.errors import (
     DocumentError,
-    FileSignatureRequired,
     GatewayError,
     LeaseLost,
     MalwareFound,
@@ -32,10 +31,11 @@ from gateway.errors import (
     TooLargeToScan,
     every_error,
 )
+from gateway.exchange.file_rules import cover_of, decide
 from gateway.exchange.file_signers import note_signers
 from gateway.exchange.own_reports import refusal
 from gateway.exchange.parts import Parts
-from gateway.exchange.screening import NOTHING_FOUND, required_roles, scannable
+from gateway.exchange.screening import NOTHING_FOUND, required_signatures, scannable
 from gateway.exchange.stored import spool_folder, stored_package, unwrap
 from gateway.exchange.upload import unwritten
 from gateway.ledger.bounds import cut
@@ -49,9 +49,11 @@ from gateway.model import (
     FileStanding,
     FileVerdict,
     SignerRole,
+    Verdict,
 )
 from gateway.signing.files import FilePolicy, RegisteredSigner
 from gateway.signing.files.reasons import FileReason
+from gateway.signing.files.required import Cover, RequiredSignatures
 from gateway.signing.trust import TrustAnchors
 
 _log = structlog.get_logger()
@@ -62,11 +64,8 @@ _LONGEST_TOLD = 200
 """Characters of a file's name that its sender is told."""
 _REFUSED = "Trục liên thông đã kiểm tra và không chuyển văn bản: {why}"
 
-JUDGED = "file.judged"
-"""Stands where errors have their code: no signature was required of these files, and their verdicts are known."""
-REQUIRED_PRESENT = "file.required_signatures_valid"
 GIVEN_UP = "examination.given_up"
-"""It failed too often, for reasons that are none of the file's; it held nothing."""
+"""Stands where errors have their code: it failed too often, by no fault of the file; it held nothing."""
 FAULT = "examination.fault"
 """It failed for a reason that nobody foresaw; the program's log has it."""
 STOPPED = "examination.stopped"
@@ -116,87 +115,7 @@ def _sentence(outcome: Examined) -> str:
     return " ".join(filter(None, [known, outcome.detail]))
 
 
-# What is decided, without files or network
-
-
-def decide(
-    files: Sequence[FileVerdict],
-    required: frozenset[SignerRole],
-    *,
-    unknown: str,
-    of_others: Callable[[str], bool] = lambda _: False,
-) -> Examined | FileReason:
-    """
-    What follows from the verdicts on the files of a document.
-
-    One of them must carry every required signature, valid, and must not have been altered since: that is the
-    dispatch; the others are its annexes. Of those nothing is demanded, and what is wrong with them is shown.
-
-    :param required: empty: nothing follows, whatever was found.
-    :param unknown: what is done when only revocation is not known: ``accept``, ``hold`` or ``refuse``.
-    :param of_others: whether a certificate, by its SHA-256, is known to be of an agency that is not the sender: what
-        it signs is genuine, and is not the sender's signature.
-    :return: how the examination ends; a reason means that it is to be done again later.
-    """
-    result = ExaminationResult(files=tuple(files))
-    done = ExaminationState.DONE
-    if not required:
-        return Examined(state=done, reason=JUDGED, result=result)
-    own = [
-        replace(
-            one,
-            signatures=tuple(
-                s for s in one.signatures if s.certificate_sha256 is None or not of_others(s.certificate_sha256)
-            ),
-        )
-        for one in files
-    ]
-    good = (FileStanding.VALID, FileStanding.VALID_WEAK)
-    if _carried(own, required, good):
-        return Examined(state=done, reason=REQUIRED_PRESENT, result=result)
-    if unknown != "refuse" and _carried(own, required, (*good, FileStanding.INDETERMINATE)):
-        if unknown == "hold":
-            return FileReason.REVOCATION_UNKNOWN
-        return Examined(state=done, reason=FileReason.REVOCATION_UNKNOWN, result=result)
-    words = [_missing(own, required, good)]
-    if any(len(mine.signatures) < len(one.signatures) for mine, one in zip(own, files, strict=True)):
-        words.append(_OF_OTHERS)
-    return Examined(
-        state=ExaminationState.REFUSED, reason=FileSignatureRequired.code, detail=" ".join(words), result=result
-    )
-
-
-def _carried(files: Sequence[FileVerdict], required: frozenset[SignerRole], good: Sequence[FileStanding]) -> bool:
-    return any(required <= _roles(one, good) for one in files if one.standing is not FileStanding.ALTERED)
-
-
-def _roles(one: FileVerdict, good: Sequence[FileStanding]) -> set[SignerRole]:
-    return {s.role for s in one.signatures if s.standing in good}
-
-
-_ROLES = {SignerRole.PERSON: "người có thẩm quyền", SignerRole.AGENCY: "cơ quan"}
-_STANDINGS = {
-    FileStanding.VALID: "hợp lệ",
-    FileStanding.VALID_WEAK: "hợp lệ, thuật toán yếu",
-    FileStanding.INDETERMINATE: "chưa rõ chứng thư đã bị thu hồi chưa",
-    FileStanding.UNTRUSTED: "chứng thư không đáng tin cậy",
-    FileStanding.REVOKED: "chứng thư đã bị thu hồi",
-    FileStanding.ALTERED: "bị sửa sau khi ký",
-    FileStanding.UNSIGNED: "không ký",
-    FileStanding.UNREADABLE: "không đọc được",
-    FileStanding.NOT_JUDGED: "không xét được chữ ký",
-}
-_OF_OTHERS = "Chữ ký bằng chứng thư của cơ quan khác không được tính."
-
-
-def _missing(files: Sequence[FileVerdict], required: frozenset[SignerRole], good: Sequence[FileStanding]) -> str:
-    """In words for the sender: whose signature the best of the files lacks, and what is wrong with the files."""
-    best = max(files, key=lambda one: len(required & _roles(one, good)), default=None)
-    lacking = required - (set() if best is None else _roles(best, good))
-    whose = ", ".join(_ROLES[role] for role in sorted(lacking) if role in _ROLES)
-    standings = sorted({_STANDINGS[one.standing] for one in files})
-    words = f"Thiếu chữ ký hợp lệ của {whose}" if whose else "Tệp đã ký bị thay đổi"
-    return f"{words} (tệp: {'; '.join(standings)})."
+# Whose certificates are known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,12 +145,37 @@ class Signers:
             holders={sha256: frozenset(codes) for sha256, codes in holders.items()},
         )
 
-    def of_others(self, sender: AgencyCode, directory: Directory, *, at: datetime) -> Callable[[str], bool]:
-        """Whether a certificate is registered, and neither for the sender nor for one that it has succeeded."""
+    def of_sender(self, sender: AgencyCode, directory: Directory, *, at: datetime) -> SenderSigners:
+        """The same as seen by one sender, to whom those belong that it has succeeded."""
         agency = directory.get(sender)
         former = () if agency is None else directory.predecessors(agency, at=at)
-        own = {sender, *(one.code for one in former)}
-        return lambda sha256: own.isdisjoint(self.holders.get(sha256, own))
+        own = [agency, *former]
+        return SenderSigners(
+            codes=frozenset({sender, *(one.code for one in former)}),
+            holders=self.holders,
+            seals=frozenset(c.sha256 for one in own if one is not None for c in one.certificates if c.role == "agency"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SenderSigners:
+    """Which certificates are a sender's."""
+
+    codes: frozenset[AgencyCode]
+    """The sender's, and of those that it has succeeded."""
+    holders: Mapping[str, frozenset[AgencyCode]]
+    """As of :class:`Signers`."""
+    seals: frozenset[str]
+    """SHA-256 of those registered as the agency's own, not as one of its people's."""
+
+    def is_of_others(self, sha256: str) -> bool:
+        """Whether a certificate is registered, and neither for the sender nor for one that it has succeeded."""
+        return self.codes.isdisjoint(self.holders.get(sha256, self.codes))
+
+    def cover(self, verdict: Verdict) -> Cover | None:
+        """What the signature over its package gives to the files in it."""
+        role = SignerRole.AGENCY if verdict.certificate_sha256 in self.seals else SignerRole.PERSON
+        return cover_of(verdict, role=role)
 
 
 # The job
@@ -453,9 +397,15 @@ class Examiner:
             return STOPPED
         note_signers(self._parts.ledger, document.id, verdicts, now=self._parts.clock())
         rules = self._parts.rules.examinations
-        required = required_roles(self._parts, package.envelope) if claim.holds else frozenset()
-        of_others = self._signers().of_others(document.sender, self._parts.directory(), at=document.received_at)
-        outcome = decide(verdicts, required, unknown=rules.revocation_unknown, of_others=of_others)
+        required = required_signatures(self._parts, package.envelope) if claim.holds else RequiredSignatures()
+        whose = self._signers().of_sender(document.sender, self._parts.directory(), at=document.received_at)
+        outcome = decide(
+            verdicts,
+            required,
+            unknown=rules.revocation_unknown,
+            of_others=whose.is_of_others,
+            cover=whose.cover(document.verdict),
+        )
         if isinstance(outcome, FileReason):
             return outcome.value
         unread = next((v.reason for v in verdicts if v.reason in _PERHAPS_OURS), None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from gateway.delivery.retry import POLICIES, RetryPolicy
 from gateway.directory import Directory, LocalSite
@@ -16,8 +16,11 @@ from gateway.ledger import Ledger
 from gateway.model import DocumentType, Lane, SignerRole, Standing, fold
 from gateway.payloads import PayloadStore
 from gateway.scanning import Scanner
+from gateway.signing.files.required import MainFile, RequiredSignatures
 from gateway.signing.keys import Signer
 from gateway.signing.trust import TrustAnchors
+
+V = TypeVar("V")
 
 
 def type_key(name: str) -> str:
@@ -33,8 +36,13 @@ class ExaminationRules:
     inspect: bool = False
     """Whether the signatures inside files are looked at."""
     require: Mapping[str, frozenset[SignerRole]] = field(default_factory=dict)
-    """Whose signatures some one file of a document must carry, by type: its name as ``type_key`` makes it, its number
-    as text, or ``*`` for all others."""
+    """Whose signatures the dispatch must carry, by type of document: its name as ``type_key`` makes it, its number as
+    text, or ``*`` for all others."""
+    require_others: Mapping[str, frozenset[SignerRole]] = field(default_factory=dict)
+    """Whose signatures every other PDF must carry, where the dispatch must carry any; a type that is not named: the
+    agency's."""
+    main: Mapping[str, MainFile] = field(default_factory=dict)
+    """Which file is the dispatch; for a type that is not named: any that carries what is required."""
     unscanned: Literal["hold", "pass"] = "hold"
     """What becomes of a document whose files the malware scanner did not or could not search."""
     revocation_unknown: Literal["accept", "hold", "refuse"] = "accept"
@@ -42,11 +50,20 @@ class ExaminationRules:
     role_by_subject: bool = True
     """Whether the subject of a certificate that is not registered tells person from agency."""
 
-    def required(self, kind: DocumentType | None) -> frozenset[SignerRole]:
-        """Whose signatures a document of this type must carry; the name decides before the number."""
+    def required(self, kind: DocumentType | None) -> RequiredSignatures:
+        """Whose signatures the files of a document of this type must carry; the name decides before the number."""
         name = type_key(kind.name) if kind is not None and kind.name else ""
         number = str(kind.detail) if kind is not None and kind.detail is not None else ""
-        return next((self.require[key] for key in (name, number, "*") if key in self.require), frozenset())
+
+        def of_type(table: Mapping[str, V], otherwise: V) -> V:
+            return next((table[key] for key in (name, number, "*") if key in table), otherwise)
+
+        usual = RequiredSignatures()
+        return RequiredSignatures(
+            main=of_type(self.require, usual.main),
+            others=of_type(self.require_others, usual.others),
+            which=of_type(self.main, usual.which),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ from gateway.edxml import Package
 from gateway.errors import FileSignatureRequired, ScanFailed
 from gateway.exchange.parts import Parts
 from gateway.ledger.records import ExaminationResult, NewExamination
-from gateway.model import BusinessType, Envelope, ExaminationKind, ExaminationState, PackageKind, SignerRole
+from gateway.model import BusinessType, Envelope, ExaminationKind, ExaminationState, PackageKind
 from gateway.scanning import File
+from gateway.signing.files.required import RequiredSignatures
 
 _log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ def screened(parts: Parts, package: Package, *, now: datetime) -> tuple[NewExami
     :raises MalwareFound: the package is refused.
     :raises FileSignatureRequired: its type demands signatures inside a file, and there is no file.
     """
-    required = required_roles(parts, package.envelope)
+    required = bool(required_signatures(parts, package.envelope).main)
     if not package.attachments:
         if required:
             raise FileSignatureRequired
@@ -44,10 +45,10 @@ def screened(parts: Parts, package: Package, *, now: datetime) -> tuple[NewExami
     return (*malware, *_files(parts, required, now=now))
 
 
-def required_roles(parts: Parts, envelope: Envelope) -> frozenset[SignerRole]:
-    """Whose signatures one of its files must carry; a status and a recall carry no dispatch."""
+def required_signatures(parts: Parts, envelope: Envelope) -> RequiredSignatures:
+    """Whose signatures its files must carry; a status and a recall carry no dispatch."""
     if envelope.kind is PackageKind.STATUS or envelope.business_type is BusinessType.REVOKE:
-        return frozenset()
+        return RequiredSignatures()
     return parts.rules.examinations.required(envelope.document_type)
 
 
@@ -56,10 +57,10 @@ def scannable(package: Package) -> list[File]:
     return [File(name=a.name, size=a.size, open=partial(package.open, a)) for a in package.attachments]
 
 
-def _files(parts: Parts, required: frozenset[SignerRole], *, now: datetime) -> tuple[NewExamination, ...]:
+def _files(parts: Parts, required: bool, *, now: datetime) -> tuple[NewExamination, ...]:
     if not (parts.rules.examinations.inspect or required):
         return ()
-    return (NewExamination(kind=ExaminationKind.FILES, holds=bool(required), due_at=now),)
+    return (NewExamination(kind=ExaminationKind.FILES, holds=required, due_at=now),)
 
 
 def _malware(parts: Parts, package: Package, *, now: datetime) -> tuple[NewExamination, ...]:

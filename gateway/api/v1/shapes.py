@@ -35,6 +35,7 @@ from gateway.model import (
     Envelope,
     ExaminationKind,
     ExaminationState,
+    FilePart,
     FileSignature,
     FileStanding,
     FileVerdict,
@@ -481,14 +482,19 @@ class FileOut(_Out):
     judged_at: datetime
     has_person: bool = Field(description="Whether a competent person's signature is present and valid")
     has_agency: bool = Field(description="Whether the agency's signature is present and valid")
+    part: FilePart | None = Field(
+        description="Where the document's type requires signatures: the dispatch, or enclosed with it"
+    )
+    lacks: list[SignerRole] = Field(description="Whose signatures are required of this file and are not there, valid")
     signatures: list[FileSignatureOut]
 
     @classmethod
     def of(cls, verdict: FileVerdict) -> FileOut:
         """From the model."""
-        plain = set(cls.model_fields) - {"signatures"}
+        plain = set(cls.model_fields) - {"signatures", "lacks"}
         return cls(
             **{name: getattr(verdict, name) for name in plain},
+            lacks=list(verdict.lacks),
             signatures=[FileSignatureOut.of(s) for s in verdict.signatures],
         )
 

@@ -32,7 +32,12 @@ def is_called_pdf_and_both(name: str, source: BinaryIO) -> bool:
     source.seek(0)
     head = source.read(_HEAD)
     source.seek(0)
-    return name.rstrip(". ").lower().endswith(".pdf") and head.startswith(_ZIP) and b"%PDF-" in head
+    return is_called_pdf(name) and head.startswith(_ZIP) and b"%PDF-" in head
+
+
+def is_called_pdf(name: str) -> bool:
+    """Whether who goes by the name takes a file for a PDF; systems drop dots and spaces at the end."""
+    return name.rstrip(". ").lower().endswith(".pdf")
 
 
 def recognise(source: BinaryIO) -> Format:

@@ -11,9 +11,18 @@ from click.testing import CliRunner
 from gateway.cli.doctor import Finding, examine
 from gateway.cli.opened import opened
 from gateway.cli.root import root
+from gateway.errors import EnclosureSignatureRequired
 from gateway.ledger.actions import Action
-from gateway.ledger.records import NewExamination
-from gateway.model import DeliveryState, ExaminationKind
+from gateway.ledger.records import ExaminationResult, Examined, NewExamination
+from gateway.model import (
+    DeliveryState,
+    ExaminationKind,
+    ExaminationState,
+    FilePart,
+    FileStanding,
+    FileVerdict,
+    SignerRole,
+)
 from gateway.settings import load_settings
 from tests.support.clamd import FakeClamd
 from tests.support.ledger import NOON, a_delivery, a_document, at
@@ -65,6 +74,24 @@ def test_what_is_held_is_listed_and_let_go_with_a_reason(founded: Path) -> None:
         released = next(e for e in gateway.ledger.events() if e.action is Action.DOCUMENT_RELEASED)
     assert (released.actor or "").startswith("cli")
     assert released.data["reason"] == "đã quét"
+
+
+def test_the_file_that_lacks_a_required_signature_is_named(founded: Path) -> None:
+    document = a_document()
+    verdict = FileVerdict(
+        content_id="main", name="phu-luc.pdf", format="pdf", standing=FileStanding.UNSIGNED, reason="file.unsigned",
+        judged_at=NOON, part=FilePart.ENCLOSED, lacks=(SignerRole.AGENCY,),
+    )  # fmt: skip
+    code = EnclosureSignatureRequired.code
+    found = Examined(state=ExaminationState.REFUSED, reason=code, result=ExaminationResult(files=(verdict,)))
+    files = ExaminationKind.FILES
+    with opened(load_settings(founded)) as gateway:
+        delivery = a_delivery()
+        gateway.ledger.accept(document, [delivery], examinations=[NewExamination(kind=files, holds=True, due_at=NOON)])
+        assert gateway.ledger.settle_examination(document.id, files, found, now=NOON, replies={delivery.id: None})
+    shown = call(founded, "examinations", "show", document.id)
+    assert "phu-luc.pdf: unsigned (file.unsigned), tệp kèm theo\n    Còn thiếu chữ ký hợp lệ của: Cơ quan\n" in shown
+    assert EnclosureSignatureRequired.vi in shown
 
 
 def test_the_doctor_fails_when_documents_are_held_for_long(founded: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +16,7 @@ from gateway.model import (
     DeliveryState,
     ExaminationKind,
     ExaminationState,
+    FilePart,
     FileSignature,
     FileStanding,
     FileVerdict,
@@ -42,14 +44,16 @@ def signature(role: SignerRole, standing: FileStanding = FileStanding.VALID, **c
     return FileSignature(**(values | changes))  # type: ignore[arg-type]
 
 
-def judged(ledger: Ledger, *signatures: FileSignature, standing: FileStanding, member: str | None = None) -> str:
+def judged(
+    ledger: Ledger, *signatures: FileSignature, standing: FileStanding, member: str | None = None, **found: Any
+) -> str:
     """A document whose one file was judged so."""
     attachment = an_attachment("công văn.pdf")
     document = a_document(attachments=(attachment,))
     verdict = FileVerdict(
         content_id=attachment.content_id, name=attachment.name, member=member, format="pdf", standing=standing,
         reason="file.altered_after" if standing is FileStanding.ALTERED else "file.verified",
-        signatures=signatures, judged_at=NOON,
+        signatures=signatures, judged_at=NOON, **found,
     )  # fmt: skip
     ledger.accept(document, [a_delivery()], examinations=[NewExamination(kind=FILES, due_at=NOON)])
     done = Examined(state=ExaminationState.DONE, reason="file.judged", result=ExaminationResult(files=(verdict,)))
@@ -71,6 +75,18 @@ def test_who_signed_a_file_and_as_what_is_seen_at_a_glance(operator: FlaskClient
     for said in ("CN=Nguyễn Thử,O=Sở Kiểm thử,C=VN", "phiên bản 1/2", "sau đó thêm: chữ ký khác, dấu đến, ghi chú",
                   "ký lúc 22/11/2026", "Đã kiểm tra chữ ký trong tệp: Đã kiểm tra"):  # fmt: skip
         assert said in page
+
+
+def test_which_file_is_the_dispatch_and_which_lacks_whose_signature_is_seen(
+    operator: FlaskClient, ledger: Ledger
+) -> None:
+    good = shown(operator, judged(ledger, standing=FileStanding.VALID, part=FilePart.MAIN))
+    assert "văn bản chính" in good
+    assert "Còn thiếu chữ ký" not in good
+    lacks = (SignerRole.AGENCY, SignerRole.PERSON)
+    bad = shown(operator, judged(ledger, standing=FileStanding.UNSIGNED, part=FilePart.ENCLOSED, lacks=lacks))
+    assert "tệp kèm theo" in bad
+    assert "Còn thiếu chữ ký hợp lệ của: Cơ quan, Người có thẩm quyền" in bad
 
 
 def test_a_time_stamp_is_told_from_what_the_signer_says(operator: FlaskClient, ledger: Ledger) -> None:

@@ -23,7 +23,8 @@ from gateway.errors import (
     MalwareFound,
 )
 from gateway.exchange import examine, mailbox, operations
-from gateway.exchange.examine import ExaminationPace, Examiner, decide
+from gateway.exchange.examine import ExaminationPace, Examiner
+from gateway.exchange.file_rules import decide
 from gateway.exchange.parts import ExaminationRules, type_key
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
@@ -47,6 +48,7 @@ from gateway.model import (
 from gateway.payloads import FileStore
 from gateway.scanning import Address
 from gateway.signing.files.reasons import FileReason
+from gateway.signing.files.required import RequiredSignatures
 from gateway.signing.keys import SigningKey
 from tests.support import documents, pdfs, pki
 from tests.support.clamd import MALWARE, FakeClamd, Fault, running_clamd, scanner
@@ -158,8 +160,6 @@ HELD, GOES, REFUSED = (DeliveryState.WAITING, True), (DeliveryState.WAITING, Fal
         ([GOOD], BOTH, "hold", "file.required_signatures_valid"),
         ([verdict(), GOOD], BOTH, "hold", "file.required_signatures_valid"),
         ([verdict((PERSON, FileStanding.VALID_WEAK))], {PERSON}, "hold", "file.required_signatures_valid"),
-        # An annex that somebody altered is shown, and stops nothing; the dispatch itself would.
-        ([GOOD, verdict((PERSON, FileStanding.ALTERED))], BOTH, "hold", "file.required_signatures_valid"),
         ([replace(GOOD, standing=FileStanding.ALTERED)], BOTH, "hold", "file.signature_required"),
         ([verdict()], BOTH, "accept", "file.signature_required"),
         ([], BOTH, "accept", "file.signature_required"),
@@ -178,7 +178,7 @@ HELD, GOES, REFUSED = (DeliveryState.WAITING, True), (DeliveryState.WAITING, Fal
 def test_one_file_must_carry_every_required_signature(
     files: Sequence[FileVerdict], required: frozenset[SignerRole], unknown: str, ends: str
 ) -> None:
-    outcome = decide(files, frozenset(required), unknown=unknown)
+    outcome = decide(files, RequiredSignatures(main=frozenset(required), others=frozenset()), unknown=unknown)
     assert isinstance(outcome, Examined)
     assert outcome.reason == ends
     assert (outcome.state is ExaminationState.REFUSED) == (ends == "file.signature_required")
@@ -186,16 +186,21 @@ def test_one_file_must_carry_every_required_signature(
 
 @pytest.mark.parametrize("standing", FileStanding)
 def test_the_sender_is_told_in_the_language_of_the_wire_what_is_wrong(standing: FileStanding) -> None:
-    outcome = decide([verdict(standing=standing)], BOTH, unknown="hold")
+    outcome = decide([verdict(standing=standing)], RequiredSignatures(main=BOTH), unknown="hold")
     assert isinstance(outcome, Examined)
     assert outcome.detail is not None
-    assert outcome.detail.startswith("Thiếu chữ ký hợp lệ của cơ quan, người có thẩm quyền (tệp: ")
-    assert standing.value not in outcome.detail
+    if standing is FileStanding.ALTERED:
+        assert outcome.detail == "Tệp «van-ban.pdf» bị sửa sau khi ký."
+    else:
+        start = "Tệp «van-ban.pdf» thiếu chữ ký hợp lệ của cơ quan, người có thẩm quyền ("
+        assert outcome.detail.startswith(start)
+        assert standing.value not in outcome.detail.removeprefix(start)
 
 
 def test_what_only_revocation_stands_against_waits_where_that_is_the_rule() -> None:
     found = [verdict((PERSON, FileStanding.INDETERMINATE))]
-    assert decide(found, frozenset({PERSON}), unknown="hold") is FileReason.REVOCATION_UNKNOWN
+    required = RequiredSignatures(main=frozenset({PERSON}))
+    assert decide(found, required, unknown="hold") is FileReason.REVOCATION_UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -217,8 +222,9 @@ def test_what_only_revocation_stands_against_waits_where_that_is_the_rule() -> N
 def test_a_type_is_known_by_its_name_then_by_its_number(
     kind: DocumentType | None, required: frozenset[SignerRole]
 ) -> None:
-    rules = ExaminationRules(require={type_key("Quyết định"): BOTH, "7": frozenset({AGENCY}), "*": frozenset({PERSON})})
-    assert rules.required(kind) == required
+    table = {type_key("Quyết định"): BOTH, "7": frozenset({AGENCY}), "*": frozenset({PERSON})}
+    assert ExaminationRules(require=table).required(kind).main == required
+    assert ExaminationRules(require_others=table).required(kind).others == required
 
 
 # Files
@@ -257,7 +263,7 @@ def test_a_document_without_the_required_signature_is_refused_and_its_sender_tol
     assert {(d.state, d.blocked) for d in site.ledger.deliveries(document)} == {REFUSED}
     statuses = told(site)
     assert [code for code, _ in statuses] == [StatusCode.REFUSED] * 2
-    assert all(words and "Thiếu chữ ký hợp lệ của cơ quan" in words for _, words in statuses)
+    assert all(words and "«07-SA-VP.pdf» thiếu chữ ký hợp lệ của cơ quan (hợp lệ)" in words for _, words in statuses)
     assert all(words and "[file.signature_required]" in words for _, words in statuses)
     row = only(site, document)
     assert (row.state, row.reason) == (ExaminationState.REFUSED, "file.signature_required")

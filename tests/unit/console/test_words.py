@@ -11,7 +11,7 @@ import pytest
 
 from gateway.console import verdicts, words
 from gateway.console.texts import LANGUAGES, Language, Text
-from gateway.exchange import examine
+from gateway.exchange import examine, file_rules
 from gateway.exchange.screening import NOTHING_FOUND
 from gateway.ledger.actions import Action
 from gateway.ledger.records import DeliveryRow, OperationState, StatusEffect
@@ -22,6 +22,7 @@ from gateway.model import (
     DeliveryState,
     ExaminationKind,
     ExaminationState,
+    FilePart,
     FileStanding,
     Lane,
     PackageKind,
@@ -81,6 +82,7 @@ def a_row(**changes: object) -> DeliveryRow:
         (ExaminationKind, words.EXAMINATIONS),
         (ExaminationState, words.EXAMINATION_STATES),
         (FileStanding, words.FILE_STANDINGS),
+        (FilePart, verdicts.FILE_PARTS),
         (SignerRole, words.SIGNER_ROLES),
         (Action, words.EVENTS),
     ],
@@ -94,7 +96,9 @@ def test_every_reason_that_the_verifier_gives_has_words() -> None:
 
 
 def test_every_reason_of_a_file_and_of_an_examination_has_words() -> None:
-    ours = {examine.JUDGED, examine.REQUIRED_PRESENT, examine.GIVEN_UP, examine.FAULT, examine.STOPPED, NOTHING_FOUND}
+    ours = {
+        file_rules.JUDGED, file_rules.REQUIRED_PRESENT, examine.GIVEN_UP, examine.FAULT, examine.STOPPED, NOTHING_FOUND,
+    }  # fmt: skip
     assert set(words.FILE_REASONS) == {str(reason) for reason in FileReason} | ours
     assert words.finding("malware.found", "en").startswith("One of the files")
     assert words.finding("x.y", "vi") == "x.y"
