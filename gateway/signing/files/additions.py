@@ -35,8 +35,10 @@ from pyhanko.sign.diff_analysis import (
 )
 from pyhanko.sign.diff_analysis.rules_api import RelativeContext
 
-from gateway.signing.files.objects import dictionary, inherited, raw_items, resolved
-from gateway.signing.files.painted import Rectangle, painted, rectangle_of
+from gateway.signing.files.appearance import extent, is_contained
+from gateway.signing.files.objects import dictionary, inherited, raw_items
+from gateway.signing.files.painted import Painted, Rectangle, painted, rectangle_of
+from gateway.signing.files.references import Mentioned, mentioned
 
 # What pyHanko says of a file quotes the file; the verdict says what is to be said.
 for _library in ("pyhanko", "pyhanko_certvalidator"):
@@ -53,8 +55,20 @@ _KEYS = frozenset(
     )
 )
 """What such an annotation may hold: no action, no optional content, no place in the structure tree."""
-_FLAGS = 4 | 8 | 16 | 64 | 128 | 512
-"""Print, NoZoom, NoRotate, ReadOnly, Locked, LockedContents: none that hides it from the screen or from paper."""
+_FLAGS = 4 | 64 | 128 | 512
+"""Print, ReadOnly, Locked, LockedContents: none that hides it from the screen or from paper."""
+_FLAGS_OF_NOTE = _FLAGS | 8 | 16
+"""NoZoom and NoRotate too: a sign on the page, which does not grow with it. Anything else would grow over the page."""
+_WIDGET_KEYS = frozenset(
+    f"/{key}"
+    for key in (
+        *("Type", "Subtype", "Rect", "P", "NM", "M", "F", "AP", "AS", "Border", "C", "T", "TU", "TM", "Parent", "Kids"),
+        *("MK", "BS", "H", "FT", "Ff", "V", "DA", "DS", "Q", "Lock", "SV", "Contents"),
+    )
+)
+"""What a signature field may hold, which may be its own widget."""
+_NOTE = 24.0
+"""Points that a note's sign takes at most to the right and down, whatever its place says (PDFium, MuPDF)."""
 _SHARE_MAX = 0.15
 """Of the page that one stamp may take: the stamp for incoming documents is 35 × 50 mm, 3 % of an A4 page."""
 _PER_PAGE_MAX = 16
@@ -72,6 +86,8 @@ class Additions:
     takes more of it than a stamp may, or can be switched off."""
     showing: set[str] = field(default_factory=set)
     """Names of signature fields, made after signing, that show something beside that."""
+    mentioned: dict[int, Mentioned] = field(default_factory=dict)
+    """What each revision that others were compared with names, found out once."""
 
 
 def policy(additions: Additions) -> StandardDiffPolicy:
@@ -93,11 +109,37 @@ def policy(additions: Additions) -> StandardDiffPolicy:
                 ),
                 SigFieldModificationRule(allow_in_place_appearance_stream_changes=False),
                 GenericFieldModificationRule(allow_in_place_appearance_stream_changes=False),
+                _ReferencesRule(additions),
                 _FormDefaultsRule(),
                 _AnnotationsRule(additions),
             ]
         ),
     )
+
+
+class _ReferencesRule(FieldMDPRule):
+    """
+    What pyHanko leaves out when it looks for where an object is used: whatever is named as a ``/Parent``.
+
+    A page has its fonts, its size and its turn from what it names so, and a viewer goes there. Nor is anything
+    defined later that was named before, and was not there.
+    """
+
+    def __init__(self, additions: Additions) -> None:
+        self._additions = additions
+
+    def apply(self, context: FieldComparisonContext) -> Iterable[tuple[ModificationLevel, FormUpdate]]:
+        old, known = context.old, self._additions.mentioned
+        if old.revision not in known:
+            known[old.revision] = mentioned(old)
+        fields = {r.idnum for s in context.field_specs.values() for r in (s.old_field_ref, s.new_field_ref) if r}
+        for ref in context.new.explicit_refs_in_revision():  # type: ignore[no-untyped-call]  # pyHanko's
+            if ref.idnum in known[old.revision].missing:
+                raise SuspiciousModification("An object was defined that was missing when it was signed.")
+            is_parent = ref.idnum in known[old.revision].parents and ref.idnum not in fields
+            if is_parent and old(ref) != context.new(ref):
+                raise SuspiciousModification("Something was changed that others take over from.")
+        return ()
 
 
 class _FormDefaultsRule(FieldMDPRule):
@@ -107,6 +149,10 @@ class _FormDefaultsRule(FieldMDPRule):
         old, new = (dictionary(r.root.get("/AcroForm")) for r in (context.old, context.new))
         if _flag(new, "/NeedAppearances") and not _flag(old, "/NeedAppearances"):
             raise SuspiciousModification("The form asks for new appearances of its fields.")
+        if any(spec.old_field_ref and spec.field_type != "/Sig" for spec in context.field_specs.values()) and any(
+            old.get(key) != new.get(key) for key in ("/DA", "/Q")
+        ):
+            raise SuspiciousModification("The form has its fields look otherwise.")
         resources = dictionary(new.get("/DR"))
         for category, before in dictionary(old.get("/DR")).items():
             kept = dict(raw_items(dictionary(resources.get(category))))
@@ -150,7 +196,10 @@ class _AnnotationsRule(FieldMDPRule):
         """Fields that were there, empty, when the page was signed: whoever filled one answers for what it lies over."""
         for annotation in annotations:
             ref = annotation.reference if isinstance(annotation, generic.IndirectObject) else None
-            if ref in filled and painted(page, besides=ref).meets(_area(context.new(ref))):
+            if ref not in filled:
+                continue
+            widget = dictionary(context.new(ref))
+            if not _keeps_to_itself(widget) or painted(page, besides=ref).meets(_area(widget)):
                 self._additions.covering.add(filled[ref])
 
     def _of_page(
@@ -174,17 +223,12 @@ class _AnnotationsRule(FieldMDPRule):
             annotation = dictionary(context.new(new_ref))
             area = _area(annotation)
             if new_ref in widgets:
-                if annotation.keys() & {"/A", "/AA"}:
-                    raise SuspiciousModification("A signature's widget can do something.")
-                if area is None or not area.size:
-                    continue
-                of_field = self._additions.showing
-                if seen.meets(area) or "/OC" in annotation or not _is_small(area, dictionary(context.old(ref))):
-                    of_field = self._additions.covering
-                of_field.add(widgets[new_ref])
+                self._note_widget(annotation, widgets[new_ref], page=dictionary(context.old(ref)), seen=seen)
                 continue
             self._check_stamp(context, new_ref, annotation, page=ref, added=added)
-            if annotation.get("/Subtype") != "/Popup" and seen.meets(area):
+            if (annotation.get("/Subtype") != "/Popup" or _is_open(annotation)) and seen.meets(
+                _reach(annotation, area)
+            ):
                 raise SuspiciousModification("A stamp lies over what the page shows.")
             self._additions.stamps = True
             yield from _explained(context, new_ref, annotation)
@@ -202,6 +246,25 @@ class _AnnotationsRule(FieldMDPRule):
                         context_checked=RelativeContext(ref, RawPdfPath("/Annots")),
                     ),
                 )
+
+    def _note_widget(
+        self, widget: generic.DictionaryObject, name: str, *, page: generic.DictionaryObject, seen: Painted
+    ) -> None:
+        """
+        Where a signature field that was made later is seen.
+
+        :raises SuspiciousModification: it is something else besides, or can do something.
+        """
+        if widget.get("/Subtype") != "/Widget" or widget.keys() - (_WIDGET_KEYS | {"/OC"}):
+            raise SuspiciousModification("A signature's widget is more than that, or can do something.")
+        area = _area(widget)
+        if area is not None and not area.size and _keeps_to_itself(widget):
+            return
+        is_plain = area is not None and "/OC" not in widget and _keeps_to_itself(widget)
+        if not is_plain or area is None or seen.meets(area) or not _is_small(area, page):
+            self._additions.covering.add(name)
+        else:
+            self._additions.showing.add(name)
 
     def _check_stamp(
         self,
@@ -221,21 +284,25 @@ class _AnnotationsRule(FieldMDPRule):
             raise SuspiciousModification("An annotation other than a stamp or a note was added.")
         if strange := annotation.keys() - _KEYS:
             raise SuspiciousModification(f"A stamp holds {sorted(strange)}.")
+        is_note = annotation.get("/Subtype") in ("/Text", "/Popup")
         flags = annotation.get("/F", 0)
-        if not isinstance(flags, int) or flags & ~_FLAGS:
-            raise SuspiciousModification("A stamp could be hidden.")
+        is_sign = is_note and _is_sign(annotation)
+        if not isinstance(flags, int) or flags & ~(_FLAGS_OF_NOTE if is_sign else _FLAGS):
+            raise SuspiciousModification("A stamp could be hidden, or grow.")
         for key, allowed in (("/P", {page}), ("/Popup", set(added)), ("/Parent", set(added))):
             value = annotation.raw_get(key) if key in annotation else None
             if value is not None and (not isinstance(value, generic.IndirectObject) or value.reference not in allowed):
                 raise SuspiciousModification(f"The {key} of a stamp is something else.")
-        appearance = dictionary(annotation.get("/AP"))
-        if appearance.keys() - {"/N"} or ("/N" in appearance and not _is_stream(appearance["/N"])):
-            raise SuspiciousModification("A stamp has more than one appearance.")
         if annotation.get("/Subtype") == "/Popup":
             # A window of the viewer: it is shown only to who opens it, and not on paper. Poppler draws its appearance.
-            if appearance:
+            if "/AP" in annotation:
                 raise SuspiciousModification("A note's window draws on the page.")
             return
+        # Of stamps and texts without an appearance each reader makes one of its own, MuPDF beyond their place.
+        if not is_contained(annotation) and (not is_note or "/AP" in annotation):
+            raise SuspiciousModification("A stamp is not seen where it lies.")
+        if is_note and _is_open(annotation) and "/Popup" not in annotation:
+            raise SuspiciousModification("A note opens somewhere over the page.")
         area = _area(annotation)
         if area is None or not _is_small(area, dictionary(context.old(page))):
             raise SuspiciousModification("A stamp is too large, or not on its page.")
@@ -329,14 +396,40 @@ def _area(annotation: generic.PdfObject) -> Rectangle | None:
     return rectangle_of(dictionary(annotation).get("/Rect"))
 
 
+def _reach(annotation: generic.DictionaryObject, area: Rectangle | None) -> Rectangle | None:
+    """How far an annotation may be seen; a note as far as its sign, or a reader's, goes from its upper left corner."""
+    if area is None or annotation.get("/Subtype") != "/Text":
+        return area
+    looks = dictionary(dictionary(annotation.get("/AP")).get("/N"))
+    own = extent(looks) if looks else None
+    width = max(area.right - area.left, own.right - own.left if own else _NOTE)
+    height = max(area.top - area.bottom, own.top - own.bottom if own else _NOTE)
+    return Rectangle(left=area.left, bottom=area.top - height, right=area.left + width, top=area.top)
+
+
+def _is_sign(note: generic.DictionaryObject) -> bool:
+    """Whether a note is a sign on the page, and no picture; its window may have any size."""
+    area = _area(note)
+    largest = 2 * _NOTE
+    is_little = area is not None and area.right - area.left <= largest and area.top - area.bottom <= largest
+    return note.get("/Subtype") == "/Popup" or is_little
+
+
+def _is_open(annotation: generic.DictionaryObject) -> bool:
+    """Whether the window of a note is there when the page is opened."""
+    of_note = dictionary(annotation.get("/Parent")) if annotation.get("/Subtype") == "/Popup" else annotation
+    return _flag(annotation, "/Open") or _flag(of_note, "/Open")
+
+
+def _keeps_to_itself(widget: generic.DictionaryObject) -> bool:
+    """Whether a signature field is seen within its place, or not at all."""
+    return "/AP" not in widget or is_contained(widget)
+
+
 def _is_small(area: Rectangle, page: generic.DictionaryObject) -> bool:
     """Whether a stamp may be of this size at this place."""
     sheet = rectangle_of(inherited(page, "/MediaBox"))
     return sheet is not None and sheet.holds(area) and area.size <= _SHARE_MAX * sheet.size
-
-
-def _is_stream(value: generic.PdfObject) -> bool:
-    return isinstance(resolved(value), generic.StreamObject)
 
 
 def _flag(node: generic.DictionaryObject, key: str) -> bool:

@@ -35,7 +35,7 @@ _WIDTH_UNKNOWN = 0.7
 _BLANK = frozenset(b" \t\r\n\f\0")
 
 Matrix = tuple[float, float, float, float, float, float]
-_UNIT: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+UNIT: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ def painted(page: generic.DictionaryObject, *, besides: generic.Reference | None
     try:
         layout = _Layout()
         resources = dictionary(inherited(page, "/Resources"))
-        layout.run(b"\n".join(_contents(page)), resources, _UNIT, depth=0)
+        layout.run(b"\n".join(_contents(page)), resources, UNIT, depth=0)
         return Painted([*layout.areas, *_annotations(page, besides)])
     except (TooMuch, *LEAKS):
         return Painted(None)
@@ -106,7 +106,7 @@ def rectangle_of(value: generic.PdfObject | None) -> Rectangle | None:
     if not isinstance(found, generic.ArrayObject) or len(found) != 4:
         return None
     try:
-        numbers = [float(n) for n in found]
+        numbers = [float(str(resolved(n))) for n in found]
     except (TypeError, ValueError):
         return None
     if not all(math.isfinite(n) for n in numbers):
@@ -129,9 +129,14 @@ def _annotations(page: generic.DictionaryObject, besides: generic.Reference | No
         if isinstance(entry, generic.IndirectObject) and entry.reference == besides:
             continue
         annotation = dictionary(entry)
+        if annotation.get("/Subtype") in ("/Link", "/Popup"):
+            continue
         area = rectangle_of(annotation.get("/Rect"))
-        if area is not None and annotation.get("/Subtype") not in ("/Link", "/Popup"):
+        if area is not None:
             yield area
+        elif "/Rect" in annotation:
+            # Some readers find four numbers in it all the same.
+            raise ValueError("The place of an annotation is none.")
 
 
 # Fonts
@@ -238,7 +243,7 @@ class _Layout:
 
     def add(self, matrix: Matrix, left: float, bottom: float, right: float, top: float) -> None:
         """A rectangle of some space is painted."""
-        corners = [_moved(matrix, x, y) for x in (left, right) for y in (bottom, top)]
+        corners = [moved(matrix, x, y) for x in (left, right) for y in (bottom, top)]
         xs, ys = [x for x, _ in corners], [y for _, y in corners]
         if len(self.areas) >= _AREAS_MAX or not all(map(math.isfinite, (*xs, *ys))):
             raise TooMuch
@@ -270,8 +275,8 @@ class _Run:
         self._depth = depth
         self._state = _State(ctm=ctm)
         self._saved: list[_State] = []
-        self._text: Matrix = _UNIT
-        self._line: Matrix = _UNIT
+        self._text: Matrix = UNIT
+        self._line: Matrix = UNIT
         self._fonts: dict[str, _Font] = {}
         self._path: list[_Subpath] = []
         self._points = 0
@@ -299,7 +304,7 @@ class _Run:
         self._state = replace(self._state, ctm=_joined(_matrix(operands), self._state.ctm))
 
     def begin_text(self, _: list[object]) -> None:
-        self._text = self._line = _UNIT
+        self._text = self._line = UNIT
 
     def set_font(self, operands: list[object]) -> None:
         name, size = str(operands[-2]), _number(operands[-1])
@@ -360,7 +365,7 @@ class _Run:
             self._layout.add(self._state.ctm, 0, 0, 1, 1)
             return
         matrix = resolved(found.get("/Matrix"))
-        own = _matrix(list(matrix)) if isinstance(matrix, generic.ArrayObject) else _UNIT
+        own = _matrix(list(matrix)) if isinstance(matrix, generic.ArrayObject) else UNIT
         resources = dictionary(found.get("/Resources")) or self._resources
         self._layout.run(found.data, resources, _joined(own, self._state.ctm), depth=self._depth + 1)
 
@@ -455,7 +460,7 @@ def _joined(first: Matrix, then: Matrix) -> Matrix:
     )
 
 
-def _moved(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
+def moved(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
     a, b, c, d, e, f = matrix
     return a * x + c * y + e, b * x + d * y + f
 

@@ -27,6 +27,7 @@ from gateway.model import FileSignature, FileStanding, SignerRole
 from gateway.signing.files import additions
 from gateway.signing.files.cms import Refused, check_signature, check_token, plain, stamped_at
 from gateway.signing.files.enclosed import Enclosed, of_document, of_signature
+from gateway.signing.files.layout import check_layout
 from gateway.signing.files.leaks import LEAKS
 from gateway.signing.files.limits import FileLimits
 from gateway.signing.files.objects import dictionary
@@ -87,6 +88,8 @@ def judge_pdf(source: BinaryIO, *, scope: Scope, limits: FileLimits) -> Judgemen
             continue
         signatures.append(_Found(name=name, signed_revision=found.signed_revision, embedded=found))
     signatures.sort(key=lambda s: s.signed_revision)
+    if signatures:
+        _check_layout(reader, signed=signatures[0].signed_revision)
     for signature in signatures:
         signature.verdict = _judge(reader, signature, scope=scope, stamps=stamps, others=enclosed.certificates)
     return joined("pdf", [*_settle(signatures), *verdicts])
@@ -117,6 +120,14 @@ def _opened(source: BinaryIO, limits: FileLimits) -> tuple[PdfFileReader, list[A
     except LEAKS as e:
         raise Unreadable(FileReason.BROKEN) from e
     return reader, fields
+
+
+def _check_layout(reader: PdfFileReader, *, signed: int) -> None:
+    """:raises Unreadable: see :func:`check_layout`."""
+    try:
+        check_layout(reader, signed=signed)
+    except LEAKS as e:
+        raise Unreadable(FileReason.BROKEN) from e
 
 
 def _enclosed(reader: PdfFileReader) -> Enclosed:

@@ -674,18 +674,19 @@ def test_content_that_was_missing_when_it_was_signed_and_comes_later_is_not_vali
     assert verdict.standing in (ALTERED, FileStanding.UNREADABLE)
 
 
-FORGED = b"<</Length 40>>\nstream\nBT /F1 14 Tf 72 500 Td (9.000.000) Tj ET \nendstream"
+FORGED = b"<</Length 41>>\nstream\nBT /F1 14 Tf 72 500 Td (9.000.000) Tj ET \nendstream"
 
 
 def row(place: int) -> bytes:
     return b"%010d 00000 n \n" % place
 
 
-def with_table(table: Callable[[int, int, int], bytes], *, as_stream: bool = False) -> bytes:
+def with_table(table: Callable[[int, int, int], bytes], *, as_stream: bool = False, body: bytes | None = None) -> bytes:
     """
     The signed PDF and one more revision, with a table by hand.
 
     :param table: of the number of the page's content, its place in the signed revision, and the place of a forged one.
+    :param body: what stands before the table; ``None``: the forged content.
     """
     signed = pdfs.by_person()
     reader = PdfFileReader(io.BytesIO(signed))
@@ -696,7 +697,7 @@ def with_table(table: Callable[[int, int, int], bytes], *, as_stream: bool = Fal
     previous = end[end.index(b"startxref") :].split()[1]
     size = int(end.split(b"/Size", 1)[1].split()[0])
     rest = b"/Root%sR/Prev %s" % (end.split(b"/Root", 1)[1].split(b"R")[0], previous)
-    content = signed + b"%d 0 obj\n%s\nendobj\n" % (number, FORGED)
+    content = signed + (b"%d 0 obj\n%s\nendobj\n" % (number, FORGED) if body is None else body)
     start = len(content)
     if as_stream:
         content += b"%d 0 obj<</Type/XRef/Size %d/Index[%d 1 %d 1]/W[1 4 1]" % (size, size + 1, number, size)
@@ -708,7 +709,8 @@ def with_table(table: Callable[[int, int, int], bytes], *, as_stream: bool = Fal
 
 
 def test_a_table_by_hand_is_read_and_what_it_changes_found() -> None:
-    assert judged(with_table(lambda number, true, _: b"%d 1\n%s" % (number, row(true)))).standing is VALID
+    again = with_table(lambda number, true, _: b"%d 1\n%s" % (number, row(true)), body=b"% nothing\n")
+    assert judged(again).standing is VALID
     forged = with_table(lambda number, _, forged: b"%d 1\n%s" % (number, row(forged)))
     assert (judged(forged).standing, judged(forged).reason) == (ALTERED, FileReason.ALTERED_AFTER)
     as_stream = with_table(lambda _, __, forged: b"\1" + forged.to_bytes(4, "big") + b"\0", as_stream=True)
