@@ -281,6 +281,18 @@ class TimestampInvalid(EvidenceInvalid):
     vi = "Dấu thời gian không đúng với dữ liệu, hoặc không phải của tổ chức được tin cậy."
 
 
+class TimestampRevoked(TimestampInvalid):
+    """The time-stamp's authority was revoked, and nothing proves that the time-stamp is older than that."""
+
+    code = "evidence.timestamp_revoked"
+    vi = "Tổ chức cấp dấu thời gian đã bị thu hồi, và không có gì chứng minh dấu thời gian có trước lúc đó."
+
+    def __init__(self, *, since: datetime) -> None:
+        self.since = since
+        """Aware UTC: from when on its certificate, or that of an authority above it, is not to be believed."""
+        super().__init__()
+
+
 class SenderClosed(SenderNotAllowed):
     """The sending agency no longer exists; its successors send in their own names."""
 
@@ -318,6 +330,13 @@ class FileSignatureRequired(DocumentError):
     vi = "Loại văn bản này phải có đủ chữ ký số hợp lệ theo quy định bên trong tệp; văn bản này không có."
 
 
+class EnclosureSignatureRequired(FileSignatureRequired):
+    """Every PDF beside the dispatch must carry the required signatures, valid, or the package its sender's."""
+
+    code = "file.enclosure_signature_required"
+    vi = "Mỗi tệp PDF kèm văn bản chính phải có chữ ký số hợp lệ theo quy định, hoặc cả gói tin phải do nơi gửi ký."
+
+
 class DocumentKeptBack(DocumentError):
     """The document was refused after an examination, which its sender was told; it goes to no further recipients."""
 
@@ -330,13 +349,6 @@ class DocumentKeptBack(DocumentError):
 
 class ScanFailed(GatewayError):
     """The malware scanner gave no answer about a file."""
-class EnclosureSignatureRequired(FileSignatureRequired):
-    """Every PDF beside the dispatch must carry the required signatures, valid, or the package its sender's."""
-
-    code = "file.enclosure_signature_required"
-    vi = "Mỗi tệp PDF kèm văn bản chính phải có chữ ký số hợp lệ theo quy định, hoặc cả gói tin phải do nơi gửi ký."
-
-
 
     code = "malware.not_scanned"
     vi = "Bộ quét mã độc không cho kết quả về tệp."

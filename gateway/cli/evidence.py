@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import click
+from cryptography import x509
 
-from gateway.bootstrap import join, make_evidence, make_http
+from gateway.bootstrap import join, make_evidence, make_http, make_timestamps, timestamp_anchors
+from gateway.cli import exits
 from gateway.cli.command import Group, for_programs, option
 from gateway.cli.misuse import Misuse
 from gateway.cli.opened import actor
-from gateway.cli.shell import Shell
+from gateway.cli.shell import Shell, moment
 from gateway.cli.words import Text
-from gateway.errors import NotFound
+from gateway.clock import utc_now
+from gateway.delivery.http import HttpClient, HttpSettings
+from gateway.errors import DeliveryError, EvidenceInvalid, EvidenceTooLarge, NotFound
+from gateway.evidence.given import Given
+from gateway.evidence.renewing import Renewed, is_due, renew
+from gateway.exchange.stamping import Timestamps
+from gateway.signing.keys import load_certificates
+from gateway.signing.timestamp import HashName
+from gateway.signing.trust import RevocationFacts, read_item
 
 evidence = Group(
     "evidence",
     words=Text("Tệp bằng chứng về văn bản.", "Evidence files of documents."),
     examples="""\
 gateway evidence export 01a200ec-5c01-75c8-9165-5747b21712ca -o van-ban.asice
-gateway verify van-ban.asice --anchor root.crt""",
+gateway verify van-ban.asice --anchor root.crt
+gateway evidence renew van-ban.asice --replace""",
 )
 
 
@@ -78,3 +94,225 @@ def export(shell: Shell, *, document: str, output: Path | None, force: bool) -> 
         ),
         path=path,
     )
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@evidence.command_of(
+    "renew",
+    Text(
+        """Gia hạn tệp bằng chứng: thêm một dấu thời gian trên toàn bộ tệp, trước khi các dấu thời gian cũ mất giá trị.
+Nội dung cũ giữ nguyên từng byte. Kèm vào tệp những gì sau này cần để xét các dấu thời gian cũ.
+Không có --tsa thì hỏi các máy chủ trong cấu hình của trục này (timestamps.urls), tin timestamps.ca.""",
+        """Renew evidence files: one more time-stamp over everything in them, before the older ones lose their worth.
+What is there stays byte for byte. What is needed to judge the older time-stamps later goes in as well.
+Without --tsa the authorities of this gateway's settings (timestamps.urls) are asked, and timestamps.ca is believed.""",
+    ),
+    examples="""\
+gateway evidence renew van-ban.asice --tsa http://tsa.example.vn --anchor root.crt --out van-ban-2031.asice
+gateway evidence renew luu-tru/*.asice --replace --due 365""",
+)
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@option(
+    "--tsa",
+    "urls",
+    multiple=True,
+    words=Text("Máy chủ cấp dấu thời gian (RFC 3161).", "Time-stamp authority (RFC 3161)."),
+)
+@option(
+    "--anchor",
+    "anchors",
+    type=_FILE,
+    multiple=True,
+    words=Text("Chứng thư gốc tin cậy (PEM); có thể lặp lại.", "Trust anchor (PEM); may be repeated."),
+)
+@option(
+    "--tsa-anchor",
+    "authorities",
+    type=_FILE,
+    multiple=True,
+    words=Text(
+        "Chứng thư gốc của bên cấp dấu thời gian, cũ và mới (PEM); mặc định là --anchor.",
+        "Trust anchor of the time-stamp authorities, old and new (PEM); by default those of --anchor.",
+    ),
+)
+@option(
+    "--revocation",
+    "lists",
+    type=_FILE,
+    multiple=True,
+    words=Text(
+        "Danh sách thu hồi (CRL) hoặc trả lời OCSP, đưa vào tệp; có thể lặp lại.",
+        "Revocation list (CRL) or OCSP answer, which goes into the file; may be repeated.",
+    ),
+)
+@option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), words=Text("Tệp kết quả.", "Where to write."))
+@option("--replace", is_flag=True, words=Text("Ghi thay chính các tệp đó.", "Write in the place of the files."))
+@option(
+    "--due",
+    type=click.IntRange(min=0, max=36_500),
+    words=Text(
+        "Chỉ gia hạn tệp mà dấu thời gian mới nhất hết được bảo đảm trong số ngày này.",
+        "Renew only those whose newest time-stamp is not vouched for any more in so many days.",
+    ),
+)
+@option(
+    "--hash",
+    "hash_name",
+    type=click.Choice(["sha256", "sha384", "sha512"]),
+    default="sha512",
+    words=Text("Thuật toán băm; mặc định sha512.", "Digest algorithm; by default sha512."),
+)
+@for_programs()
+def renew_files(
+    shell: Shell,
+    *,
+    files: tuple[Path, ...],
+    urls: tuple[str, ...],
+    anchors: tuple[Path, ...],
+    authorities: tuple[Path, ...],
+    lists: tuple[Path, ...],
+    out: Path | None,
+    replace: bool,
+    due: int | None,
+    hash_name: HashName,
+) -> int:
+    """Renew each file; each appears only when it is complete."""
+    if (out is None) is not replace or (out is not None and (len(files) > 1 or out.exists())):
+        raise Misuse(
+            Text(
+                "Cần --out (một tệp chưa có) cho một tệp, hoặc --replace.",
+                "Give --out (a file that is not there yet) for one file, or --replace.",
+            )
+        )
+    with contextlib.ExitStack() as closing:
+        site = closing.enter_context(_authority(shell, urls))
+        given = Given(
+            anchors=_all(anchors),
+            authorities=_all(authorities) or (() if anchors else site.anchors),
+            revocation=tuple(read_item(path.read_bytes(), source=path.name) for path in lists),
+            at=utc_now(),
+        )
+        if not given.stamp_anchors:
+            raise Misuse(
+                Text(
+                    "Cần chứng thư gốc của bên cấp dấu thời gian: --anchor hoặc --tsa-anchor.",
+                    "Give the root of the time-stamp authority: --anchor or --tsa-anchor.",
+                )
+            )
+        wishes = _Wishes(given=given, site=site, due=due, hash_name=hash_name)
+        told = [_renewed(shell, file, out or file, wishes) for file in files]
+    if shell.json:
+        shell.result(told)
+    return exits.DONE if all(row["code"] is None for row in told) else exits.FAILED
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Site:
+    """Where time-stamps are had, and what is known there."""
+
+    timestamps: Timestamps
+    anchors: tuple[x509.Certificate, ...] = ()
+    known: RevocationFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wishes:
+    """How files are renewed."""
+
+    given: Given
+    site: _Site
+    due: int | None
+    """Days; ``None``: whether they need it or not."""
+    hash_name: HashName
+
+
+def _all(files: Sequence[Path]) -> tuple[x509.Certificate, ...]:
+    return tuple(certificate for file in files for certificate in load_certificates(file))
+
+
+@contextlib.contextmanager
+def _authority(shell: Shell, urls: tuple[str, ...]) -> Iterator[_Site]:
+    """The authorities named in the call, or those of the gateway's settings, with what it knows of revocation."""
+    if urls:
+        http = HttpClient(HttpSettings(connect_timeout=timedelta(seconds=10), read_timeout=timedelta(seconds=30)))
+        try:
+            yield _Site(timestamps=Timestamps(http, urls=urls), known=RevocationFacts())
+        finally:
+            http.close()
+        return
+    settings = shell.settings()
+    gateway = join(settings)
+    http = make_http(settings)
+    try:
+        gateway.parts.freshen()
+        timestamps = make_timestamps(settings, http)
+        if timestamps is None:
+            raise Misuse(
+                Text(
+                    "Cấu hình không có timestamps.urls; hãy cho --tsa.",
+                    "The settings have no timestamps.urls; give --tsa.",
+                )
+            )
+        anchors = tuple(timestamp_anchors(settings))
+        yield _Site(timestamps=timestamps, anchors=anchors, known=gateway.parts.anchors.facts)
+    finally:
+        http.close()
+        gateway.scratch.close()
+        gateway.ledger.engine.dispose()
+
+
+def _renewed(shell: Shell, file: Path, out: Path, wishes: _Wishes) -> dict[str, object]:
+    """Renew one file, and tell it; what is wrong with one file keeps no other from being renewed."""
+    row: dict[str, object] = {"file": file, "renewed": False, "code": None}
+    try:
+        with file.open("rb") as source:
+            if wishes.due is not None and not is_due(source, wishes.given, within=timedelta(days=wishes.due)):
+                shell.say(Text("{file}: chưa đến hạn.", "{file}: not due yet."), file=file)
+                return row
+            made = _written(source, file, out, wishes)
+    except (EvidenceInvalid, EvidenceTooLarge, DeliveryError) as e:
+        said = Text("{file}: {vi} ({code}: {detail})", "{file}: {detail} ({code})")
+        shell.note(said, file=file, vi=e.vi, detail=e.detail, code=e.code)
+        return {**row, "code": e.code}
+    shell.say(
+        Text(
+            "{file}: đã gia hạn lần {number}; {authority}, {at}.",
+            "{file}: renewed, number {number}; {authority}, {at}.",
+        ),
+        file=out,
+        number=made.number,
+        authority=made.stamp.authority,
+        at=moment(made.stamp.at),
+    )
+    for part in made.doubtful:
+        shell.note(
+            Text(
+                "{file}: dấu thời gian ở {part} nay không tin được; gia hạn không chữa được điều đó.",
+                "{file}: the time-stamp in {part} is not believed now; a renewal does not mend that.",
+            ),
+            file=file,
+            part=part,
+        )
+    return {**row, "renewed": True, "number": made.number, "at": made.stamp.at, "doubtful": made.doubtful}
+
+
+def _written(source: BinaryIO, file: Path, out: Path, wishes: _Wishes) -> Renewed:
+    """The renewed file in its place; there is never half of one."""
+
+    def ask(digest: bytes, hash_name: HashName) -> bytes:
+        return wishes.site.timestamps.fetch(digest, hash_name=hash_name)[0]
+
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=out.name)
+    try:
+        with os.fdopen(handle, "w+b") as made:
+            done = renew(source, made, wishes.given, ask=ask, known=wishes.site.known, hash_name=wishes.hash_name)
+            made.flush()
+            os.fsync(made.fileno())
+        shutil.copymode(file, name)
+        Path(name).replace(out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return done

@@ -6,6 +6,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.command import Group, Option, Place
+from gateway.cli.signals import end_when_told_as_first_process
 from gateway.cli.words import Text
 
 root = Group(
@@ -31,6 +32,7 @@ gateway doctor                     # what is wrong, and what to do""",
         "init": Place("gateway.cli.init", "init", Text("Lập một trục mới.", "Set up a new gateway.")),
         "serve": Place("gateway.cli.serve", "serve", Text("Chạy trục liên thông.", "Run the gateway.")),
         "worker": Place("gateway.cli.serve", "worker", Text("Chỉ chạy bộ chuyển.", "Run the delivery worker only.")),
+        "alive": Place("gateway.cli.alive", "alive", Text("Trục có đang chạy không.", "Whether the gateway runs.")),
         "doctor": Place("gateway.cli.doctor", "doctor", Text("Kiểm tra hệ thống.", "Examine the installation.")),
         "config": Place("gateway.cli.config", "config", Text("Xem, kiểm tra cấu hình.", "Show or check the settings.")),
         "db": Place("gateway.cli.database", "db", Text("Cơ sở dữ liệu.", "Upgrade, check, back up the database.")),
@@ -66,7 +68,7 @@ gateway doctor                     # what is wrong, and what to do""",
             "verify",
             Text("Kiểm tra gói tin, tệp đã ký, tệp bằng chứng.", "Check packages, signed files, evidence."),
         ),
-        "evidence": Place("gateway.cli.evidence", "evidence", Text("Xuất tệp bằng chứng.", "Export evidence files.")),
+        "evidence": Place("gateway.cli.evidence", "evidence", Text("Xuất, gia hạn tệp bằng chứng.", "Export and renew evidence files.")),
         "conformance": Place(
             "gateway.cli.conformance", "conformance", Text("Kiểm tra tương thích giao thức.", "Protocol conformance.")
         ),
@@ -85,4 +87,5 @@ click.version_option(
 
 def main() -> None:
     """The program ``gateway``."""
+    end_when_told_as_first_process()
     root.main(prog_name="gateway")

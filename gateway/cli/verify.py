@@ -62,6 +62,16 @@ gateway verify van-ban.edxml --json""",
     words=Text("Chứng thư gốc tin cậy (PEM); có thể lặp lại.", "Trust anchor (PEM); may be repeated."),
 )
 @option(
+    "--tsa-anchor",
+    "authorities",
+    type=_FILE,
+    multiple=True,
+    words=Text(
+        "Chứng thư gốc của bên cấp dấu thời gian (PEM); mặc định là --anchor.",
+        "Trust anchor of time-stamp authorities (PEM); by default those of --anchor.",
+    ),
+)
+@option(
     "--certificate",
     "certificates",
     type=_FILE,
@@ -86,6 +96,14 @@ gateway verify van-ban.edxml --json""",
     words=Text("Danh sách thu hồi (CRL) hoặc trả lời OCSP.", "Revocation list (CRL) or OCSP answer."),
 )
 @option(
+    "--require-revocation",
+    is_flag=True,
+    words=Text(
+        "Chỉ coi là chứng minh được khi biết rằng các chứng thư chưa bị thu hồi.",
+        "Count as proven only what is known to be signed with certificates that were not revoked.",
+    ),
+)
+@option(
     "--at",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     words=Text("Xét như vào lúc này (UTC); mặc định là bây giờ.", "Judge as of this moment (UTC); by default now."),
@@ -97,18 +115,22 @@ def verify(
     *,
     file: Path,
     anchors: tuple[Path, ...],
+    authorities: tuple[Path, ...],
     certificates: tuple[Path, ...],
     gateway_certificates: tuple[Path, ...],
     lists: tuple[Path, ...],
+    require_revocation: bool,
     at: datetime | None,
     tolerate_sha1: bool,
 ) -> int:
     """Say what a file proves."""
     given = Given(
         anchors=_all(anchors),
+        authorities=_all(authorities),
         gateways=_all(gateway_certificates),
         senders=_all(certificates),
         revocation=tuple(read_item(path.read_bytes(), source=path.name) for path in lists),
+        require_revocation=require_revocation,
         at=utc_now() if at is None else at.replace(tzinfo=UTC),
     )
     try:
@@ -136,8 +158,11 @@ def _small(file: Path) -> bytes:
 
 
 def _trust(given: Given) -> TrustAnchors:
-    mode = RevocationMode.IF_KNOWN if given.revocation else RevocationMode.OFF
-    return TrustAnchors(given.anchors, mode=mode, facts=RevocationFacts(given.revocation))
+    # Asked also when nothing is given: a signed file may carry answers of its own.
+    mode = RevocationMode.REQUIRED if given.require_revocation else RevocationMode.IF_KNOWN
+    return TrustAnchors(
+        given.anchors, mode=mode, facts=RevocationFacts(given.revocation), authorities=given.authorities
+    )
 
 
 # Evidence: point by point

@@ -13,13 +13,16 @@ import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 from xml.sax.saxutils import quoteattr
 
 from gateway.errors import EvidenceAltered, EvidenceTooLarge
+
+if TYPE_CHECKING:  # who reads seals and packages alone need not wait for the library of time-stamps
+    from gateway.signing.timestamp import HashName
 
 MEDIA_TYPE: Final = "application/vnd.etsi.asic-e+zip"
 MIMETYPE: Final = "mimetype"
@@ -44,6 +47,7 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
     "ors": "application/ocsp-response",
     "pdf": "application/pdf",
     "tsr": "application/timestamp-token",
+    "tst": "application/vnd.etsi.timestamp-token",
     "xml": "application/xml",
 }
 
@@ -79,14 +83,15 @@ class ContainerWriter:
     """
     Writes one container into a file, part by part; nothing is held.
 
-    ``mimetype`` is written by itself. The manifest and the signature are the caller's last two parts.
+    ``mimetype`` is written by itself. The manifest and the signature are the caller's, and whatever renews them.
     """
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: BinaryIO, hash_name: HashName = "sha256") -> None:
         self._out = out
+        self._hash_name = hash_name
         self._entries: list[Entry] = []
         self.digests: dict[str, bytes] = {}
-        """SHA-256 of each part written."""
+        """Of each part written, by ``hash_name``."""
         self.add(MIMETYPE, [MEDIA_TYPE.encode()])
 
     def add(self, name: str, pieces: Iterator[bytes] | list[bytes]) -> None:
@@ -103,7 +108,7 @@ class ContainerWriter:
         start = self._out.tell()
         entry = Entry(name=name, size=0, crc=0, start=start)
         self._out.write(_local(entry))
-        digest, size, crc = hashlib.sha256(), 0, 0
+        digest, size, crc = hashlib.new(self._hash_name), 0, 0
         for piece in pieces:
             size += len(piece)
             if start + size > BYTES_MAX:
@@ -134,6 +139,8 @@ class ContainerReader:
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
+        self._hashes: frozenset[HashName] = frozenset()
+        self._digests: dict[tuple[str, HashName], bytes] = {}
         size = source.seek(0, 2)
         if size > BYTES_MAX:
             raise EvidenceAltered(part="zip", detail="The file is larger than a container can be.")
@@ -195,12 +202,23 @@ class ContainerReader:
             raise EvidenceAltered(part=name, detail="The part is larger than such a part can be.")
         return b"".join(self.pieces(name))
 
-    def digest(self, name: str) -> bytes:
-        """SHA-256 of one part, of any size."""
-        found = hashlib.sha256()
-        for piece in self.pieces(name):
-            found.update(piece)
-        return found.digest()
+    def digest(self, name: str, hash_name: HashName = "sha256") -> bytes:
+        """
+        The digest of one part, of any size; read once for all algorithms that were announced by :meth:`hash_by`.
+
+        :raises EvidenceAltered: as :meth:`pieces`.
+        """
+        if (name, hash_name) not in self._digests:
+            found = {each: hashlib.new(each) for each in {hash_name, *self._hashes}}
+            for piece in self.pieces(name):
+                for hashed in found.values():
+                    hashed.update(piece)
+            self._digests.update({(name, each): hashed.digest() for each, hashed in found.items()})
+        return self._digests[name, hash_name]
+
+    def hash_by(self, hash_names: Iterable[HashName]) -> None:
+        """Say which digests of the parts will be asked for, so that each part is read once."""
+        self._hashes = frozenset(hash_names)
 
 
 def manifest_of(names: list[str]) -> bytes:

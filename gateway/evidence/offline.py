@@ -23,13 +23,14 @@ from cryptography import x509
 
 from gateway.edxml import Limits, Package, read_unverified
 from gateway.errors import DocumentError, EvidenceAltered, EvidenceInvalid, LogProofInvalid, RevocationUnreadable
-from gateway.evidence import bundle, container, told
+from gateway.evidence import bundle, container, renewal, told
 from gateway.evidence.belief import Belief, Given
 from gateway.evidence.chain import EventProof, ProvenEvent, check_proof
 from gateway.evidence.container import ContainerReader
 from gateway.evidence.files import FileVerdicts
 from gateway.evidence.points import Findings, Outcome, Point, Words
 from gateway.evidence.receipt import ReceiptFacts, check_receipt
+from gateway.evidence.renewal import Renewal, facts_folder
 from gateway.evidence.seal import FIRST_NAMESPACE, SealedAttachment, SealFacts, check_seal, read_seal
 from gateway.model import DocumentNumber, SignedBy, Standing, Verdict
 from gateway.signing import xades
@@ -76,9 +77,9 @@ def verify_seal(raw: bytes, given: Given) -> Findings:
         sealed = _Sealed.read(raw, "file", given.gateways)
     except EvidenceInvalid as e:
         return Findings(kind="seal", points=[_broken("file", "seal.broken", e.detail)])
-    stamp, at = _stamped(belief, "file", sealed.signature)
+    stamps, at = _stamped(belief, "file", sealed.signature)
     signer = belief.signer("file", sealed.certificate, proven=at)
-    return Findings(kind="seal", points=[sealed.holds(), stamp, signer, *sealed.named(given)])
+    return Findings(kind="seal", points=[sealed.holds(), *stamps, signer, *sealed.named(given)])
 
 
 def verify_receipt(text: str, given: Given) -> Findings:
@@ -125,21 +126,75 @@ def verify_bundle(
     :param inspector: judges the signatures inside the attached files again; ``None``: they are the gateway's word.
     """
     try:
-        reader = ContainerReader(source)
-        signature = _signature(reader)
-        altered = _altered(reader, signature)
+        whole = read_whole(source)
     except EvidenceAltered as e:
-        altered = [_altered_point(e)]
+        return Findings(kind="evidence", points=[_altered_point(e)])
     except EvidenceInvalid as e:
-        altered = [_broken(container.SIGNATURES, "container.signature", e.detail)]
-    if altered:
-        return Findings(kind="evidence", points=altered)
+        return Findings(kind="evidence", points=[_broken(container.SIGNATURES, "container.signature", e.detail)])
+    if whole.altered:
+        return Findings(kind="evidence", points=whole.altered)
     try:
-        check = _Check(reader, signature, given, spool=spool, words=words, inspector=inspector)
+        check = _Check(whole, given, spool=spool, words=words, inspector=inspector)
         return Findings(kind="evidence", points=list(check.points()))
     except EvidenceAltered as e:
         # Signed by whoever made it, and still not an evidence file: a part is missing or not of its kind.
         return Findings(kind="evidence", points=[_altered_point(e)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """An evidence file, read and held against what was signed and stamped; nobody is believed yet."""
+
+    reader: ContainerReader
+    signature: XadesSignature
+    """Over all parts; its value fits the certificate in it."""
+    renewals: Sequence[Renewal]
+    """Oldest first."""
+    altered: Sequence[Point]
+    """The parts that are not as they were signed or stamped, or not signed at all; none: the file is whole."""
+
+    def facts(self, folder: str, most: int, suffixes: tuple[str, ...]) -> list[str]:
+        """Parts with certificates or revocation items, those included that renewals have brought."""
+        return _under(self.reader, (folder, *(facts_folder(r.number) for r in self.renewals)), most, suffixes)
+
+    def certificates(self) -> list[x509.Certificate]:
+        """
+        The certificates in it: hints for paths, believed for nothing.
+
+        :raises EvidenceAltered: one is none, or there are more than an evidence file has.
+        """
+        return [_certificate_part(self.reader, n) for n in self.facts("certificates/", _CERTIFICATES_MAX, (".cer",))]
+
+    def items(self) -> list[RevocationItem]:
+        """
+        The revocation items in it.
+
+        :raises EvidenceAltered: as for :meth:`certificates`.
+        """
+        return [_item_part(self.reader, n) for n in self.facts("revocation/", _ITEMS_MAX, (".crl", ".ors"))]
+
+
+def read_whole(source: BinaryIO) -> Whole:
+    """
+    Read an evidence file and say whether every byte is as it was signed.
+
+    :param source: seekable; not trusted.
+    :raises EvidenceAltered: the ZIP is not of the one form that there is.
+    :raises EvidenceInvalid: the signature over all parts does not hold.
+    """
+    reader = ContainerReader(source)
+    names, renewals = renewal.split(list(reader.entries))
+    reader.hash_by({"sha256", *(renewal.hash_of(reader, one) for one in renewals)})
+    signature = _signature(reader)
+    altered = _altered(reader, names, signature)
+    for one in [] if altered else reversed(renewals):
+        told = {point.part for point in altered}
+        try:
+            wrong = [n for n in renewal.differing(reader, one) if n not in told]
+            altered += [_missing(n, "It is not what was there when the file was renewed.") for n in wrong]
+        except EvidenceAltered as e:
+            altered.append(_altered_point(e))
+    return Whole(reader=reader, signature=signature, renewals=renewals, altered=altered)
 
 
 # The container
@@ -156,11 +211,14 @@ def _signature(reader: ContainerReader) -> XadesSignature:
     return signature
 
 
-def _altered(reader: ContainerReader, signature: XadesSignature) -> list[Point]:
-    """The parts that are not as they were signed, or not signed at all."""
+def _altered(reader: ContainerReader, found: Sequence[str], signature: XadesSignature) -> list[Point]:
+    """
+    The parts that are not as they were signed, or not signed at all.
+
+    :param found: the parts of the file as it was made, without its renewals.
+    """
     names = [r.uri for r in signature.references]
     expected = [container.MIMETYPE, *names, container.MANIFEST, container.SIGNATURES]
-    found = list(reader.entries)
     points = [_missing(n, "The part is not among those that were signed.") for n in found if n not in expected]
     points += [_missing(n, "The part is missing.") for n in expected if n not in found]
     if not points and found != expected:
@@ -187,7 +245,7 @@ class _Proven:
     """The moments by which things are proven to have existed, as they become known."""
 
     whole: datetime | None = None
-    """By the stamp over the whole file."""
+    """By the stamp over the whole file, or its first renewal."""
     log: datetime | None = None
     """By the log's stamp over the event of acceptance."""
     seal: datetime | None = None
@@ -202,8 +260,7 @@ class _Check:
 
     def __init__(
         self,
-        reader: ContainerReader,
-        signature: XadesSignature,
+        whole: Whole,
         given: Given,
         *,
         spool: Path,
@@ -212,13 +269,12 @@ class _Check:
     ) -> None:
         self._words = words
         self._inspector = inspector
-        self._reader = reader
-        self._signature = signature
+        self._reader = reader = whole.reader
+        self._signature = whole.signature
+        self._renewals = whole.renewals
         self._spool = spool
-        self._certificates = [_certificate_part(reader, n) for n in _under(reader, "certificates/", _CERTIFICATES_MAX)]
-        self._belief = Belief(
-            given, self._certificates, [_item_part(reader, n) for n in _under(reader, "revocation/", _ITEMS_MAX)]
-        )
+        self._certificates = whole.certificates()
+        self._belief = Belief(given, self._certificates, whole.items())
         self._given = given
         facts = _json_part(reader, bundle.FACTS, limit=_FACTS_MAX)
         self._facts: dict[str, Any] = facts if isinstance(facts, dict) else {}
@@ -239,8 +295,8 @@ class _Check:
         maker = _certificate(self._signature.certificate_der)
         values = {"count": str(len(self._signature.references))}
         yield Point(part="file", outcome=Outcome.HOLDS, code="container.whole", values=values)
-        stamp, self._proven.whole = _stamped(self._belief, container.SIGNATURES, self._signature)
-        yield stamp
+        yield from self._renewed()
+        yield from self._stamped_whole()
         yield self._belief.signer(container.SIGNATURES, maker, proven=self._proven.whole)
         try:
             raw = self._reader.read(bundle.SEAL, limit=_SMALL_MAX)
@@ -257,6 +313,30 @@ class _Check:
         yield from self._pages()
         yield from self._unknown_parts()
         yield from sealed.named(self._given)
+
+    # Renewals
+
+    def _renewed(self) -> Iterator[Point]:
+        """Each archive time-stamp, judged at the moment that the next newer one proves; the newest at its own."""
+        for one in reversed(self._renewals):
+            hash_name = renewal.hash_of(self._reader, one)
+            points, stamp = self._belief.stamp(
+                one.token,
+                renewal.token_of(self._reader, one),
+                self._reader.digest(one.manifest, hash_name),
+                held=self._proven.whole,
+                hash_name=hash_name,
+                renews=True,
+            )
+            yield from points
+            if stamp is not None:
+                self._proven.whole = stamp.at
+
+    def _stamped_whole(self) -> Iterator[Point]:
+        """The time-stamp that the file was made with; without it the first renewal that is believed stands in."""
+        points, at = _stamped(self._belief, container.SIGNATURES, self._signature, held=self._proven.whole)
+        yield from points
+        self._proven.whole = at or self._proven.whole
 
     # The log
 
@@ -281,9 +361,9 @@ class _Check:
                 assert event.stamped is not None, "a proof with a token has a statement"
                 token = self._reader.read(f"{name}.tsr", limit=_SMALL_MAX)
                 self._known_parts |= {f"{name}.tsr", f"{name}.json"}
-                point, stamp = self._belief.stamp(f"{name}.tsr", token, event.stamped)
+                points, stamp = self._belief.stamp(f"{name}.tsr", token, event.stamped, held=self._proven.whole)
                 stamps[name] = stamp.at if stamp else None
-                yield point
+                yield from points
             proven.append((event, None if name is None else stamps[name]))
         if not proven:
             yield Point(part=bundle.PROOFS, outcome=Outcome.NOTED, code="log.none")
@@ -335,9 +415,10 @@ class _Check:
     # Seal, package, receipt
 
     def _seal(self, sealed: _Sealed, maker: x509.Certificate) -> Iterator[Point]:
-        stamp, self._proven.seal = _stamped(self._belief, bundle.SEAL, sealed.signature)
+        # Not by the log's: that names the seal as it was before it was stamped.
+        stamps, self._proven.seal = _stamped(self._belief, bundle.SEAL, sealed.signature, held=self._proven.whole)
         yield sealed.holds()
-        yield stamp
+        yield from stamps
         at = self._proven.earliest(self._proven.seal, self._proven.log)
         yield self._belief.signer(bundle.SEAL, sealed.certificate, proven=at)
         by = at or self._given.at
@@ -691,13 +772,19 @@ def _difference(package: Package, facts: SealFacts) -> str | None:
 # Small parts
 
 
-def _stamped(belief: Belief, part: str, signature: XadesSignature | None) -> tuple[Point, datetime | None]:
-    """The time-stamp in a signature, and the moment that it proves."""
+def _stamped(
+    belief: Belief, part: str, signature: XadesSignature | None, *, held: datetime | None = None
+) -> tuple[list[Point], datetime | None]:
+    """
+    The time-stamp in a signature, and the moment that it proves.
+
+    :param held: the moment by which the signature with it is proven to have existed.
+    """
     if signature is None:
         return belief.stamp(part, None, b"")[0], None
     digest = hashlib.sha256(signature.stamped_bytes()).digest()
-    point, stamp = belief.stamp(part, signature.token, digest)
-    return point, stamp.at if stamp else None
+    points, stamp = belief.stamp(part, signature.token, digest, held=held)
+    return points, stamp.at if stamp else None
 
 
 def _certificate(der: bytes) -> x509.Certificate:
@@ -730,10 +817,12 @@ def _json_part(reader: ContainerReader, name: str, *, limit: int) -> Any:
         raise EvidenceAltered(part=name, detail="It is not JSON.") from e
 
 
-def _under(reader: ContainerReader, folder: str, most: int) -> list[str]:
-    names = [name for name in reader.entries if name.startswith(folder)]
+def _under(reader: ContainerReader, folders: tuple[str, ...], most: int, suffixes: tuple[str, ...]) -> list[str]:
+    names = [
+        n for n in reader.entries if n.startswith(folders[0]) or (n.startswith(folders[1:]) and n.endswith(suffixes))
+    ]
     if len(names) > most or sum(reader.entries[n].size for n in names) > _ITEM_MAX:
-        raise EvidenceAltered(part=folder, detail="There are more of these parts than an evidence file has.")
+        raise EvidenceAltered(part=folders[0], detail="There are more of these parts than an evidence file has.")
     return names
 
 

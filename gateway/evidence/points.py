@@ -84,6 +84,11 @@ class Findings:
         judged = [p for p in self.points if p.outcome is not Outcome.NOTED]
         return bool(judged) and all(p.outcome is Outcome.HOLDS for p in judged)
 
+    @property
+    def revocation_unknown(self) -> int:
+        """How many signatures and time-stamps hold though nothing says whether their certificates were revoked."""
+        return sum(p.outcome is Outcome.HOLDS and p.values.get("revocation") == "unknown" for p in self.points)
+
 
 _TABLES: Final = MappingProxyType(
     {"standing": "standing", "then": "standing", "reason": "reason", "state": "file", "found": "file", "why": "reason"}
@@ -161,8 +166,50 @@ _SENTENCES: Final[dict[str, Sentence]] = {
         "Ký bởi {subject}, không phải trục có chứng thư được đưa ra.",
         "Signed by {subject}, which is not the gateway whose certificate was given.",
     ),
+    "signer.revocation_unknown": Sentence(
+        "Ký bởi {subject}; không có gì cho biết chứng thư đã bị thu hồi hay chưa vào lúc {moment}.",
+        "Signed by {subject}; nothing says whether the certificate had been revoked at {moment}.",
+    ),
     "stamp.holds": Sentence(
-        "Dấu thời gian của {authority}: có trước {stamped}.", "Time-stamp by {authority}: it existed by {stamped}."
+        "Dấu thời gian của {authority}: có trước {stamped} (thu hồi: {revocation}).",
+        "Time-stamp by {authority}: it existed by {stamped} (revocation: {revocation}).",
+    ),
+    "renewal.holds": Sentence(
+        "Gia hạn: dấu thời gian của {authority} trên toàn bộ tệp, kể cả các dấu thời gian trước: có trước {stamped} "
+        "(thu hồi: {revocation}).",
+        "Renewal: time-stamp by {authority} over the whole file, the earlier time-stamps included: it existed by "
+        "{stamped} (revocation: {revocation}).",
+    ),
+    "stamp.ended": Sentence(
+        "Chứng thư của {authority}, hoặc của cấp trên nó, hết hạn lúc {ended}, trước khi có gia hạn nào. Dấu thời gian "
+        "vẫn được tin, nhưng từ lúc đó danh sách thu hồi không còn phải nêu tên: nếu khóa bị lộ, có thể không ai báo. "
+        "Nên gia hạn trước khi hết hạn: gateway evidence renew.",
+        "The certificate of {authority}, or of an authority above it, ended at {ended}, before anything renewed the "
+        "time-stamp. It is still believed; but from then on revocation lists need not name it: if its key was stolen, "
+        "nobody may tell. Renew before the end: gateway evidence renew.",
+    ),
+    "stamp.revoked": Sentence(
+        "Dấu thời gian của {authority} nói {stamped}, nhưng chứng thư đã bị thu hồi lúc {revoked}, có thể vì lộ khóa, "
+        "và không có gia hạn nào chứng minh dấu này có trước lúc đó.",
+        "The time-stamp by {authority} says {stamped}, but its certificate was revoked at {revoked}, perhaps because "
+        "its key was stolen, and no renewal proves that the time-stamp existed before.",
+    ),
+    "stamp.renewed_late": Sentence(
+        "Dấu thời gian của {authority} nói {stamped}, nhưng chứng thư đã bị thu hồi lúc {revoked}, có thể vì lộ khóa; "
+        "gia hạn lúc {held} là quá muộn.",
+        "The time-stamp by {authority} says {stamped}, but its certificate was revoked at {revoked}, perhaps because "
+        "its key was stolen; the renewal of {held} came too late.",
+    ),
+    "stamp.later": Sentence(
+        "Dấu thời gian của {authority} nói {stamped}, muộn hơn lúc gia hạn đã có nó ({held}): một trong hai đồng hồ "
+        "sai.",
+        "The time-stamp by {authority} says {stamped}, later than the renewal that covers it ({held}): one of the "
+        "two clocks was wrong.",
+    ),
+    "stamp.revocation_unknown": Sentence(
+        "Dấu thời gian của {authority} nói {stamped}; không có gì cho biết chứng thư của bên cấp đã bị thu hồi hay "
+        "chưa.",
+        "The time-stamp by {authority} says {stamped}; nothing says whether its certificate had been revoked.",
     ),
     "stamp.future": Sentence(
         "Dấu thời gian của {authority} nói {stamped}, một lúc chưa tới: đồng hồ của bên cấp, hoặc của máy này, sai.",

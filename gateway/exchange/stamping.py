@@ -23,7 +23,7 @@ from gateway.evidence.timestamp import Stamp, check_token
 from gateway.ledger.chain import EventLog
 from gateway.model import LogStamp
 from gateway.signing import timestamp
-from gateway.signing.timestamp import TOKEN_BYTES_MAX
+from gateway.signing.timestamp import TOKEN_BYTES_MAX, HashName
 
 _log = structlog.get_logger(__name__)
 
@@ -51,17 +51,17 @@ class Timestamps:
         self._anchors = tuple(anchors)
         self._policy = policy
 
-    def fetch(self, digest: bytes) -> tuple[bytes, Stamp]:
+    def fetch(self, digest: bytes, *, hash_name: HashName = "sha256") -> tuple[bytes, Stamp]:
         """
-        A token over this SHA-256, DER, and what it says.
+        A token over this digest, DER, and what it says.
 
         :raises DeliveryError: no authority gave one; the trouble of the last that was asked.
         """
         trouble: DeliveryError = TimestampRefused("No time-stamp authority is configured.")
         for url in self._urls:
             try:
-                token = timestamp.fetch(digest, url=url, post=self._post, policy=self._policy)
-                return token, check_token(token, digest, self._anchors, policy=self._policy)
+                token = timestamp.fetch(digest, url=url, post=self._post, policy=self._policy, hash_name=hash_name)
+                return token, check_token(token, digest, self._anchors, policy=self._policy, hash_name=hash_name)
             except TimestampInvalid as e:
                 trouble = TimestampRefused(e.detail)
             except DeliveryError as e:

@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from asn1crypto import algos, cms, core, tsp
 from asn1crypto import x509 as asn1_x509
@@ -24,6 +24,9 @@ from gateway.errors import TimestampRefused
 QUERY_TYPE = "application/timestamp-query"
 TOKEN_BYTES_MAX = 64 * 1024
 """Of a token; those with a chain of three certificates take about 7 KB."""
+
+HashName = Literal["sha256", "sha384", "sha512"]
+"""What the imprint of a token may be made by."""
 
 Post = Callable[[str, bytes, str], bytes]
 """``post(url, body, media_type) -> body of the answer``; raises a DeliveryError when there is none."""
@@ -43,28 +46,29 @@ class TimestampQuery:
     """One question to an authority."""
 
     digest: bytes
-    """SHA-256 of what is to be stamped."""
+    """Of what is to be stamped, by ``hash_name``."""
+    hash_name: HashName
     nonce: int
     body: bytes
     """DER of the TimeStampReq."""
 
 
-def query(digest: bytes, *, policy: str | None = None) -> TimestampQuery:
+def query(digest: bytes, *, policy: str | None = None, hash_name: HashName = "sha256") -> TimestampQuery:
     """
-    The question for a token over this SHA-256, with the authority's certificates in the answer.
+    The question for a token over this digest, with the authority's certificates in the answer.
 
     :param policy: OID of the authority's policy to ask for; ``None``: its own choice.
     """
     nonce = secrets.randbits(63) | 1  # Never zero, never negative: some authorities refuse both.
     request: dict[str, object] = {
         "version": "v1",
-        "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": digest},
+        "message_imprint": {"hash_algorithm": {"algorithm": hash_name}, "hashed_message": digest},
         "nonce": nonce,
         "cert_req": True,
     }
     if policy is not None:
         request["req_policy"] = policy
-    return TimestampQuery(digest=digest, nonce=nonce, body=tsp.TimeStampReq(request).dump())
+    return TimestampQuery(digest=digest, hash_name=hash_name, nonce=nonce, body=tsp.TimeStampReq(request).dump())
 
 
 def answer(asked: TimestampQuery, raw: bytes) -> bytes:
@@ -86,14 +90,14 @@ def answer(asked: TimestampQuery, raw: bytes) -> bytes:
         raise TimestampRefused("The answer is not a time-stamp response.") from e
     if nonce != asked.nonce:
         raise TimestampRefused("The token answers another question: its nonce differs.")
-    if not covers(token, asked.digest):
+    if not covers(token, asked.digest, hash_name=asked.hash_name):
         raise TimestampRefused("The token is over something else than was asked.")
     return token
 
 
-def covers(token: bytes, digest: bytes) -> bool:
+def covers(token: bytes, digest: bytes, *, hash_name: HashName = "sha256") -> bool:
     """
-    Whether this token is over this SHA-256 and signed by the certificate that it carries.
+    Whether this token is over this digest and signed by the certificate that it carries.
 
     :param token: DER; not trusted. Neither is, for all that this says, the certificate.
     """
@@ -101,20 +105,20 @@ def covers(token: bytes, digest: bytes) -> bool:
         return False
     try:
         imprint = _facts(token)["message_imprint"]
-        right = imprint["hash_algorithm"]["algorithm"].native == "sha256"
+        right = imprint["hash_algorithm"]["algorithm"].native == hash_name
         return right and imprint["hashed_message"].native == digest and _intact(token)
     except (*_NOT_ASN1, CMSStructuralError, SignatureValidationError):
         return False
 
 
-def fetch(digest: bytes, *, url: str, post: Post, policy: str | None = None) -> bytes:
+def fetch(digest: bytes, *, url: str, post: Post, policy: str | None = None, hash_name: HashName = "sha256") -> bytes:
     """
-    A token over this SHA-256 from the authority at ``url``; DER.
+    A token over this digest from the authority at ``url``; DER.
 
     :raises TimestampRefused: as :func:`answer`.
     :raises DeliveryError: what ``post`` raises.
     """
-    asked = query(digest, policy=policy)
+    asked = query(digest, policy=policy, hash_name=hash_name)
     return answer(asked, post(url, asked.body, QUERY_TYPE))
 
 

@@ -169,8 +169,9 @@ def check_token(
 
 
 def _is_authority(checked: Checked, at: datetime, *, anchors: TrustAnchors, policy: FilePolicy) -> bool:
-    """Whether a time-stamp authority's certificate was good at ``at``; without anchors none is."""
-    if not anchors:
+    """Whether a time-stamp authority's certificate was good at ``at``; without anchors for them none is."""
+    authorities = anchors.authorities
+    if not authorities:
         return False
     try:
         purposes = checked.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
@@ -178,7 +179,7 @@ def _is_authority(checked: Checked, at: datetime, *, anchors: TrustAnchors, poli
         return False
     if list(purposes.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
         return False
-    finding = anchors.judge(
+    finding = authorities.judge(
         known(checked.certificate),
         at=at,
         tolerate_sha1=policy.tolerate_sha1,

@@ -42,6 +42,7 @@ class Enclosed:
                 mode=anchors.mode,
                 facts=facts,
                 clock_skew=anchors.clock_skew,
+                authorities=anchors.authority_anchors,
             ),
         )
 

@@ -25,6 +25,7 @@ def trust_to_json(anchors: TrustAnchors) -> dict[str, Any]:
         "mode": anchors.mode.value,
         "clock_skew": anchors.clock_skew.total_seconds(),
         "items": [_item_to_json(i) for i in anchors.facts.items],
+        "authorities": [_certificate_to_json(c) for c in anchors.authority_anchors],
     }
 
 
@@ -36,6 +37,7 @@ def trust_from_json(value: Mapping[str, Any]) -> TrustAnchors:
         mode=RevocationMode(value["mode"]),
         facts=RevocationFacts([_item_from_json(i) for i in value["items"]]),
         clock_skew=timedelta(seconds=value["clock_skew"]),
+        authorities=[_certificate_from_json(c) for c in value["authorities"]],
     )
 
 

@@ -94,11 +94,13 @@ class TrustAnchors:
         mode: RevocationMode = RevocationMode.OFF,
         facts: RevocationFacts | None = None,
         clock_skew: timedelta = CLOCK_SKEW,
+        authorities: Sequence[x509.Certificate] = (),
     ) -> None:
         """
         :param anchors: trusted without further question; none: registration is the ground of trust.
         :param intermediates: known, and trusted only when they chain to an anchor.
         :param facts: shared with whoever keeps them fresh.
+        :param authorities: anchors of time-stamp authorities, where they are not those of the signers; none: they are.
         """
         self.anchors = tuple(anchors)
         self.intermediates = tuple(intermediates)
@@ -111,6 +113,14 @@ class TrustAnchors:
         self._paths: dict[tuple[object, ...], _Walked] = {}
         self._statements: dict[tuple[object, ...], Statement | None] = {}
         self._version = self.facts.version
+        self.authority_anchors = tuple(authorities)
+        """Empty where they are ``anchors``."""
+        self.authorities: TrustAnchors = (
+            TrustAnchors(authorities, intermediates, mode=mode, facts=self.facts, clock_skew=clock_skew)
+            if authorities
+            else self
+        )
+        """Whom to believe for time-stamps."""
 
     def __bool__(self) -> bool:
         """False when no anchor is configured: registration alone is then the ground of trust."""

@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from gateway.errors import TimestampInvalid
-from gateway.evidence.timestamp import Stamp, check_token
+from gateway.errors import TimestampInvalid, TimestampRevoked
+from gateway.evidence.timestamp import Stamp, check_token, refuse_loose, stripped
+from gateway.signing import keys
 from tests.support import pki
 
 DIGEST = hashlib.sha256(b"statement").digest()
@@ -118,6 +120,72 @@ def test_a_token_can_be_checked_within_a_coroutine() -> None:
         return check_token(a_token(), DIGEST, ROOT)
 
     assert asyncio.run(check()).trusted
+
+
+@pytest.mark.parametrize(
+    ("since", "until"), [(-pki.YEAR, timedelta(days=-1)), (timedelta(days=1), pki.YEAR)], ids=["ended", "not begun"]
+)
+def test_a_root_that_was_not_valid_then_is_believed_no_more_than_its_authorities(
+    since: timedelta, until: timedelta
+) -> None:
+    root = keys.make_ca(keys.subject_name("Gốc"), at=pki.NOW + since, valid_for=until - since)
+    authority = pki.certify(
+        keys.subject_name("Dấu thời gian"),
+        issuer=root,
+        usages=frozenset({"digital_signature"}),
+        purposes=(ExtendedKeyUsageOID.TIME_STAMPING,),
+        purposes_critical=True,
+    )
+    token = a_token(authority=authority)
+    with pytest.raises(TimestampInvalid):
+        check_token(token, DIGEST, (root.certificate,))
+    assert not check_token(token, DIGEST, ()).trusted
+
+
+def test_a_stamp_that_is_proven_older_than_the_theft_of_its_key_is_believed() -> None:
+    theft = pki.NOW + timedelta(days=30)
+    revoked = {pki.tsa().certificate.serial_number: (theft, pki.Reason.key_compromise)}
+    lists = [pki.crl(pki.intermediate(), revoked, this_update=theft)]
+    assert check_token(a_token(), DIGEST, ROOT, crls=lists, held=theft - timedelta(seconds=1)).trusted
+    for held in (theft, theft + pki.YEAR, None):
+        with pytest.raises(TimestampRevoked) as caught:
+            check_token(a_token(), DIGEST, ROOT, crls=lists, held=held)
+        assert (caught.value.code, caught.value.since) == ("evidence.timestamp_revoked", theft)
+
+
+def test_a_certificate_of_an_unknown_version_in_a_token_is_refused_and_no_crash() -> None:
+    token = a_token()
+    own = pki.tsa().certificate.tbs_certificate_bytes
+    odd = token.replace(own, own.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1))
+    assert odd != token
+    for anchors in (ROOT, ()):
+        with pytest.raises(TimestampInvalid):
+            check_token(odd, DIGEST, anchors)
+
+
+def test_no_byte_of_a_stripped_token_can_be_changed() -> None:
+    """A good copy of the certificate between it and the root is at hand."""
+    sent = a_token()
+    first = check_token(sent, DIGEST, ROOT)
+    token = stripped(sent, first.chain[:-1])
+    assert stripped(token, first.chain[:-1]) == token
+    assert check_token(token, DIGEST, ROOT) == first
+    refuse_loose(token, first.chain)
+    refuse_loose(token, first.chain[:2])  # who believes in the intermediate needs nothing above it
+    refuse_loose(token, first.chain[:1])
+
+    def check(changed: bytes) -> None:
+        refuse_loose(changed, check_token(changed, DIGEST, ROOT, extra=[pki.intermediate().certificate]).chain)
+
+    for place in range(3, len(token), 13):
+        with pytest.raises(TimestampInvalid):
+            check(token[:place] + bytes([token[place] ^ 1]) + token[place + 1 :])
+
+
+def test_a_token_as_an_authority_sends_it_may_hold_more_than_a_stripped_one() -> None:
+    chain = check_token(a_token(), DIGEST, ROOT).chain
+    with pytest.raises(TimestampInvalid):
+        refuse_loose(stripped(a_token(), [*chain[:-1], pki.person().certificate]), chain)
 
 
 def test_no_byte_of_a_token_can_be_changed() -> None:
