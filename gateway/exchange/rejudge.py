@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 from cryptography import x509
@@ -26,7 +27,20 @@ from gateway.signing.trust import Revocation, TrustAnchors, TrustFinding
 _log = structlog.get_logger()
 
 _PAGE = 200
-"""Documents judged anew in one transaction."""
+"""Documents that are read at a time."""
+_AT_ONCE = 50
+"""Documents judged anew in one transaction: a tenth of a second in which SQLite lets nobody else write."""
+
+
+class Between(Protocol):
+    """Called after each portion of a long work, while nothing is locked: to rest, or to raise and so end it."""
+
+    def __call__(self) -> None:
+        """Take the time that others need."""
+
+
+def at_once() -> None:
+    """Rests not at all; for who waits for the end."""
 
 
 def reconsidered(verdict: Verdict, finding: TrustFinding) -> Verdict | None:
@@ -101,12 +115,18 @@ class Rejudge:
         self._settle = settle
         self._counted = counted
 
-    def of_certificate(self, certificate: KnownCertificate, *, since: datetime, cause: str, now: datetime) -> int:
+    def of_certificate(
+        self, certificate: KnownCertificate, *, since: datetime, cause: str, now: datetime, between: Between = at_once
+    ) -> int:
         """
         Judge anew the documents that a certificate verified, now that it counts as revoked from another date.
 
+        An agency has a hundred thousand of them. Each portion is durable by itself; whoever is ended in the middle
+        begins again, and passes over what is done.
+
         :param since: of documents received then or later.
         :param cause: ``revoked`` or ``unrevoked``.
+        :param between: called after each portion.
         :return: documents whose verdict has changed.
         """
         changed = 0
@@ -118,22 +138,28 @@ class Rejudge:
                 for document, _, verdict in page
                 if (new := reconsidered(verdict, self._judged(certificate, verdict))) is not None
             ]
-            changed += self._put_right(changes, now)
+            for start in range(0, len(changes), _AT_ONCE):
+                changed += self._put_right(changes[start : start + _AT_ONCE], now)
+                between()
         return changed
 
-    def undecided(self, *, now: datetime) -> int:
+    def undecided(self, *, now: datetime, between: Between = at_once) -> int:
         """
         Judge anew what was accepted though revocation was not known, and end that it is waited for.
 
+        :param between: as for ``of_certificate``.
         :return: documents of which it is known now.
         """
-        known_now = 0
+        known_now = portion = 0
         last: str | None = None
         while rows := self._ledger.open_examinations(ExaminationKind.REVOCATION, limit=_PAGE, after=last):
             last = rows[-1].document
             for row in rows:
-                if row.state is ExaminationState.PENDING:
-                    known_now += self._decided(row.document, holds=row.holds, now=now)
+                if row.state is ExaminationState.PENDING and self._decided(row.document, holds=row.holds, now=now):
+                    known_now, portion = known_now + 1, portion + 1
+                if portion >= _AT_ONCE // 2:
+                    portion = 0
+                    between()
         return known_now
 
     def _decided(self, document_id: str, *, holds: bool, now: datetime) -> bool:
@@ -185,12 +211,15 @@ class Rejudge:
         for change in changes:
             if change.document in done:
                 self._counted(change.new.standing)
-                _log.warning(
-                    "document.rejudged",
-                    action="document.rejudged",
-                    document=change.document,
-                    old=change.old.standing.value,
-                    new=change.new.standing.value,
-                    cause=change.cause,
-                )
+        if done:
+            # One line for all: each document has its event.
+            first = next(change for change in changes if change.document in done)
+            _log.warning(
+                "document.rejudged",
+                action="document.rejudged",
+                documents=len(done),
+                first=first.document,
+                certificate=first.new.certificate_sha256,
+                cause=first.cause,
+            )
         return len(done)

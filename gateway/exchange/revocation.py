@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,12 @@ _CAUGHT_UP = timedelta(days=1)
 """A process that has just started follows up the changes of so long: the one that met them may not have lived to."""
 _SILENT = 3
 """Questions that a host leaves unanswered, one after the other, before it is left alone for the rest of a round."""
+_REST_SECONDS = 0.12
+"""
+After each portion of the documents that are judged anew, and for as long as the portion took, if that was longer:
+writers of other processes ask SQLite ten times a second whether it is free.
+"""
+_LONGEST_REST_SECONDS = 2.0
 _FIRST_PAUSE = timedelta(minutes=1)
 """After a source's first failure; doubles up to the time between two questions."""
 
@@ -138,7 +145,10 @@ class RevocationKeeper:
     def _load(self) -> None:
         version, present, new = self._ledger.revocation_items({n: i.sha256 for n, i in self._items.items()})
         items = {name: item for name, item in self._items.items() if name in present}
-        items |= {stored.name: _as_fact(stored) for stored in new}
+        for stored in new:
+            items[stored.name] = _as_fact(stored)
+            # Here, where nobody waits, unless the process has just started.
+            items[stored.name].ready()
         self._facts.replace(items.values())
         self._items, self._version = items, version
 
@@ -297,30 +307,37 @@ class RevocationWatch:
             return False
         done = False
         try:
-            self._round(now, at_once=at_once, stop=stop or threading.Event())
+            turns = _Turns(self._clock, self._extend, every=self._pace.lease / 4, stop=stop or threading.Event())
+            self._round(now, at_once=at_once, turns=turns)
             done = True
+        except _Stopped:
+            pass  # the next one begins anew, and passes over what is done
         finally:
             now = self._clock()
             self._ledger.end_revocation_round(now=now, due_at=now + self._pace.look, done=done)
         return True
 
-    def _round(self, now: datetime, *, at_once: bool, stop: threading.Event) -> None:
+    def _extend(self, now: datetime) -> None:
+        """Go on being the one that asks: a round may take longer than a lease."""
+        self._ledger.end_revocation_round(now=now, due_at=now + self._pace.lease, done=False)
+
+    def _round(self, now: datetime, *, at_once: bool, turns: _Turns) -> None:
         self._watch(now)
         watched = self._ledger.watched_certificates()
         if self._anchors.mode is RevocationMode.OFF:
             # What waited for an answer that is not asked for any more need not wait.
-            self._rejudge.undecided(now=now)
+            self._rejudge.undecided(now=now, between=turns.rest)
             return
         self._keeper.freshen()
         scene = self._scene(watched, now)
         self._read_folder(scene, now)
-        self._ask(scene, at_once=at_once, stop=stop)
+        self._ask(scene, at_once=at_once, turns=turns)
         self._keeper.freshen_now()
-        self._follow_up(watched, now)
+        self._follow_up(watched, now, turns)
         if scene.concluded != self._anchors.facts.version:
-            self._conclude(scene)
+            self._conclude(scene, turns)
             scene.concluded = self._anchors.facts.version
-        self._decide(self._clock(), at_once=at_once)
+        self._decide(self._clock(), at_once=at_once, turns=turns)
 
     # Which certificates
 
@@ -406,7 +423,7 @@ class RevocationWatch:
 
     # Asking
 
-    def _ask(self, scene: _Scene, *, at_once: bool, stop: threading.Event) -> None:
+    def _ask(self, scene: _Scene, *, at_once: bool, turns: _Turns) -> None:
         """Ask the sources that are due, several at a time; each answer is durable by itself."""
         now = self._clock()
         self._ledger.plan_revocation({t.name: t.kind for t in scene.targets.values()}, now=now)
@@ -417,16 +434,12 @@ class RevocationWatch:
         silent: Counter[str] = Counter()
 
         def one(source: Source) -> None:
-            if not stop.is_set():
+            if not turns.stop.is_set():
                 self._ask_one(scene, scene.targets[source.name], source, silent)
 
-        extended = now
         with ThreadPoolExecutor(self._pace.threads, thread_name_prefix="revocation") as pool:
             for _ in pool.map(one, due[: self._pace.per_round]):
-                at = self._clock()
-                if at - extended > self._pace.lease / 4:
-                    extended = at
-                    self._ledger.end_revocation_round(now=at, due_at=at + self._pace.lease, done=False)
+                turns.alive()
         self._forget(scene, sources, now)
 
     def _ask_one(self, scene: _Scene, target: _Target, source: Source, silent: Counter[str]) -> None:
@@ -586,11 +599,12 @@ class RevocationWatch:
 
     # Concluding
 
-    def _conclude(self, scene: _Scene) -> None:
+    def _conclude(self, scene: _Scene, turns: _Turns) -> None:
         """What the facts say now of each certificate; documents that rest on one that was revoked are judged anew."""
         now = self._clock()
         findings: list[Finding] = []
         for before in self._ledger.watched_certificates():
+            turns.go_on()
             certificate = scene.certificates.get(before.sha256)
             if certificate is None:
                 continue
@@ -599,16 +613,16 @@ class RevocationWatch:
                 # The documents first: were this to end here, the certificate would be met as changed again.
                 since = min(at for at in (before.revoked_at, found.revoked_at) if at is not None)
                 cause = "revoked" if found.revoked_at else "unrevoked"
-                self._rejudge.of_certificate(certificate, since=since, cause=cause, now=now)
-                self._ledger.examine_files_again(before.sha256, since=since, now=now)
+                self._rejudge.of_certificate(certificate, since=since, cause=cause, now=now, between=turns.rest)
+                self._ledger.examine_files_again(before.sha256, since=since, now=now, between=turns.rest)
             elif found.state == Revocation.GOOD and before.state != Revocation.GOOD:
-                self._ledger.examine_files_again(before.sha256, since=None, now=now)
+                self._ledger.examine_files_again(before.sha256, since=None, now=now, between=turns.rest)
             if before.checked_at is None or before.state != found.state or _differs(before, found):
                 findings.append(found)
         if findings:
             self._ledger.note_revocation(findings, now=now)
 
-    def _follow_up(self, watched: Sequence[Watched], now: datetime) -> None:
+    def _follow_up(self, watched: Sequence[Watched], now: datetime, turns: _Turns) -> None:
         """
         Judge anew what came while a revocation became known.
 
@@ -623,10 +637,10 @@ class RevocationWatch:
             certificate = self._known.get(one.sha256) or self._loaded([one.sha256]).get(one.sha256)
             if certificate is not None:
                 since = max(one.revoked_at, one.checked_at - _LATECOMERS)
-                self._rejudge.of_certificate(certificate, since=since, cause="revoked", now=now)
+                self._rejudge.of_certificate(certificate, since=since, cause="revoked", now=now, between=turns.rest)
         self._followed = True
 
-    def _decide(self, now: datetime, *, at_once: bool) -> None:
+    def _decide(self, now: datetime, *, at_once: bool, turns: _Turns) -> None:
         """
         Judge what waits for knowledge, when there is other knowledge than the last time.
 
@@ -637,8 +651,66 @@ class RevocationWatch:
             by, at = self._decided
             if by == version and at <= now < at + _LOOK_AGAIN:
                 return
-        self._rejudge.undecided(now=now)
+        self._rejudge.undecided(now=now, between=turns.rest)
         self._decided = version, now
+
+
+class _Stopped(Exception):
+    """The round is left in its middle, for the program is to end; not an error."""
+
+
+class _Turns:
+    """Lets a long round rest, keep its lease, and end when the program does."""
+
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        extend: Callable[[datetime], None],
+        *,
+        every: timedelta,
+        stop: threading.Event,
+    ) -> None:
+        """
+        Begin.
+
+        :param extend: lengthens the lease from a moment on.
+        :param every: when that is to be done anew.
+        """
+        self.stop = stop
+        self._clock = clock
+        self._extend = extend
+        self._every = every
+        self._extended = clock()
+        self._began = time.monotonic()
+
+    def alive(self) -> None:
+        """Keep the lease."""
+        now = self._clock()
+        # A clock that was set back is no reason to let it end.
+        if not self._extended <= now <= self._extended + self._every:
+            self._extended = now
+            self._extend(now)
+
+    def go_on(self) -> None:
+        """
+        Keep the lease.
+
+        :raises _Stopped: the program is to end.
+        """
+        if self.stop.is_set():
+            raise _Stopped
+        self.alive()
+
+    def rest(self) -> None:
+        """
+        Let others write.
+
+        :raises _Stopped: the program is to end.
+        """
+        worked = time.monotonic() - self._began
+        self.stop.wait(min(max(_REST_SECONDS, worked), _LONGEST_REST_SECONDS))
+        self.go_on()
+        self._began = time.monotonic()
 
 
 def is_stale(source: Source, now: datetime, skew: timedelta) -> bool:

@@ -7,7 +7,7 @@ which one is opened. Rows exist only where there is a reason, so what is in orde
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -108,7 +108,7 @@ def begin(connection: Connection, document_id: str, new: Sequence[NewExamination
         for one in new
         for concern in of_examination(one.state, holds=one.holds, reason=one.reason, result=one.result)
     }
-    _insert(connection, document_id, found, received_at)
+    _INSERT.all(connection, _rows(document_id, found, received_at))
 
 
 def renew(connection: Connection, document_id: str, *, rejudged: bool = False) -> None:
@@ -117,37 +117,47 @@ def renew(connection: Connection, document_id: str, *, rejudged: bool = False) -
 
     :param rejudged: a signature has just been judged otherwise; that this once happened stays.
     """
+    renew_all(connection, {document_id: rejudged})
+
+
+def renew_all(connection: Connection, rejudged: Mapping[str, bool]) -> None:
+    """As ``renew`` for several documents, of which each is told whether it was just judged otherwise."""
+    for part in chunks(sorted(rejudged)):
+        _renew(connection, {document: rejudged[document] for document in part})
+
+
+def _renew(connection: Connection, rejudged: Mapping[str, bool]) -> None:
+    ids = sorted(rejudged)
     # Locked: of two changes at once the later one sees both, and its reasons are those that stay.
-    document = connection.execute(
-        select(documents.c.verdict, documents.c.received_at)
-        .where(documents.c.id == document_id)
-        .with_for_update(key_share=True)
-    ).one()
-    present = set(
-        connection.scalars(select(document_concerns.c.concern).where(document_concerns.c.document == document_id))
-    )
-    wanted = {*of_verdict(document.verdict), *_examined(connection, document_id)}
-    wanted |= {Concern.REJUDGED} if rejudged else present & {Concern.REJUDGED}
-    if gone := present - wanted:
-        connection.execute(
-            delete(document_concerns).where(
-                document_concerns.c.document == document_id, document_concerns.c.concern.in_(gone)
-            )
-        )
-    _insert(connection, document_id, wanted - present, document.received_at)
+    own = select(documents.c.id, documents.c.verdict, documents.c.received_at).where(documents.c.id.in_(ids))
+    rows = connection.execute(own.order_by(documents.c.id).with_for_update(key_share=True)).all()
+    present: dict[str, set[Concern]] = {document: set() for document in ids}
+    kept = select(document_concerns.c.document, document_concerns.c.concern)
+    for row in connection.execute(kept.where(document_concerns.c.document.in_(ids))):
+        present[row.document].add(row.concern)
+    wanted = {row.id: set(of_verdict(row.verdict)) for row in rows}
+    for document, concern in _examined(connection, ids):
+        wanted[document].add(concern)
+    new: list[dict[str, Any]] = []
+    for row in rows:
+        before, after = present[row.id], wanted[row.id]
+        after |= {Concern.REJUDGED} if rejudged[row.id] else before & {Concern.REJUDGED}
+        if gone := before - after:
+            theirs = (document_concerns.c.document == row.id, document_concerns.c.concern.in_(gone))
+            connection.execute(delete(document_concerns).where(*theirs))
+        new += _rows(row.id, after - before, row.received_at)
+    _INSERT.all(connection, new)
 
 
-def _examined(connection: Connection, document_id: str) -> Iterator[Concern]:
-    own = (examinations.c[name] for name in ("state", "holds", "reason", "result"))
-    for row in connection.execute(select(*own).where(examinations.c.document == document_id)):
-        yield from of_examination(row.state, holds=row.holds, reason=row.reason, result=row.result)
+def _examined(connection: Connection, document_ids: Sequence[str]) -> Iterator[tuple[str, Concern]]:
+    own = (examinations.c[name] for name in ("document", "state", "holds", "reason", "result"))
+    for row in connection.execute(select(*own).where(examinations.c.document.in_(document_ids))):
+        for concern in of_examination(row.state, holds=row.holds, reason=row.reason, result=row.result):
+            yield row.document, concern
 
 
-def _insert(connection: Connection, document_id: str, new: Iterable[Concern], received_at: datetime) -> None:
-    _INSERT.all(
-        connection,
-        [{"document": document_id, "concern": one, "received_at": received_at} for one in sorted(new)],
-    )
+def _rows(document_id: str, new: Iterable[Concern], received_at: datetime) -> list[dict[str, Any]]:
+    return [{"document": document_id, "concern": one, "received_at": received_at} for one in sorted(new)]
 
 
 # Looking

@@ -1,4 +1,4 @@
-"""The ledger as its callers see it: each method is one transaction."""
+"""The ledger as its callers see it: each method is one transaction, unless it is one for each portion of many."""
 
 from __future__ import annotations
 
@@ -98,6 +98,9 @@ from gateway.model import (
     PackageKind,
     Verdict,
 )
+
+_PORTION = 500
+"""Rows that one transaction of a long work changes, so that others can write in between."""
 
 
 class Ledger:
@@ -1110,6 +1113,11 @@ class Ledger:
         with reading(self.engine) as connection:
             return examinations.counts(connection)
 
+    def summaries(self, document_ids: Collection[str]) -> Mapping[str, DocumentSummary]:
+        """Documents by the gateway's ids; those that are unknown have no entry."""
+        with reading(self.engine) as connection:
+            return reads.summaries(connection, document_ids)
+
     def glances(self, document_ids: Collection[str]) -> Mapping[str, Glance]:
         """What lists show of documents' signatures and examinations; where there is nothing to say is no entry."""
         with reading(self.engine) as connection:
@@ -1197,8 +1205,9 @@ class Ledger:
 
         :param most_of_files: of signers inside files only so many are watched; those met longest ago are forgotten.
         """
-        with writing(self.engine) as connection:
-            revocation.watch(connection, new, now=now, most_of_files=most_of_files)
+        for part in statements.chunks(new):
+            with writing(self.engine) as connection:
+                revocation.watch(connection, part, now=now, most_of_files=most_of_files)
 
     def note_file_signers(
         self,
@@ -1216,15 +1225,33 @@ class Ledger:
         with writing(self.engine) as connection:
             revocation.note_signers(connection, document_id, signers, now=now, most=most_of_files)
 
-    def examine_files_again(self, certificate: str, *, since: datetime | None, now: datetime) -> int:
+    def examine_files_again(
+        self,
+        certificate: str,
+        *,
+        since: datetime | None,
+        now: datetime,
+        between: Callable[[], None] = lambda: None,
+    ) -> int:
         """
         Let the files that a certificate signed be judged anew; what has been handed over stays so.
 
         :param since: of documents received then or later; ``None``: those that were judged without knowing.
+        :param between: called after each portion, while nothing is locked; raises to leave the rest.
         :return: how many documents.
         """
-        with writing(self.engine) as connection:
-            return revocation.examine_again(connection, certificate, since=since, now=now)
+        count, last = 0, ""
+        while True:
+            with writing(self.engine) as connection:
+                done, more = revocation.examine_again(
+                    connection, certificate, since=since, now=now, after=last, limit=_PORTION
+                )
+            count += done
+            if done:
+                between()
+            if more is None:
+                return count
+            last = more
 
     def watched_certificates(self) -> list[revocation.Watched]:
         """The certificates that are watched, those that end first at the head."""
@@ -1238,8 +1265,9 @@ class Ledger:
 
     def note_revocation(self, found: Sequence[revocation.Finding], *, now: datetime) -> None:
         """Keep what was found of watched certificates; a revocation that was not known is an event."""
-        with writing(self.engine) as connection:
-            revocation.note_findings(connection, found, now=now)
+        for part in statements.chunks(found):
+            with writing(self.engine) as connection:
+                revocation.note_findings(connection, part, now=now)
 
     def announce_expiring(self, ends: Sequence[revocation.Expiring], *, now: datetime) -> None:
         """An event for each certificate whose end is near, once for each threshold."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from gateway.ledger import concerns
 from gateway.ledger.actions import Action
@@ -397,26 +397,37 @@ def note_signers(
     connection.execute(file_signers.insert(), rows)
 
 
-def examine_again(connection: Connection, certificate: str, *, since: datetime | None, now: datetime) -> int:
-    """As ``Ledger.examine_files_again``, inside a transaction."""
-    signed = select(file_signers.c.document).where(file_signers.c.certificate == certificate)
+def examine_again(
+    connection: Connection, certificate: str, *, since: datetime | None, now: datetime, after: str, limit: int
+) -> tuple[int, str | None]:
+    """
+    As ``Ledger.examine_files_again`` for one portion, inside a transaction.
+
+    :param after: the last document of the portion before; empty: this is the first.
+    :return: how many are judged anew; the last document of this portion, or ``None`` when there are no more.
+    """
+    signed = select(file_signers.c.document).where(
+        file_signers.c.certificate == certificate, file_signers.c.document > after
+    )
     if since is None:
         signed = signed.where(file_signers.c.undecided)
     else:
         signed = signed.join(documents, documents.c.id == file_signers.c.document).where(
             documents.c.received_at >= since
         )
+    found = list(connection.execute(signed.order_by(file_signers.c.document).limit(limit)).scalars())
     again = (
         update(examinations)
         .where(
             examinations.c.kind == ExaminationKind.FILES,
             examinations.c.state == ExaminationState.DONE,
-            examinations.c.document.in_(signed),
+            examinations.c.document.in_(found),
         )
         # What was let go is not called back: it is judged, and shown.
         .values(state=ExaminationState.PENDING, holds=False, due_at=now, attempts=0, token=None, changed_at=now)
     )
-    return connection.execute(again).rowcount
+    done = connection.execute(again).rowcount if found else 0
+    return done, found[-1] if len(found) == limit else None
 
 
 # Judgements
@@ -443,24 +454,43 @@ def verified_by(
 def rejudge(connection: Connection, changes: Sequence[Rejudged], *, now: datetime) -> list[str]:
     """As ``Ledger.rejudge``, inside a transaction."""
     done: list[str] = []
-    for change in changes:
-        present = connection.execute(
-            select(documents.c.verdict).where(documents.c.id == change.document).with_for_update()
-        ).scalar_one_or_none()
-        if present != change.old:
-            continue
-        seen = connection.execute(
-            select(judgements.c.id).where(judgements.c.document == change.document).limit(1)
-        ).first()
-        history = [] if seen else [_judgement(change.document, present.judged_at, AT_RECEIPT, present)]
-        history.append(_judgement(change.document, now, change.cause, change.new))
-        connection.execute(judgements.insert(), history)
-        connection.execute(update(documents).where(documents.c.id == change.document).values(verdict=change.new))
-        record(connection, [event(now, Action.DOCUMENT_REJUDGED, document=change.document, **_facts(change))])
-        became_good = change.old.standing is Standing.INDETERMINATE and change.new.standing in concerns.GOOD_STANDINGS
-        concerns.renew(connection, change.document, rejudged=not became_good)
-        done.append(change.document)
+    for part in chunks(changes):
+        done += _rejudge(connection, part, now=now)
     return done
+
+
+_NEW_VERDICT = (
+    update(documents).where(documents.c.id == bindparam("of_document")).values(verdict=bindparam("new_verdict"))
+)
+
+
+def _rejudge(connection: Connection, changes: Sequence[Rejudged], *, now: datetime) -> list[str]:
+    """A few statements for all: while one writes, SQLite lets nobody else."""
+    ids = [change.document for change in changes]
+    # Locked in one order, so that two who judge the same documents do not wait in a circle.
+    query = select(documents.c.id, documents.c.verdict).where(documents.c.id.in_(ids)).order_by(documents.c.id)
+    present = {row.id: row.verdict for row in connection.execute(query.with_for_update())}
+    changed = [change for change in changes if present.get(change.document) == change.old]
+    if not changed:
+        return []
+    with_history = select(judgements.c.document).where(judgements.c.document.in_(ids)).distinct()
+    seen = set(connection.execute(with_history).scalars())
+    history: list[dict[str, Any]] = []
+    for change in changed:
+        if change.document not in seen:
+            history.append(_judgement(change.document, change.old.judged_at, AT_RECEIPT, change.old))
+        history.append(_judgement(change.document, now, change.cause, change.new))
+    connection.execute(judgements.insert(), history)
+    connection.execute(_NEW_VERDICT, [{"of_document": c.document, "new_verdict": c.new} for c in changed])
+    told = [event(now, Action.DOCUMENT_REJUDGED, document=c.document, **_facts(c)) for c in changed]
+    record(connection, told)
+    concerns.renew_all(connection, {c.document: not _became_good(c) for c in changed})
+    return [change.document for change in changed]
+
+
+def _became_good(change: Rejudged) -> bool:
+    """What was not known has become known as good: nobody need look at that."""
+    return change.old.standing is Standing.INDETERMINATE and change.new.standing in concerns.GOOD_STANDINGS
 
 
 def _judgement(document: str, at: datetime, cause: str, verdict: Verdict) -> dict[str, Any]:

@@ -632,5 +632,5 @@ file_signers = Table(
     Column("document", Text, ForeignKey("documents.id"), primary_key=True),
     Column("certificate", Text, primary_key=True),
     Column("undecided", Boolean, nullable=False),  # its revocation was not known when the file was judged
-    Index(None, "certificate"),
+    Index("ix_file_signers_certificate", "certificate", "document"),
 )

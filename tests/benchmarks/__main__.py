@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
-MODULES = ("edxml", "signing", "accept", "ledger", "delivery", "directory", "chain", "files")
+MODULES = ("edxml", "signing", "accept", "ledger", "delivery", "directory", "chain", "files", "revocation")
 
 INTRODUCTION = """# Benchmarks
 

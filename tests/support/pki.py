@@ -334,6 +334,22 @@ def resigned_with_sha1(certificate: x509.Certificate, issuer: SigningKey) -> x50
     return x509.load_der_x509_certificate(made.dump(force=True))
 
 
+def nameless(key: SigningKey) -> SigningKey:
+    """The same key with a certificate whose name is no UTF-8: read only when it is asked for. Nobody has signed it."""
+    name = key.certificate.subject.public_bytes()
+    last = name.rindex(b"\x0c") + 2  # the first byte of the last UTF8String
+    broken = name[:last] + b"\xff" + name[last + 1 :]
+    return SigningKey(key.private, x509.load_der_x509_certificate(key.certificate_der.replace(name, broken, 1)))
+
+
+def repetitious(key: SigningKey) -> SigningKey:
+    """The same key with a certificate that says one thing twice, as no program likes to read it. Nobody has signed it."""
+    made = asn1_x509.Certificate.load(key.certificate_der)
+    extensions = made["tbs_certificate"]["extensions"]
+    extensions.append(extensions[0])
+    return SigningKey(key.private, x509.load_der_x509_certificate(made.dump(force=True)))
+
+
 # What authorities say of certificates later
 
 
@@ -367,6 +383,24 @@ def crl(
             entry = entry.add_extension(x509.CRLReason(reason), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
     return builder.sign((signer or issuer).private, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def long_crl(serials: Sequence[int]) -> bytes:
+    """The intermediate's list with any number of entries; cryptography's builder copies all of them for each."""
+    made = asn1_crl.CertificateList.load(crl())
+    when = core.UTCTime(NOW - timedelta(days=1)).dump()
+    entries = b"".join(_tlv(core.Integer(serial).dump() + when) for serial in serials)
+    tbs = made["tbs_cert_list"]
+    tbs["revoked_certificates"] = asn1_crl.RevokedCertificates.load(_tlv(entries))
+    made["signature"] = core.OctetBitString(_sign(intermediate(), tbs.dump(force=False), hashes.SHA256()))
+    der: bytes = made.dump()
+    return der
+
+
+def _tlv(content: bytes) -> bytes:
+    """A SEQUENCE in DER."""
+    der: bytes = core.Sequence(contents=content).dump()
+    return der
 
 
 def crl_with_sha1(issuer: SigningKey | None = None) -> bytes:

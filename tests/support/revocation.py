@@ -39,12 +39,16 @@ class Meter:
 
     outcomes: list[tuple[str, str]]
     standing: dict[str, int]
+    on_rejudged: Callable[[], None] | None = None
+    """Called for each, in the midst of the work."""
 
     def asked(self, *, kind: str, outcome: str) -> None:
         self.outcomes.append((kind, outcome))
 
     def rejudged(self, *, standing: str) -> None:
         self.standing[standing] = self.standing.get(standing, 0) + 1
+        if self.on_rejudged is not None:
+            self.on_rejudged()
 
 
 @dataclass

@@ -7,6 +7,7 @@ Nothing is fetched here and nothing believed: an item's signature is checked whe
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import operator
 import threading
@@ -20,6 +21,7 @@ from typing import Literal
 from asn1crypto import crl, ocsp, pem
 
 from gateway.errors import RevocationUnreadable
+from gateway.signing.trust.lists import OpenedList
 
 ITEM_BYTES_MAX = 64 * 1024 * 1024
 """Of one CRL; the longest lists of large authorities have a few million entries of 40 bytes."""
@@ -61,6 +63,21 @@ class RevocationItem:
         return hashlib.sha256(self.der).hexdigest()
 
     @cached_property
+    def opened(self) -> OpenedList:
+        """
+        A CRL taken apart.
+
+        :raises ValueError: it is none.
+        """
+        return OpenedList(self.der)
+
+    def ready(self) -> None:
+        """Do beforehand what the first one to ask would wait for; an item that is not what it says stays so."""
+        if self.kind == "crl":
+            with contextlib.suppress(*UNREADABLE):
+                self.opened.ready()
+
+    @cached_property
     def concerns(self) -> tuple[object, ...]:
         """
         Serial numbers of an OCSP answer; the issuer's name of a CRL, and nothing for an indirect one, which
@@ -71,7 +88,7 @@ class RevocationItem:
         try:
             if self.kind == "ocsp":
                 return tuple(a["cert_id"]["serial_number"].native for a in single_answers(self.der))
-            parsed = crl.CertificateList.load(self.der)
+            parsed = crl.CertificateList.load(self.opened.bare)
             point = parsed.issuing_distribution_point_value
             return () if point is not None and point["indirect_crl"].native else (parsed.issuer.hashable,)
         except UNREADABLE as e:
@@ -88,7 +105,7 @@ class RevocationItem:
         try:
             if self.kind == "ocsp":
                 return tuple(a["cert_id"]["issuer_key_hash"].native for a in single_answers(self.der))
-            parsed = crl.CertificateList.load(self.der)
+            parsed = crl.CertificateList.load(self.opened.bare)
             point = parsed.issuing_distribution_point_value
             return (None if point is None else point.dump(), parsed.delta_crl_indicator_value is not None)
         except UNREADABLE as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,8 @@ import pytest
 
 from gateway.errors import OperationOutpaced, RevocationUnknown, SignatureRejected
 from gateway.exchange.parts import Parts
-from gateway.exchange.rejudge import Rejudge
+from gateway.exchange.rejudge import Between, Rejudge
+from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
 from gateway.model import (
     Business,
@@ -20,10 +22,13 @@ from gateway.model import (
     ExaminationState,
     Standing,
     StatusCode,
+    Verdict,
 )
-from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
+from gateway.signing.keys import SigningKey, known
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
 from tests.support import documents, pki, revocation
 from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
+from tests.support.ledger import a_document
 from tests.support.pki_server import Fault
 from tests.support.revocation import REVOKED, UNKNOWN, VALID, Watched, a_package, rules, waiting, watched
 
@@ -299,3 +304,108 @@ def test_what_takes_effect_at_once_is_not_held_but_to_be_sent_again(asking: Watc
     recall = a_package(asking.key, business=Business(type=BusinessType.REVOKE, reason="Ban hành nhầm"))
     with pytest.raises(RevocationUnknown):
         site.accept(recall)
+
+
+# A hundred thousand documents
+
+
+def resting_on(key: SigningKey, ledger: Ledger, count: int) -> list[str]:
+    """Documents that a certificate verified, in the order of their receipt."""
+    found = []
+    for number in range(count):
+        at = pki.NOW + timedelta(seconds=number)
+        verdict = Verdict(
+            standing=Standing.VALID,
+            reason="signature.verified",
+            judged_at=at,
+            certificate_sha256=key.certificate_sha256,
+            revocation="good",
+        )
+        document = a_document(verdict=verdict, received_at=at)
+        ledger.accept(document, [])
+        found.append(document.id)
+    return found
+
+
+class Ended(Exception):
+    """The program was killed here."""
+
+
+def test_whoever_is_killed_while_many_are_judged_anew_is_gone_on_from_and_nothing_is_done_twice(ledger: Ledger) -> None:
+    key = pki.agency()
+    everything = resting_on(key, ledger, 130)
+    revoked = read_item(pki.crl(revoked={key.certificate.serial_number: (pki.NOW - DAY, None)}), source="list")
+    facts = RevocationFacts([revoked, read_item(pki.crl(pki.root()), source="root")])
+    anchors = TrustAnchors(
+        [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.REQUIRED, facts=facts
+    )
+    judging = Rejudge(ledger, anchors, settle=lambda *_: False)
+    portions = iter(range(1))
+
+    def between() -> None:
+        # In between nothing is locked: somebody else writes.
+        ledger.accept(a_document(), [])
+        if next(portions, None) is None:
+            raise Ended
+
+    def judge(between: Between) -> int:
+        return judging.of_certificate(
+            known(key.certificate), since=pki.NOW - DAY, cause="revoked", now=pki.NOW + DAY, between=between
+        )
+
+    with pytest.raises(Ended):
+        judge(between)
+    told = [e.document for e in ledger.events() if e.action is Action.DOCUMENT_REJUDGED]
+    assert 0 < len(told) < len(everything)
+    assert judge(lambda: None) == len(everything) - len(told)
+    told = [e.document for e in ledger.events() if e.action is Action.DOCUMENT_REJUDGED]
+    assert sorted(filter(None, told)) == sorted(everything)
+    assert [len(ledger.judgements(d)) for d in (everything[0], everything[60], everything[-1])] == [2, 2, 2]
+    assert judge(lambda: None) == 0
+
+
+def test_a_round_that_is_told_to_end_leaves_the_rest_to_the_next(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    documents_ = [asking.send() for _ in range(3)]
+    finished = site.ledger.last_revocation_round()
+    asking.server.revoke(asking.key.certificate, site.clock() - DAY)
+    site.clock.forward(hours=2)
+    stop = threading.Event()
+    asking.meter.on_rejudged = stop.set  # in the middle of the work
+    assert asking.watch.round(stop=stop)
+    assert site.ledger.last_revocation_round() == finished
+    assert asking.events(Action.CERTIFICATE_REVOKED) == []
+    asking.meter.on_rejudged = None
+    site.clock.forward(minutes=1)
+    assert asking.another_watch().round()
+    assert [asking.verdict(d) for d in documents_] == [REVOKED] * 3
+    assert len(asking.events(Action.DOCUMENT_REJUDGED)) == 3
+    assert len(asking.events(Action.CERTIFICATE_REVOKED)) == 1
+
+
+def test_a_round_that_takes_longer_than_its_lease_keeps_it(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    asking.send()
+    asking.server.revoke(asking.key.certificate, site.clock() - DAY)
+    site.clock.forward(hours=2)
+    others: list[bool] = []
+
+    def meanwhile() -> None:
+        for _ in range(3):
+            site.clock.forward(minutes=4)
+
+    asking.meter.on_rejudged = meanwhile
+    rest, resting = asking.watch._rejudge.of_certificate, others.append
+
+    def watching(*args: Any, between: Between, **options: Any) -> int:
+        def rested() -> None:
+            between()
+            resting(site.ledger.take_revocation_round(now=site.clock(), lease=timedelta(minutes=10)))
+
+        return rest(*args, between=rested, **options)
+
+    asking.watch._rejudge.of_certificate = watching  # type: ignore[method-assign] # looks in between, and changes nothing
+    asking.round()
+    assert others == [False]

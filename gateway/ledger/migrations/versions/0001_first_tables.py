@@ -625,7 +625,7 @@ def _catalogue() -> None:
         sa.ForeignKeyConstraint(["document"], ["documents.id"], name=op.f("fk_file_signers_document")),
         sa.PrimaryKeyConstraint("document", "certificate", name=op.f("pk_file_signers")),
     )
-    op.create_index(op.f("ix_file_signers_certificate"), "file_signers", ["certificate"])
+    op.create_index(op.f("ix_file_signers_certificate"), "file_signers", ["certificate", "document"])
 
 
 def downgrade() -> None:
