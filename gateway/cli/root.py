@@ -68,7 +68,11 @@ gateway doctor                     # what is wrong, and what to do""",
             "verify",
             Text("Kiểm tra gói tin, tệp đã ký, tệp bằng chứng.", "Check packages, signed files, evidence."),
         ),
-        "evidence": Place("gateway.cli.evidence", "evidence", Text("Xuất, gia hạn tệp bằng chứng.", "Export and renew evidence files.")),
+        "evidence": Place(
+            "gateway.cli.evidence",
+            "evidence",
+            Text("Xuất, gia hạn tệp bằng chứng.", "Export and renew evidence files."),
+        ),
         "conformance": Place(
             "gateway.cli.conformance", "conformance", Text("Kiểm tra tương thích giao thức.", "Protocol conformance.")
         ),

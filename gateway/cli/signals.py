@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
+
+
+def end_when_told_as_first_process() -> None:
+    """
+    SIGTERM ends this process also while it is the first of a container and no :class:`Signals` waits for it yet.
+
+    The kernel gives process 1 no default action: a stop that comes while libraries are loaded or tables are
+    changed would be lost, and the container killed at the end of its time. What is under way is rolled back.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 class Signals:

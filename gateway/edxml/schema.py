@@ -14,8 +14,9 @@ from gateway.errors import MalformedPackage
 from gateway.model import Severity, Violation
 
 _HERE = Path(__file__).resolve()
-_PLACES = (_HERE.parents[2] / "schemas", _HERE.parent / "schemas")
-"""The top of the source tree, and beside this module in an installed wheel."""
+_PLACES = (_HERE.parent / "schemas", _HERE.parents[2] / "schemas")
+"""Beside this module in an installed wheel, and the top of the source tree: in a wheel that is the place of all
+packages, where ``schemas`` may be somebody else's."""
 _MOST = 20
 
 

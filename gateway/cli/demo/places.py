@@ -88,7 +88,8 @@ def demo_config() -> Path:
 
     :raises SettingsInvalid: the program was installed without them.
     """
-    for folder in (Path(__file__).parents[3] / "config" / "demo", Path(__file__).with_name("config")):
+    # The own one first: above an installed wheel, ``config`` may be somebody else's.
+    for folder in (Path(__file__).with_name("config"), Path(__file__).parents[3] / "config" / "demo"):
         if (folder / "langson.agencies.toml").is_file():
             return folder
     raise SettingsInvalid("The demo's directories (config/demo) are not beside the program; run it from the project.")
