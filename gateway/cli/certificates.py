@@ -418,7 +418,10 @@ def _judged(
     anchors: TrustAnchors, settings: Settings, certificate: x509.Certificate, now: datetime, agency: Agency | None
 ) -> dict[str, Any]:
     """What is known of one certificate, by the policy for its agency."""
-    facts = known(certificate)
+    try:
+        facts = known(certificate)
+    except ValueError as e:
+        raise KeyUnusable(f"The certificate's name or dates cannot be read ({e}).") from e
     finding = anchors.judge(
         facts,
         at=now,

@@ -10,7 +10,7 @@ from typing import Protocol
 from cryptography import x509
 
 from gateway.errors import HelperKeyUnknown, KeyUnusable, TokenPinLocked, TokenPinNeeded, TokenUnusable
-from gateway.signing.keys import Signer, fingerprint, load_key
+from gateway.signing.keys import Signer, fingerprint, is_authority, load_key
 from gateway.signing.token import Token
 
 
@@ -120,14 +120,6 @@ class TokenKeyring:
         if pin is None:
             raise TokenPinNeeded
         return pin
-
-
-def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it is a CA's; one whose extensions cannot be read is shown, and said not to be for signing."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
 
 
 def read_file(path: Path, password: str) -> FileKeyring:

@@ -277,6 +277,14 @@ def usage_allows_signing(certificate: x509.Certificate) -> bool:
     return all(u.digital_signature or u.content_commitment for u in usages)
 
 
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it is a CA's; one whose extensions cannot be read is nobody's, and allowed to sign nothing."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, *UNREADABLE_EXTENSIONS):
+        return False
+
+
 def signing_key(private: object, certificate: x509.Certificate, chain: Sequence[x509.Certificate] = ()) -> SigningKey:
     """
     Join a private key with its certificate.

@@ -34,7 +34,7 @@ from gateway.errors import (
     TokenPinWrong,
     TokenUnusable,
 )
-from gateway.signing.keys import Scheme, fingerprint, scheme_of, signature_fits
+from gateway.signing.keys import Scheme, fingerprint, is_authority, known, scheme_of, signature_fits
 
 T = TypeVar("T")
 
@@ -177,7 +177,7 @@ class Token:
         """
         every = self.certificates()
         # Authorities' certificates are in most tokens too.
-        meant = [c for c in every if not _is_authority(c.certificate)]
+        meant = [c for c in every if not is_authority(c.certificate)]
         if sha256 is not None:
             meant = [c for c in meant if c.sha256 == sha256]
         if label is not None:
@@ -244,6 +244,7 @@ class Token:
                     break
                 try:
                     certificate = x509.load_der_x509_certificate(thing[Attribute.VALUE])
+                    known(certificate)  # Reads its name and dates, which are decoded only when they are asked for.
                 except (ValueError, x509.InvalidVersion):
                     continue
                 label, key_id = _attribute(thing, Attribute.LABEL, ""), _attribute(thing, Attribute.ID, b"")
@@ -383,19 +384,12 @@ def _attribute(thing: Any, name: Attribute, absent: T) -> T:
     return value
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-
-
 def _chain(leaf: x509.Certificate, every: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
     """The issuers that are in the token too, leaf's issuer first."""
     chain: list[x509.Certificate] = []
     current = leaf
     while current.issuer != current.subject and len(chain) < len(every):
-        issuer = next((c for c in every if c.subject == current.issuer and _is_authority(c)), None)
+        issuer = next((c for c in every if c.subject == current.issuer and is_authority(c)), None)
         if issuer is None or issuer in chain:
             break
         chain.append(issuer)

@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 
 from gateway.bootstrap import check_settings, join, make_revocation_http, make_revocation_watch
 from gateway.cli.doctor import Grade, examine
+from gateway.cli.exits import exit_code
 from gateway.cli.opened import opened, utc_now
 from gateway.cli.root import root
 from gateway.directory import registered_certificates
-from gateway.errors import SettingsInvalid
+from gateway.errors import KeyUnusable, SettingsInvalid
 from gateway.ledger.actions import Action
 from gateway.ledger.revocation import Rejudged
 from gateway.model import AgencyCode, Level, Standing, Verdict
@@ -253,6 +254,12 @@ def test_a_certificate_of_a_stranger_is_of_no_use(tmp_path: Path, authority: Pki
     (found,) = facts(gateway, "check", pem(tmp_path, a_key(400)), code=1)["certificates"]
     assert found["problem"] == "signature.certificate_untrusted"
     assert "OF NO AUTHORITY" in call(gateway, "check", pem(tmp_path, a_key(400)), code=1).stdout
+
+
+def test_a_certificate_whose_name_cannot_be_read_is_named_and_no_crash(idle: RunningGateway, tmp_path: Path) -> None:
+    strange = pem(tmp_path, pki.nameless(pki.agency()))
+    for asked in (("check", strange), ("add", COMMUNE, strange)):
+        assert "key.unusable" in call(idle, *asked, code=exit_code(KeyUnusable())).stderr
 
 
 @pytest.mark.parametrize("urls", [["ca.gov.vn"], ["http://ca.gov.vn/?x"], ["http://u:p@ca.gov.vn/"]])

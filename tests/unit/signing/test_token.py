@@ -18,6 +18,8 @@ from gateway.errors import (
 )
 from gateway.evidence.receipt import check_receipt, make_receipt
 from gateway.model import Standing
+from gateway.signer.keyring import TokenKeyring
+from gateway.signer.preflight import examine
 from gateway.signing import token as tokens_of
 from gateway.signing.keys import SigningKey, signature_fits
 from gateway.signing.sign import sign_package
@@ -163,6 +165,18 @@ def test_a_certificate_without_its_key_cannot_sign(tmp_path: Path) -> None:
     mixed = SigningKey(pki.agency_ec().private, pki.agency_of_curve("secp384r1").certificate)
     with soft_token(tmp_path / "t", ("mixed", mixed)) as soft, pytest.raises(TokenUnusable):
         Token(soft.module, pin=Asked()).key(label="mixed").sign(b"data")
+
+
+def test_strange_certificates_in_a_token_hide_nobody_s(tmp_path: Path) -> None:
+    strange = [("nameless", pki.nameless(pki.agency())), ("twice", pki.repetitious(pki.agency_seal()))]
+    with soft_token(tmp_path / "t", *strange, ("ec", pki.agency_ec())) as soft:
+        token = Token(soft.module, pin=Asked())
+        assert {c.label for c in token.certificates()} - {"issuer"} == {"twice", "ec"}
+        assert signature_fits(pki.agency_ec().certificate, token.key(label="ec").sign(b"data"), b"data")
+        assert {examine(c, at_gateway=None, at=pki.NOW).can_sign for c in TokenKeyring(soft.module).certificates()} == {
+            True,
+            False,
+        }
 
 
 def test_a_locked_pin_is_named() -> None:
