@@ -343,22 +343,6 @@ def nameless(key: SigningKey) -> SigningKey:
 
 
 def repetitious(key: SigningKey) -> SigningKey:
-    """The same key with a certificate that says one thing twice, as no program likes to read it. Nobody has signed it."""
-    made = asn1_x509.Certificate.load(key.certificate_der)
-    extensions = made["tbs_certificate"]["extensions"]
-    extensions.append(extensions[0])
-    return SigningKey(key.private, x509.load_der_x509_certificate(made.dump(force=True)))
-
-
-def nameless(key: SigningKey) -> SigningKey:
-    """The same key with a certificate whose name is no UTF-8: read only when it is asked for. Nobody has signed it."""
-    name = key.certificate.subject.public_bytes()
-    last = name.rindex(b"\x0c") + 2  # the first byte of the last UTF8String
-    broken = name[:last] + b"\xff" + name[last + 1 :]
-    return SigningKey(key.private, x509.load_der_x509_certificate(key.certificate_der.replace(name, broken, 1)))
-
-
-def repetitious(key: SigningKey) -> SigningKey:
     """The same key with a certificate that has one extension twice. Nobody has signed it."""
     made = asn1_x509.Certificate.load(key.certificate_der)
     extensions = made["tbs_certificate"]["extensions"]
