@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.console import words
 from gateway.console.blueprint import pages
+from gateway.console.log import number_text
 from gateway.console.parts import parts
 from gateway.console.rendering import directory, language
 from gateway.console.texts import Text
@@ -32,7 +33,7 @@ STATES: Final = {
     "good": Mark(Text("Còn hiệu lực", "Good"), "✔", "good"),
     "revoked": Mark(Text("Bị thu hồi", "Revoked"), "✖", "bad"),
     "unknown": Mark(Text("Chưa rõ", "Unknown"), "?", "warn"),
-    "not_asked": Mark(Text("Không hỏi", "Not asked"), "", "calm"),
+    "not_asked": Mark(Text("Không hỏi", "Not asked"), "–", "calm"),
 }
 """What is known of revocation."""
 
@@ -64,9 +65,15 @@ class Line:
     @property
     def tone(self) -> str | None:
         """How loud its end is."""
-        if self.covered or self.days > max(THRESHOLDS):
+        # As they are told of: who has 60 days and an hour left has more than 60 days.
+        if self.covered or self.days >= max(THRESHOLDS):
             return None
-        return "bad" if self.days <= min(THRESHOLDS) else "warn"
+        return "bad" if self.days < min(THRESHOLDS) else "warn"
+
+    @property
+    def attention(self) -> str | None:
+        """How much its row stands out."""
+        return "bad" if self.revoked_at is not None else self.tone
 
 
 @pages.get("/certificates")
@@ -83,6 +90,8 @@ def certificates() -> ResponseReturnValue:
     lines = _lines(ledger.watched_certificates(), now)
     chosen = [line for line in lines if _is_shown(line, show)]
     changes = ledger.changed_verdicts(limit=CHANGES + 1, before=int(before) if before else None)
+    shown = changes[:CHANGES]
+    changed = ledger.summaries([judged.document for _, judged in shown])
     return render_template(
         "console/certificates.html",
         show=show,
@@ -91,9 +100,10 @@ def certificates() -> ResponseReturnValue:
         counts={name: sum(_is_shown(line, name) for line in lines) for name in ("all", "expiring", "revoked")},
         failing=[s for s in ledger.revocation_sources() if _fails(s, now)],
         changes=[
-            (judged, words.STANDINGS[judged.verdict.standing], _why(judged.verdict.reason))
-            for _, judged in changes[:CHANGES]
+            (judged, words.STANDINGS[judged.verdict.standing], _why(judged.verdict.reason), changed[judged.document])
+            for _, judged in shown
         ],
+        number_text=number_text,
         older=changes[CHANGES - 1][0] if len(changes) > CHANGES else None,
         before=before,
     )
@@ -143,7 +153,7 @@ def _lines(watched: Iterable[Watched], now: datetime) -> list[Line]:
 
 def _is_shown(line: Line, show: str) -> bool:
     if show == "expiring":
-        return not line.covered and line.days < max(THRESHOLDS)
+        return line.tone is not None
     return show == "all" or line.revoked_at is not None
 
 

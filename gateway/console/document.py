@@ -36,6 +36,9 @@ LEGS_SHOWN = 25
 STEPS_SHOWN = 40
 """Of a long way; the earlier ones are folded."""
 
+ALARMS_SHOWN = 10
+"""Files told at the head of the page; an archive may hold hundreds."""
+
 _TONES = {"bad": 0, "warn": 1, None: 2}
 
 
@@ -60,6 +63,7 @@ def document(document_id: str) -> ResponseReturnValue:
     way = steps(trace, language(), agency_name)
     examinations = parts().ledger.examinations(document_id)
     files = _files(examinations)
+    alarming = [f for each in files.values() for f in each if FILE_STANDINGS[f.standing].tone == "bad"]
     legs = _legs(trace, kept_back=_refused(examinations))
     report = parts().ledger.reports([trace.document.id]).get(trace.document.id)
     sender = agency_name(trace.document.sender, trace.document.sender_name)
@@ -84,7 +88,9 @@ def document(document_id: str) -> ResponseReturnValue:
         examinations=examinations,
         longest_reason=REASON_LONGEST,
         files=files,
-        alarming=[f for each in files.values() for f in each if FILE_STANDINGS[f.standing].tone == "bad"],
+        alarming=alarming[:ALARMS_SHOWN],
+        more_alarming=len(alarming) - ALARMS_SHOWN,
+        at_a_glance=words.glance_marks(parts().ledger.glances([document_id]).get(document_id)),
         holder=subject_name,
     )
 

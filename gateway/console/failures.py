@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from gateway.console.blueprint import pages
 from gateway.errors import (
+    EvidenceTooLarge,
     GatewayError,
     LedgerOutdated,
     LedgerUnavailable,
@@ -82,6 +83,8 @@ def gateway_failure(error: GatewayError) -> ResponseReturnValue:
         return failure(404)
     if isinstance(error, RequestError):
         return failure(400, code=error.code)
+    if isinstance(error, EvidenceTooLarge):
+        return failure(413, "evidence", code=error.code)
     if isinstance(error, PayloadMissing):
         return failure(404, "payload", code=error.code)
     status = 503 if isinstance(error, _UNAVAILABLE) else 500

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.directory import Directory
-from gateway.ledger.records import Filter, OperationState
+from gateway.ledger.records import Concern, Filter, OperationState
 from gateway.model import VIETNAM_TIME, Agency, AgencyCode, CodeGeneration, DeliveryState, PackageKind, fold
 
 LONGEST: Final = 200
@@ -21,6 +21,8 @@ OFFERED_OPERATIONS: Final = tuple(state for state in OperationState if state.is_
 """Recalls, updates and replacements that somebody should look at."""
 CHOICES: Final = 8
 """Agencies offered when a text names several."""
+
+_MEMBERS: Final = ("q", "agency", "state", "operation", "concern", "kind", "from", "to")
 
 _DAY = re.compile(
     r"(?P<day>\d{1,2})[/.-](?P<month>\d{1,2})[/.-](?P<year>2[01]\d\d)(?: (?P<hour>\d{1,2}):(?P<minute>\d{2}))?",
@@ -40,13 +42,14 @@ class Asked:
     """As typed; shown again."""
     state: DeliveryState | None = None
     operation: OperationState | None = None
+    concern: Concern | None = None
     kind: PackageKind | None = PackageKind.DOCUMENT
     """``None``: every kind. Statuses are as many as documents and would drown them, so they are asked for."""
     since: str = ""
     until: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """What could not be used as typed: by member (``state``, ``operation``, ``kind``, ``from``, ``to``,
-    ``agency``), the key of a text."""
+    """What could not be used as typed: by member (``state``, ``operation``, ``concern``, ``kind``, ``from``,
+    ``to``, ``agency``), the key of a text."""
     choices: tuple[Agency, ...] = ()
     """Agencies that ``agency`` may mean when it does not name one."""
     filters: Filter
@@ -54,7 +57,8 @@ class Asked:
     @property
     def restricts(self) -> bool:
         """Whether anything but the kind is asked for."""
-        return bool(self.text or self.agency or self.state or self.operation or self.since or self.until)
+        chosen = self.state or self.operation or self.concern
+        return bool(self.text or self.agency or chosen or self.since or self.until)
 
     @property
     def kind_value(self) -> str:
@@ -68,6 +72,7 @@ class Asked:
             "agency": self.agency,
             "state": self.state.value if self.state else "",
             "operation": self.operation.value if self.operation else "",
+            "concern": self.concern.value if self.concern else "",
             "kind": "" if self.kind is PackageKind.DOCUMENT else self.kind_value,
             "from": self.since,
             "to": self.until,
@@ -84,9 +89,10 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
     """
     Read the filters of a URL; nothing in it is an error, what cannot be used is said.
 
-    :param args: ``q``, ``agency``, ``state``, ``operation``, ``kind``, ``from``, ``to``; from a hostile hand perhaps.
+    :param args: ``q``, ``agency``, ``state``, ``operation``, ``concern``, ``kind``, ``from``, ``to``; from a
+        hostile hand perhaps.
     """
-    typed = {name: _clean(args.get(name, "")) for name in ("q", "agency", "state", "operation", "kind", "from", "to")}
+    typed = {name: _clean(args.get(name, "")) for name in _MEMBERS}
     faults: dict[str, str] = {}
     since, until = _moment(typed["from"], "from", faults), _moment(typed["to"], "to", faults, end=True)
     code, words, choices = _agency(typed["agency"], directory)
@@ -98,6 +104,9 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
     operation = next((o for o in OFFERED_OPERATIONS if o.value == typed["operation"]), None)
     if operation is None and typed["operation"]:
         faults["operation"] = NOT_OFFERED
+    concern = next((c for c in Concern if c.value == typed["concern"]), None)
+    if concern is None and typed["concern"]:
+        faults["concern"] = NOT_OFFERED
     kind = next((k for k in PackageKind if k.value == typed["kind"]), None)
     if kind is None and typed["kind"] != EVERY_KIND:
         kind = PackageKind.DOCUMENT
@@ -109,6 +118,7 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
         agency=typed["agency"],
         state=state,
         operation=operation,
+        concern=concern,
         kind=kind,
         since=typed["from"],
         until=typed["to"],
@@ -118,6 +128,7 @@ def read_filters(args: Mapping[str, str], directory: Directory) -> Asked:
             agency=code,
             states=frozenset({state}) if state else frozenset(),
             operation=operation,
+            concern=concern,
             kind=kind,
             since=since,
             until=until,

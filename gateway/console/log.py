@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from flask import jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -17,11 +17,14 @@ from gateway.console.parts import parts
 from gateway.console.rendering import directory, language, number
 from gateway.console.verdicts import Mark
 from gateway.exchange.stamping import overdue
-from gateway.ledger.records import Counts, DeliveryRow, DocumentSummary, LogRow, Page, Report
-from gateway.model import DeliveryState, DocumentNumber, PackageKind
+from gateway.ledger.records import Concern, Counts, DeliveryRow, DocumentSummary, Glance, LogRow, Page, Report
+from gateway.model import VIETNAM_TIME, DeliveryState, DocumentNumber, PackageKind
 
 ROWS = 50
 """Of one page."""
+
+LOOKED_BACK = timedelta(days=30)
+"""For how long the first page counts what somebody should look at: most reasons never end."""
 
 LISTED_AGENCIES = 300
 """A directory up to this size is offered whole, which works without JavaScript; a larger one as it is typed into."""
@@ -42,27 +45,39 @@ class Line:
     waited: str | None
     """Age in words, when it has been open for too long."""
     selectable: bool
+    glance: list[Mark]
+    """Of its signatures and examinations."""
 
 
 def lines_of(rows: Sequence[LogRow], now: datetime) -> list[Line]:
     """Rows of the ledger as of now."""
     statuses = {row.document.id for row in rows if row.document.kind is PackageKind.STATUS}
-    reports = parts().ledger.reports(sorted(statuses))
-    return [_line(row, reports.get(row.document.id), now) for row in rows]
+    ledger = parts().ledger
+    reports = ledger.reports(sorted(statuses))
+    glances = ledger.glances({row.document.id for row in rows})
+    return [_line(row, reports.get(row.document.id), glances.get(row.document.id), now) for row in rows]
 
 
-def _line(row: LogRow, report: Report | None, now: datetime) -> Line:
+def _line(row: LogRow, report: Report | None, glance: Glance | None, now: datetime) -> Line:
     waited = words.long_wait(row.delivery, now)
+    marks = words.glance_marks(glance)
     return Line(
         delivery=row.delivery,
         document=row.document,
         report=report,
         title=words.report_title(report, language()) if report else number_text(row.document),
         mark=words.delivery_mark(row.delivery, row.document.kind),
-        attention=words.needs_attention(row.delivery, now),
+        attention=_louder(words.needs_attention(row.delivery, now), marks),
         waited=words.age(waited, language()) if waited else None,
         selectable=row.delivery.state is DeliveryState.ABANDONED,
+        glance=marks,
     )
+
+
+def _louder(attention: str | None, marks: Sequence[Mark]) -> str | None:
+    """How much a row stands out, for its delivery or for what was found in its files."""
+    tones = {attention, *(mark.tone for mark in marks)}
+    return next((tone for tone in ("bad", "warn") if tone in tones), None)
 
 
 def number_text(document: DocumentSummary) -> str | None:
@@ -93,6 +108,9 @@ def log() -> ResponseReturnValue:
         next=found.next,
         cursor=cursor,
         counts=ledger.counts(kind=asked.kind),
+        concerns=ledger.concern_counts(since=_looked_back(now)),
+        looked_back=_looked_back(now),
+        for_ever=Concern.KEPT,
         unstamped_hours=_unstamped_hours(now),
         selecting=person is not None and person.may_replay and any(each.selectable for each in lines),
         agencies=[agency_label(a) for a in known.agencies()] if len(known) <= LISTED_AGENCIES else (),
@@ -113,10 +131,18 @@ def counts() -> ResponseReturnValue:
     """Live counts, for the script: exact numbers and as they are written."""
     kind = request.args.get("kind")
     known = next((k for k in PackageKind if k.value == kind), None)
-    return jsonify(_counted(parts().ledger.counts(kind=known)))
+    ledger = parts().ledger
+    return jsonify(_counted(ledger.counts(kind=known), ledger.concern_counts(since=_looked_back(parts().clock()))))
 
 
-def _counted(found: Counts) -> dict[str, dict[str, int | str]]:
+def _looked_back(now: datetime) -> datetime:
+    """Since when documents are counted that somebody should look at: midnight in Vietnam, as a day that is typed."""
+    day = (now - LOOKED_BACK).astimezone(VIETNAM_TIME).date()
+    return datetime.combine(day, time(), VIETNAM_TIME)
+
+
+def _counted(found: Counts, concerns: Mapping[Concern, int]) -> dict[str, dict[str, int | str]]:
     values: dict[str, int] = {state.value: n for state, n in found.states.items()}
     values |= {"parked": found.parked_statuses, "refusals": found.refusals}
+    values |= {f"concern-{concern}": n for concern, n in concerns.items()}
     return {"counts": {**values}, "text": {name: number(n) for name, n in values.items()}}

@@ -9,9 +9,10 @@ from itertools import groupby
 
 from gateway.console import words
 from gateway.console.texts import Language, say
+from gateway.console.verdicts import FILE_STANDINGS
 from gateway.ledger.actions import Action
 from gateway.ledger.records import EventRow, OperationState, Trace
-from gateway.model import BusinessType, ExaminationKind, ExaminationState, StatusCode
+from gateway.model import BusinessType, ExaminationKind, ExaminationState, FileStanding, Standing, StatusCode
 
 NameOf = Callable[[str | None], str]
 """From an agency's code to its name."""
@@ -37,6 +38,9 @@ _BY_ITSELF = frozenset(
     {Action.STATUS_RECEIVED, Action.STATUS_PARKED, Action.STATUS_APPLIED, Action.STATUS_CONTRADICTORY}
 )
 """Their actor is the subject of their sentence."""
+
+_REASON_IS_A_CODE = frozenset({Action.DOCUMENT_REJUDGED})
+"""Their reason is no person's."""
 
 _BY_WORKERS = frozenset(
     {
@@ -86,18 +90,51 @@ def _step(event: EventRow, recipients: Mapping[str, str], language: Language, na
             examination=_examination(event, language),
             outcome=_outcome(event, language),
         ),
-        tone=words.EVENT_TONES.get(event.action, "calm"),
+        tone=_tone(event),
         actor=_actor(event, about, language, name_of),
-        note=" ".join(_notes(event, language)) or None,
-        detail=_text(event, "detail") or _text(event, "reason"),
+        note=" · ".join(_notes(event, language)) or None,
+        detail=_text(event, "detail") or (None if event.action in _REASON_IS_A_CODE else _text(event, "reason")),
         retry_at=_moment(event, "retry_at"),
     )
 
 
 def _notes(event: EventRow, language: Language) -> Iterator[str]:
-    code = _text(event, "code")
+    for standing, count in _files(event):
+        yield say("doc.way.files", language, n=count, standing=FILE_STANDINGS[standing].words.say(language))
+    if event.action is Action.DOCUMENT_REJUDGED:
+        old, new = (_standing(event, name) for name in ("old", "new"))
+        if old and new:
+            yield f"{words.STANDINGS[old].words.say(language)} → {words.STANDINGS[new].words.say(language)}"
+    code = _text(event, "reason" if event.action in _REASON_IS_A_CODE else "code")
     if code:
         yield words.finding(code, language)
+
+
+def _standing(event: EventRow, name: str) -> Standing | None:
+    value = _text(event, name)
+    return next((s for s in Standing if s.value == value), None)
+
+
+def _tone(event: EventRow) -> str:
+    """How much a step stands out: for what it is, or for what was found in the files."""
+    found = {FILE_STANDINGS[standing].tone for standing, _ in _files(event)}
+    if event.action is Action.DOCUMENT_REJUDGED and (new := _standing(event, "new")):
+        return words.STANDINGS[new].tone
+    if event.action is Action.DOCUMENT_EXAMINED and "state" in event.data:
+        found |= {mark.tone for state, mark in words.EXAMINATION_STATES.items() if state.value == event.data["state"]}
+    loud = next((tone for tone in ("bad", "warn") if tone in found), None)
+    return loud or words.EVENT_TONES.get(event.action, "calm")
+
+
+def _files(event: EventRow) -> Iterator[tuple[FileStanding, int]]:
+    """How many files were found to stand how."""
+    counted = event.data.get("files")
+    if not isinstance(counted, dict):
+        return
+    for standing in FileStanding:
+        count = counted.get(standing.value)
+        if isinstance(count, int):
+            yield standing, count
 
 
 def _actor(event: EventRow, about: str, language: Language, name_of: NameOf) -> str | None:

@@ -11,7 +11,7 @@ from gateway.console.texts import Language, Text, say
 from gateway.console.verdicts import FILE_STANDINGS, REASONS, SIGNER_ROLES, Mark
 from gateway.errors import every_error
 from gateway.ledger.actions import Action
-from gateway.ledger.records import DeliveryRow, OperationState, Report, StatusEffect
+from gateway.ledger.records import Concern, DeliveryRow, Glance, OperationState, Report, SignedFiles, StatusEffect
 from gateway.model import (
     BusinessType,
     Channel,
@@ -187,6 +187,48 @@ EXAMINATION_STATES: Final = MappingProxyType(
         ExaminationState.RELEASED: Mark(Text("Người vận hành cho chuyển", "Released by an operator"), "➜", "warn"),
     }
 )
+
+CONCERNS: Final = MappingProxyType(
+    {
+        Concern.MALWARE: Mark(Text("Có mã độc", "Malware"), "☣", "bad"),
+        Concern.ALTERED: Mark(Text("Tệp bị thay đổi sau khi ký", "File altered"), "✖", "bad"),
+        Concern.REVOKED: Mark(Text("Chứng thư đã bị thu hồi", "Certificate revoked"), "⊘", "bad"),
+        Concern.MISSING: Mark(Text("Thiếu chữ ký bắt buộc", "Required signature missing"), "✎", "bad"),
+        Concern.KEPT: Mark(Text("Đang bị giữ lại", "Kept here"), "‖", "warn"),
+        Concern.UNTRUSTED: Mark(Text("Chữ ký không đáng tin cậy", "Untrusted signature"), "?", "warn"),
+        Concern.UNREADABLE: Mark(Text("Tệp không đọc được", "Unreadable file"), "▲", "warn"),
+        Concern.UNEXAMINED: Mark(Text("Chưa kiểm tra được", "Not examined"), "◌", "warn"),
+        Concern.RELEASED: Mark(Text("Cho chuyển dù chưa đạt kiểm tra", "Let go all the same"), "➜", "warn"),
+        Concern.REJUDGED: Mark(Text("Kết luận lại về chữ ký", "Judged again"), "↻", "warn"),
+    }
+)
+"""Why somebody should look at a document."""
+
+SIGNED: Final = MappingProxyType(
+    {
+        SignedFiles.BOTH: Mark(Text("Tệp đủ hai chữ ký", "File signed by both"), "✔", "good"),
+        SignedFiles.PERSON: Mark(Text("Tệp chỉ có chữ ký cá nhân", "File signed by a person only"), "◐", "calm"),
+        SignedFiles.AGENCY: Mark(Text("Tệp chỉ có chữ ký cơ quan", "File signed by an agency only"), "◑", "calm"),
+        SignedFiles.NONE: Mark(Text("Tệp không có chữ ký hợp lệ", "No valid signature in files"), "–", "calm"),
+    }
+)
+"""Which of the two signatures of a dispatch its best file carries, valid."""
+
+TO_BE_JUDGED: Final = Mark(Text("Chờ xét chữ ký trong tệp", "Files not judged yet"), "○", "busy")
+
+
+def glance_marks(glance: Glance | None) -> list[Mark]:
+    """What a list shows of a document's signatures and examinations, the heaviest first; often nothing."""
+    if glance is None:
+        return []
+    found = [CONCERNS[concern] for concern in glance.concerns]
+    if glance.pending:
+        found.append(TO_BE_JUDGED)
+    # That no signature is valid is said by what is the matter with them.
+    elif glance.signed is not None and (glance.signed is not SignedFiles.NONE or not found):
+        found.append(SIGNED[glance.signed])
+    return found
+
 
 FILE_REASONS: Final = MappingProxyType(
     {

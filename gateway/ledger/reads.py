@@ -86,6 +86,17 @@ def document(connection: Connection, document_id: str) -> DocumentRow | None:
     return None if row is None else DocumentRow(**row._mapping)
 
 
+def summaries(connection: Connection, document_ids: Collection[str]) -> dict[str, DocumentSummary]:
+    """Documents by the gateway's ids; those that are unknown have no entry."""
+    statement = select(*_SUMMARY)
+    found = (
+        _summary_row(row)
+        for part in chunks(sorted(set(document_ids)))
+        for row in connection.execute(statement.where(documents.c.id.in_(part)))
+    )
+    return {one.id: one for one in found}
+
+
 def find_document(
     connection: Connection, sender: AgencyCode, identity: str, business_type: BusinessType | None, kind: PackageKind
 ) -> DocumentRow | None:

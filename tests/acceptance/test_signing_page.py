@@ -143,6 +143,23 @@ def test_the_page_is_used_by_keyboard_and_each_certificate_says_what_is_the_matt
     assert page.run("document.querySelector('[data-status]').parentElement.getAttribute('role')") == "status"
 
 
+def test_nothing_pressed_is_without_an_answer(browser: Browser, gateway: RunningGateway, desk: Desk) -> None:
+    page = browser.page()
+    page.go(f"{gateway.url}/console/signing?port={desk.port}")
+    page.click("[data-check]")
+    assert status(page) == "Hãy nhập khóa API của cơ quan."
+    assert page.run("document.activeElement.id") == "key"
+    page.fill("#key", gateway.key(DEPARTMENT))
+    page.click("[data-check]")
+    paired(page, desk)
+    page.wait("!document.querySelector('[data-file]').hidden")
+    page.click("[data-sign]")
+    page.wait("document.querySelector('[data-status]').classList.contains('bad')")
+    assert status(page) == "Hãy chọn tệp cần ký."
+    assert page.run("document.activeElement.id") == "file"
+    assert desk.person.questions == []
+
+
 def test_a_person_who_declines_is_told_and_nothing_is_left_waiting(
     browser: Browser, gateway: RunningGateway, desk: Desk, tmp_path: Path
 ) -> None:

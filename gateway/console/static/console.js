@@ -17,8 +17,10 @@
       for (const place of counts.querySelectorAll("[data-count]")) {
         const name = place.dataset.count;
         place.textContent = answer.text[name];
-        place.closest(".tile").classList.toggle("zero", answer.counts[name] === 0);
+        place.closest("a").classList.toggle("zero", answer.counts[name] === 0);
       }
+      const looks = counts.querySelector("[data-looks]");
+      looks.classList.toggle("none", looks.querySelector(".look:not(.zero)") === null);
       const now = JSON.stringify(answer.counts);
       if (before !== null && before !== now && !changed.firstChild) {
         const link = document.createElement("a");
@@ -117,6 +119,24 @@
     // Also after coming back, when the browser restores the boxes.
     window.addEventListener("pageshow", update);
     update();
+  }
+
+  // What takes a moment to come is not asked for twice by an impatient hand; the browser tells no page when it came.
+  for (const link of document.querySelectorAll("a[data-once]")) {
+    link.addEventListener("click", function (event) {
+      if (link.getAttribute("aria-disabled") === "true") {
+        event.preventDefault();
+        return;
+      }
+      link.setAttribute("aria-disabled", "true");
+      setTimeout(function () { link.removeAttribute("aria-disabled"); }, 5 * seconds);
+    });
+  }
+
+  // What came of a form is read out and stands in view, wherever the page was.
+  const said = document.querySelector("[data-said]");
+  if (said) {
+    said.focus();
   }
 
   // A form that does something is sent once; coming back makes it usable again.

@@ -167,11 +167,30 @@
   const explain = function (error) {
     if (error instanceof Refusal && error.code === "signer.unreachable") {
       say(words.absent, "bad");
+      find("[data-help]").open = true;
     } else if (error instanceof Refusal) {
       say(words.lang === "vi" ? error.vi : error.en, "bad");
+    } else if (error instanceof TypeError) {
+      // All that `fetch` says of a connection that failed.
+      say(words.unreached, "bad");
     } else {
       say(words.failed, "bad");
     }
+  };
+
+  // What is under way is not begun a second time.
+  const once = function (button, act) {
+    return async function () {
+      if (button.disabled) {
+        return;
+      }
+      button.disabled = true;
+      try {
+        await act();
+      } finally {
+        button.disabled = false;
+      }
+    };
   };
 
   const gateway = function () {
@@ -242,11 +261,17 @@
     } else if (!usable) {
       say(words.none, "bad");
     } else {
-      find("[data-status]").hidden = true;
+      say(words.choose, "calm");
     }
   };
 
   const check = async function () {
+    if (find("#key").value.trim() === "") {
+      say(words.keyMissing, "bad");
+      find("#key").focus();
+      return;
+    }
+    say(words.checking, "calm");
     try {
       await helper.hello();
       await show(await helper.state());
@@ -280,6 +305,8 @@
       return chosen && one.sha256 === chosen.value;
     });
     if (!file || !certificate) {
+      say(file ? words.choose : words.fileMissing, "bad");
+      find(file ? "[name=certificate]" : "#file").focus();
       return;
     }
     const isPdf = (await file.slice(0, 1024).text()).includes("%PDF-");
@@ -288,7 +315,6 @@
       options.number = find("#number").value.trim();
     }
     say(words.waiting, "calm");
-    find("[data-sign]").disabled = true;
     find("[data-result]").hidden = true;
     try {
       const { done, blob } = await signFile(gateway(), helper, file, certificate, options, file.name.slice(0, 200));
@@ -300,16 +326,22 @@
       page.dataset.sha256 = done.sha256;
       page.dataset.file = done.file;
       say(words.done + " " + (done.stamped ? words.stamped : words.unstamped), "good");
+      link.focus();
     } catch (error) {
       explain(error);
-    } finally {
-      find("[data-sign]").disabled = false;
     }
   };
 
-  find("[data-check]").addEventListener("click", check);
-  find("[data-pair]").addEventListener("click", pair);
-  find("[data-sign]").addEventListener("click", sign);
+  const checkOnce = once(find("[data-check]"), check);
+  const pairOnce = once(find("[data-pair]"), pair);
+  find("[data-check]").addEventListener("click", checkOnce);
+  find("[data-pair]").addEventListener("click", pairOnce);
+  find("[data-sign]").addEventListener("click", once(find("[data-sign]"), sign));
+  // What was signed before is not taken for what is chosen now.
+  find("#file").addEventListener("change", function () {
+    find("[data-result]").hidden = true;
+  });
+  find("[data-origin]").textContent = location.origin;
   // There is no form that a browser could send: what was typed goes where this script sends it, and nowhere else.
   const onEnter = function (field, act) {
     find(field).addEventListener("keydown", function (event) {
@@ -318,6 +350,6 @@
       }
     });
   };
-  onEnter("#key", check);
-  onEnter("#code", pair);
+  onEnter("#key", checkOnce);
+  onEnter("#code", pairOnce);
 })();

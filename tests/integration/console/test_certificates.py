@@ -80,7 +80,8 @@ def test_the_filter_shows_what_needs_attention(viewer: FlaskClient, ledger: Ledg
     page = viewer.get("/console/certificates?show=expiring").text
     assert SOON.certificate_sha256 in page
     assert LATER.certificate_sha256 not in page
-    assert "Không có chứng thư nào" in viewer.get("/console/certificates?show=revoked").text
+    assert 'show=expiring" aria-current="page"' in page
+    assert "Không có chứng thư nào bị thu hồi" in viewer.get("/console/certificates?show=revoked").text
     revoked = Finding(sha256=LATER.certificate_sha256, state="revoked", revoked_at=at(-60), reason="key_compromise")
     ledger.note_revocation([revoked], now=NOON)
     page = viewer.get("/console/certificates?show=revoked").text
@@ -88,6 +89,27 @@ def test_the_filter_shows_what_needs_attention(viewer: FlaskClient, ledger: Ledg
     assert "Bị thu hồi" in page
     assert viewer.get("/console/certificates?show=else").status_code == 400
     assert viewer.get("/console/certificates?before=x").status_code == 400
+
+
+def test_the_nearer_the_end_the_louder(viewer: FlaskClient, clock: Clock) -> None:
+    page = viewer.get("/console/certificates").text
+    assert re.findall(r'<span class="mark (\w+)"><span[^>]*>.</span>([^<]+)</span>', page)[:4:2] == [
+        ("bad", "còn 5 ngày"), ("warn", "còn 20 ngày"),
+    ]  # fmt: skip
+    clock.pass_time(days=4, hours=1)
+    log_in(viewer, "xem")
+    assert "hết hạn trong 24 giờ" in viewer.get("/console/certificates").text
+
+
+def test_without_any_certificate_the_page_says_what_to_do(ledger: Ledger, clock: Clock) -> None:
+    add_person(ledger, "ai", OperatorRole.VIEWER)
+    client = a_console(ledger, clock).test_client()
+    log_in(client, "ai")
+    page = client.get("/console/certificates").text
+    assert "<table" not in page
+    assert "Chưa đăng ký chứng thư nào" in page
+    assert "gateway certificates add" in page
+    assert "Không có chứng thư nào hết hạn trong 60 ngày" in client.get("/console/certificates?show=expiring").text
 
 
 def test_a_source_that_fails_or_is_late_stands_at_the_top(viewer: FlaskClient, ledger: Ledger, clock: Clock) -> None:
@@ -106,7 +128,7 @@ def test_a_source_that_fails_or_is_late_stands_at_the_top(viewer: FlaskClient, l
 
 
 def test_changed_verdicts_are_listed_with_their_documents_and_paged(viewer: FlaskClient, ledger: Ledger) -> None:
-    documents = [a_document(verdict=VALID) for _ in range(52)]
+    documents = [a_document(verdict=VALID, number=str(n), subject=f"Việc {n}") for n in range(52)]
     for document in documents:
         ledger.accept(document, [])
     ledger.rejudge([Rejudged(document=d.id, old=VALID, new=INVALID, cause="revoked") for d in documents], now=at(5))
@@ -117,6 +139,8 @@ def test_changed_verdicts_are_listed_with_their_documents_and_paged(viewer: Flas
     rest = viewer.get(older[1].replace("&amp;", "&")).text
     assert rest.count("/console/documents/") == 2
     assert documents[0].id in rest
+    assert "<bdi>0/QĐ-UBND</bdi>" in rest
+    assert "Việc 0" in rest
 
 
 def test_a_documents_page_tells_how_it_was_judged_at_first_and_later(viewer: FlaskClient, ledger: Ledger) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
-from gateway.errors import PayloadMissing
+from gateway.errors import EvidenceTooLarge, PayloadMissing
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
 from gateway.model import BusinessType, StatusCode
@@ -204,3 +205,17 @@ def test_the_log_finds_orphans(operator: FlaskClient, ledger: Ledger) -> None:
     orphan = an_orphan(ledger)
     page = operator.get("/console/?operation=orphan").text
     assert re.findall(r'class="number" href="/console/documents/([^"]+)"', page) == [orphan.id]
+
+
+def test_evidence_that_fits_no_file_is_a_friendly_page(ledger: Ledger, clock: Clock) -> None:
+    def too_large(trace: object, actor: str) -> io.BytesIO:
+        raise EvidenceTooLarge
+
+    add_person(ledger)
+    client = a_console(ledger, clock, export_evidence=too_large).test_client()
+    log_in(client)
+    document = accept(ledger, a_delivery(COMMUNE))
+    answer = client.get(f"/console/documents/{document.id}/evidence")
+    assert answer.status_code == 413
+    assert "Bằng chứng quá lớn" in answer.text
+    assert "evidence.too_large" in answer.text

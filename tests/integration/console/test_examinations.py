@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from werkzeug.test import TestResponse
 from gateway.console import words
 from gateway.ledger import Action, Ledger
 from gateway.ledger.records import ExaminationResult, Examined, NewExamination
+from gateway.ledger.revocation import Rejudged
 from gateway.model import (
     DeliveryState,
     ExaminationKind,
@@ -21,9 +23,11 @@ from gateway.model import (
     FileStanding,
     FileVerdict,
     SignerRole,
+    Standing,
     StatusCode,
+    Verdict,
 )
-from tests.support.console import an_attachment, token
+from tests.support.console import Clock, an_attachment, log_in, token
 from tests.support.ledger import LEASE, NOON, a_delivery, a_document, a_reply, at
 
 FILES = ExaminationKind.FILES
@@ -164,6 +168,147 @@ def test_a_file_in_order_raises_no_alarm(operator: FlaskClient, ledger: Ledger) 
     assert "Hợp lệ" in page.partition('id="examinations"')[2].partition("</section>")[0]
 
 
+# At a glance, without opening anything
+
+
+def row_of(client: FlaskClient, document: str, address: str = "/console/") -> str | None:
+    """The document's first row of the log, in plain words; ``None``: it is not listed."""
+    for row in re.findall(r"<tr class=.*?</tr>", client.get(address).text, re.DOTALL):
+        if document in row:
+            return " ".join(re.sub(r"<[^>]+>", " ", row).split())
+    return None
+
+
+PERSON, AGENCY = SignerRole.PERSON, SignerRole.AGENCY
+ALTERED = FileStanding.ALTERED
+
+
+@pytest.mark.parametrize(
+    ("signatures", "standing", "said"),
+    [
+        ((signature(PERSON), signature(AGENCY)), FileStanding.VALID, "Tệp đủ hai chữ ký"),
+        ((signature(PERSON),), FileStanding.VALID, "Tệp chỉ có chữ ký cá nhân"),
+        ((signature(AGENCY),), FileStanding.VALID, "Tệp chỉ có chữ ký cơ quan"),
+        ((), FileStanding.UNSIGNED, "Tệp không có chữ ký hợp lệ"),
+        ((signature(PERSON, ALTERED),), ALTERED, "Tệp bị thay đổi sau khi ký"),
+        ((signature(PERSON, FileStanding.REVOKED),), FileStanding.REVOKED, "Chứng thư đã bị thu hồi"),
+        ((signature(PERSON, FileStanding.UNTRUSTED),), FileStanding.UNTRUSTED, "Chữ ký không đáng tin cậy"),
+        ((), FileStanding.UNREADABLE, "Tệp không đọc được"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)  # fmt: skip
+def test_the_log_says_of_each_document_how_its_files_are_signed(
+    operator: FlaskClient,
+    ledger: Ledger,
+    signatures: tuple[FileSignature, ...],
+    standing: FileStanding,
+    said: str,
+) -> None:
+    document = judged(ledger, *signatures, standing=standing)
+    row = row_of(operator, document)
+    assert row is not None
+    assert said in row
+    head = shown(operator, document).partition('id="deliveries"')[0]
+    assert said in head
+
+
+def test_a_row_stands_out_for_what_was_found_in_files(operator: FlaskClient, ledger: Ledger) -> None:
+    judged(ledger, signature(PERSON), signature(AGENCY), standing=FileStanding.VALID)
+    assert 'class="attention' not in operator.get("/console/").text
+    judged(ledger, standing=FileStanding.UNREADABLE)
+    judged(ledger, signature(PERSON, ALTERED), standing=ALTERED)
+    assert re.findall(r'<tr class="attention (\w+)', operator.get("/console/").text) == ["bad", "warn"]
+
+
+def test_what_is_to_be_judged_is_said_and_what_is_held(operator: FlaskClient, ledger: Ledger) -> None:
+    held = kept(ledger)
+    row = row_of(operator, held)
+    assert row is not None
+    assert "Đang bị giữ lại" in row
+    assert "Chờ xét chữ ký trong tệp" in row
+
+
+def test_the_first_page_counts_what_to_look_at_and_leads_there(operator: FlaskClient, ledger: Ledger) -> None:
+    page = operator.get("/console/").text
+    assert 'class="looks none"' in page
+    altered, held = judged(ledger, signature(PERSON, ALTERED), standing=ALTERED), kept(ledger)
+    page = operator.get("/console/").text
+    assert 'class="looks"' in page
+    links = dict(
+        re.findall(r'<a class="look mark \w+" href="([^"]+)"[^>]*>\s*<span class="shape".*?</span>([^<]+)', page)
+    )
+    leads = {words.strip(): address.replace("&amp;", "&") for address, words in links.items()}
+    assert set(leads) == {"Tệp bị thay đổi sau khi ký", "Đang bị giữ lại"}
+    assert "from=23/10/2026" in leads["Tệp bị thay đổi sau khi ký"].replace("%2F", "/")
+    assert "from" not in leads["Đang bị giữ lại"]
+    for said, inside, outside in (
+        ("Tệp bị thay đổi sau khi ký", altered, held),
+        ("Đang bị giữ lại", held, altered),
+    ):
+        assert row_of(operator, inside, leads[said]) is not None
+        assert row_of(operator, outside, leads[said]) is None
+    counts = operator.get("/console/counts.json").json
+    assert counts is not None
+    assert (counts["counts"]["concern-altered"], counts["counts"]["concern-kept"]) == (1, 1)
+    assert counts["counts"]["concern-malware"] == 0
+
+
+def test_what_is_older_than_thirty_days_is_counted_no_more_unless_it_is_kept(
+    operator: FlaskClient, ledger: Ledger, clock: Clock
+) -> None:
+    judged(ledger, signature(PERSON, ALTERED), standing=ALTERED)
+    kept(ledger)
+    clock.pass_time(days=31)
+    log_in(operator)
+    counts = operator.get("/console/counts.json").json
+    assert counts is not None
+    assert (counts["counts"]["concern-altered"], counts["counts"]["concern-kept"]) == (0, 1)
+
+
+def test_a_package_that_was_judged_again_is_told_in_the_log_and_at_the_head_of_its_page(
+    operator: FlaskClient, ledger: Ledger
+) -> None:
+    valid = Verdict(standing=Standing.VALID, reason="signature.verified", judged_at=NOON)
+    invalid = replace(valid, standing=Standing.INVALID, reason="signature.certificate_revoked", revoked_at=at(-60))
+    document = a_document(verdict=valid)
+    ledger.accept(document, [a_delivery()])
+    ledger.rejudge([Rejudged(document=document.id, old=valid, new=invalid, cause="revoked")], now=at(1))
+    row = row_of(operator, document.id)
+    assert row is not None
+    assert "Kết luận lại về chữ ký" in row
+    page = shown(operator, document.id)
+    assert re.search(
+        r'class="flash bad" role="status"><a href="#signature">.{,60}chứng thư đã bị thu hồi',
+        page.partition('id="deliveries"')[0],
+    )
+    way = page.partition('id="way"')[2].partition("</section>")[0]
+    assert "Hợp lệ → Không hợp lệ · chứng thư đã bị thu hồi" in way
+    assert "signature.certificate_revoked" not in way
+
+
+def test_the_way_says_what_was_found_in_the_files(operator: FlaskClient, ledger: Ledger) -> None:
+    document = judged(ledger, signature(PERSON, ALTERED), standing=ALTERED)
+    way = shown(operator, document).partition('id="way"')[2].partition("</section>")[0]
+    assert re.search(
+        r'<li class="bad">(?:(?!<li).)*Đã kiểm tra chữ ký trong tệp(?:(?!<li).)*1 tệp: Nội dung bị thay đổi', way
+    )
+
+
+def test_an_archive_full_of_altered_files_does_not_push_the_page_away(operator: FlaskClient, ledger: Ledger) -> None:
+    document = a_document(attachments=(attachment := an_attachment("a.zip"),))
+    one = FileVerdict(
+        content_id=attachment.content_id, name="a.zip", format="pdf", standing=ALTERED, reason="file.altered_after",
+        judged_at=NOON,
+    )  # fmt: skip
+    files = tuple(replace(one, member=f"{n}.pdf") for n in range(30))
+    ledger.accept(document, [a_delivery()], examinations=[NewExamination(kind=FILES, due_at=NOON)])
+    done = Examined(state=ExaminationState.DONE, reason="file.judged", result=ExaminationResult(files=files))
+    ledger.settle_examination(document.id, FILES, done, now=at(1))
+    page = shown(operator, document.id)
+    assert page.count('class="flash bad"') == 11
+    assert "Còn 20 tệp nữa cần xem lại" in page
+
+
 # Letting go
 
 
@@ -220,3 +365,27 @@ def test_who_may_only_look_lets_nothing_go_and_gets_no_malware(viewer: FlaskClie
     for what in ("package", "evidence"):
         assert viewer.get(f"/console/documents/{infected}/{what}").status_code == 403
     assert viewer.get(f"/console/documents/{held}/package").status_code == 200
+
+
+def test_a_form_that_has_expired_leads_back_to_its_document(operator: FlaskClient, ledger: Ledger) -> None:
+    document = kept(ledger)
+    page = f"/console/documents/{document}"
+    assert f'name="next" value="{page}"' in operator.get(page).text
+    answer = release(operator, document, csrf_token="of another session", next=page)
+    assert answer.status_code == 400
+    assert "Biểu mẫu đã hết hạn" in answer.text
+    assert f'<a class="button primary" href="{page}">Mở lại trang</a>' in answer.text
+    assert ledger.deliveries(document)[0].blocked
+
+
+def test_a_form_sent_after_the_log_in_ended_comes_back_to_its_document(
+    operator: FlaskClient, ledger: Ledger, clock: Clock
+) -> None:
+    document = kept(ledger)
+    page = f"/console/documents/{document}"
+    csrf = token(operator.get(page))
+    clock.pass_time(hours=8)
+    form = {"csrf_token": csrf, "kind": "files", "reason": "x", "next": page}
+    answer = operator.post(f"{page}/release", data=form)
+    assert (answer.status_code, answer.location) == (302, f"/console/login?next={page}")
+    assert ledger.deliveries(document)[0].blocked

@@ -38,3 +38,20 @@ def test_the_page_speaks_both_languages(stranger: FlaskClient, language: str, ti
     form = {"csrf_token": token.group(1), "language": language, "next": "/console/"}
     stranger.post("/console/language", data=form)
     assert title in stranger.get("/console/signing").text
+
+
+def test_every_page_leads_there_also_before_the_log_in(stranger: FlaskClient, viewer: FlaskClient) -> None:
+    link = 'href="/console/signing"'
+    assert stranger.get("/console/login").text.count(link) == 2
+    assert link in stranger.get("/console/signing").text
+    for page in ("/console/", "/console/refusals", "/console/certificates", "/console/nowhere"):
+        assert link in viewer.get(page).text
+    assert 'href="/console/login"' in stranger.get("/console/signing").text
+    assert 'href="/console/refusals"' not in stranger.get("/console/signing").text
+
+
+def test_the_page_says_how_the_helper_is_started_for_this_very_address(stranger: FlaskClient) -> None:
+    page = stranger.get("/console/signing", base_url="https://truc.langson.gov.vn").text
+    assert re.search(
+        r"gateway signer --token \S+ --allow-origin <span[^>]*>https://truc\.langson\.gov\.vn</span>", page
+    )

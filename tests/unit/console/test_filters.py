@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.console.filters import agency_label, read_filters
+from gateway.ledger.records import Concern
 from gateway.model import DeliveryState, PackageKind
 from tests.support.agencies import a_directory
 from tests.support.console import PROVINCE
@@ -113,3 +114,13 @@ def test_hostile_members_are_bounded_and_clean() -> None:
     assert asked.filters.states == frozenset()
     assert asked.filters.kind is PackageKind.DOCUMENT
     assert asked.faults == {"state": "log.filter.not_offered", "kind": "log.filter.not_offered"}
+
+
+def test_a_concern_is_one_of_those_offered_and_stays_in_the_address() -> None:
+    asked = read_filters({"concern": "altered"}, DIRECTORY)
+    assert asked.filters.concern is Concern.ALTERED
+    assert asked.restricts
+    assert asked.query() == {"concern": "altered"}
+    asked = read_filters({"concern": "x"}, DIRECTORY)
+    assert asked.filters.concern is None
+    assert asked.faults == {"concern": "log.filter.not_offered"}

@@ -25,6 +25,7 @@ COMPOSED = (
     "log.filter.from",
     "log.filter.to",
     "certificates.show.",
+    "certificates.empty.",
     "certificates.role.",
     "doc.judged.",
 )

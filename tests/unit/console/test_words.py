@@ -14,7 +14,7 @@ from gateway.console.texts import LANGUAGES, Language, Text
 from gateway.exchange import examine, file_rules
 from gateway.exchange.screening import NOTHING_FOUND
 from gateway.ledger.actions import Action
-from gateway.ledger.records import DeliveryRow, OperationState, StatusEffect
+from gateway.ledger.records import Concern, DeliveryRow, OperationState, SignedFiles, StatusEffect
 from gateway.model import (
     AgencyCode,
     BusinessType,
@@ -78,6 +78,8 @@ def a_row(**changes: object) -> DeliveryRow:
         (StatusEffect, words.EFFECTS),
         (RecallState, words.RECALLS),
         (OperationState, words.OPERATION_STATES),
+        (Concern, words.CONCERNS),
+        (SignedFiles, words.SIGNED),
         (Standing, words.STANDINGS),
         (ExaminationKind, words.EXAMINATIONS),
         (ExaminationState, words.EXAMINATION_STATES),
@@ -110,6 +112,7 @@ def test_states_differ_in_words_and_shape_and_not_only_in_colour() -> None:
         assert len({m.words.say(spoken) for m in marks}) == len(marks)
     assert all(m.shape for m in marks)
     assert len({m.shape for m in words.STATES.values()}) == len(words.STATES)
+    assert len({m.shape for m in words.CONCERNS.values()}) == len(words.CONCERNS)
 
 
 @pytest.mark.parametrize("spoken", LANGUAGES)
