@@ -14,6 +14,7 @@ import enum
 import hashlib
 import io
 import struct
+import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from gateway.errors import FileNotSignable, PersonSignatureMissing, SigningImageUnusable
 from gateway.model import FileSignature, FileStanding, SignerRole
 from gateway.signing.files.limits import FileLimits
-from gateway.signing.files.pdf import judge_pdf
+from gateway.signing.files.pdf import check_signable, judge_pdf
 from gateway.signing.files.policy import FilePolicy
 from gateway.signing.files.reasons import FileReason
 from gateway.signing.files.signer import Scope
@@ -59,11 +60,14 @@ VIETNAM = timezone(timedelta(hours=7))
 PDF_BYTES_MAX = 256 * 1024 * 1024
 IMAGE_BYTES_MAX = 2 * 1024 * 1024
 IMAGE_PIXELS_MAX = 4_000_000
+_HEADER = 33
+"""Bytes of a PNG up to the end of the chunk that says its size."""
 SEAL_MM = 36.0
 """Across a seal whose image does not say its size."""
+WIDTH_MM = (5.0, 200.0)
+"""Of an image: less is a speck, more no signature."""
 PERSON_MM = 45.0
 """Width of a person's signature, when nobody says another."""
-_MM = 72 / 25.4
 _TEXT_BOX_MM = (75.0, 12.0)
 _MARGIN_MM = 12.0
 _TEXT_POINTS = 10
@@ -125,6 +129,8 @@ class PdfSignOptions:
     """PNG with transparency: the person's signature (blue) or the seal (red); ``None``: nothing is drawn."""
     place: Place | None = None
     """``None``: a seal goes over the person's signature, another image to the lower right of the last page."""
+    page: int = -1
+    """Of a person's image without a place of its own; as in :class:`Place`."""
     width_mm: float | None = None
     """Of the image; ``None``: a seal has the size that its image names, or 36 mm; a signature 45 mm."""
     number: str | None = None
@@ -305,6 +311,7 @@ def _signatures(file: BinaryIO, at: datetime) -> tuple[FileSignature, ...]:
     policy = FilePolicy(tolerate_sha1=True, tolerate_rsa_1024=True)
     try:
         scope = Scope(registered=(), anchors=TrustAnchors(), policy=policy, at=at)
+        check_signable(file, limits=FileLimits())
         return judge_pdf(file, scope=scope, limits=FileLimits()).signatures
     except Unreadable as e:
         raise FileNotSignable(f"A signature in the PDF could not be read by others ({e.reason}).") from e
@@ -341,21 +348,23 @@ def _picture(
         if options.number is None or not options.number.strip():
             return StaticStampStyle(), fields.SigFieldSpec(name)
         page = page_of(writer, 1)
-        width, height = page.size
-        box = (
-            width - (_MARGIN_MM + _TEXT_BOX_MM[0]) * _MM,
-            height - (_MARGIN_MM + _TEXT_BOX_MM[1]) * _MM,
-            width - _MARGIN_MM * _MM,
-            height - _MARGIN_MM * _MM,
-        )
+        right, top = (side - _MARGIN_MM * page.mm for side in page.size)
+        wide, high = (side * page.mm for side in _TEXT_BOX_MM)
+        _demand_seen(page, right - wide, top - high, wide, high)
+        box = (right - wide, top - high, right, top)
         return _line(copy_line(options.number, at), options.font), _spec(name, page, box)
     if options.image is None:
         return StaticStampStyle(), fields.SigFieldSpec(name)
     image, named_mm = _read_image(options.image)
     is_seal = options.role is SignerRole.AGENCY
-    wide = (options.width_mm or (named_mm or SEAL_MM if is_seal else PERSON_MM)) * _MM
+    wide_mm = options.width_mm or (named_mm or SEAL_MM if is_seal else PERSON_MM)
+    if not WIDTH_MM[0] <= wide_mm <= WIDTH_MM[1]:
+        raise SigningImageUnusable(f"The image says that it is {wide_mm:.1f} mm wide; give its width.")
+    page, person = _page(writer, options)
+    wide = wide_mm * page.mm
     high = wide * image.height / image.width
-    page, x, y = _corner(writer, options, wide, high)
+    x, y = _corner(page, person, options, wide, high)
+    _demand_seen(page, x, y, wide, high)
     style = StaticStampStyle(
         border_width=0,
         background=PdfImage(image),
@@ -391,16 +400,24 @@ def _spec(name: str, page: Page, shown: Rectangle) -> fields.SigFieldSpec:
 class _Font(FontEngineFactory):
     """The font out of a file; pyHanko's own factory leaves the file open."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, text: str) -> None:
         self._file = file
+        self._text = text
 
     def create_font_engine(self, writer: BasePdfFileWriter, obj_stream: Any = None) -> GlyphAccumulator:
         try:
-            return GlyphAccumulator(
+            made = GlyphAccumulator(
                 writer, io.BytesIO(self._file.read_bytes()), font_size=_TEXT_POINTS, obj_stream=obj_stream
             )
+            known = made.tt.getBestCmap() or {}
         except (OSError, TTLibError) as e:
             raise FileNotSignable(f"{self._file.name} is not a font that can be used.") from e
+        # Others would be drawn as empty boxes, or turn the line round.
+        missing = sorted({c for c in unicodedata.normalize("NFC", self._text) if c != "\n" and ord(c) not in known})
+        if missing:
+            signs = ", ".join(f"U+{ord(c):04X}" for c in missing[:5])
+            raise FileNotSignable(f"The font {self._file.name} has no sign for {signs} of the line.")
+        return made
 
 
 def _line(text: str, font: Path | None) -> TextStampStyle:
@@ -415,7 +432,7 @@ def _line(text: str, font: Path | None) -> TextStampStyle:
         # The style's text is a template for %-formatting.
         stamp_text=text.replace("%", "%%"),
         text_box_style=TextBoxStyle(
-            font=_Font(file),
+            font=_Font(file, text),
             font_size=_TEXT_POINTS,
             leading=_LINE_POINTS,
             border_width=0,
@@ -439,6 +456,10 @@ def _read_image(raw: bytes) -> tuple[Image.Image, float | None]:
     """The image, and its width in millimetres when it says its resolution."""
     if len(raw) > IMAGE_BYTES_MAX:
         raise SigningImageUnusable(f"The image has more than {IMAGE_BYTES_MAX} bytes.")
+    # Before Pillow looks: it says on its own how it finds very large ones.
+    sides = struct.unpack(">II", raw[16:24]) if raw[12:16] == b"IHDR" and len(raw) >= _HEADER else (0, 0)
+    if sides[0] * sides[1] > IMAGE_PIXELS_MAX:
+        raise SigningImageUnusable(f"The image has more than {IMAGE_PIXELS_MAX} pixels.")
     try:
         with Image.open(io.BytesIO(raw), formats=("PNG",)) as opened:
             if opened.width * opened.height > IMAGE_PIXELS_MAX or not opened.width * opened.height:
@@ -446,34 +467,49 @@ def _read_image(raw: bytes) -> tuple[Image.Image, float | None]:
             resolution = opened.info.get("dpi", (0, 0))[0]
             image = opened.convert("RGBA")
     # Pillow's own errors are OSErrors; broken chunks come out as SyntaxError or struct.error.
-    except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as e:
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError) as e:
         raise SigningImageUnusable("The image is not a PNG.") from e
-    if image.getchannel("A").getextrema()[0] == 255:
+    thinnest, thickest = image.getchannel("A").getextrema()
+    if thinnest == 255:
         raise SigningImageUnusable("The image has no transparent background.")
+    if thickest == 0:
+        raise SigningImageUnusable("The image shows nothing: all of it is transparent.")
     millimetres = image.width / float(resolution) * 25.4 if resolution > 1 else None
     return image, millimetres
 
 
-def _corner(
-    writer: IncrementalPdfFileWriter, options: PdfSignOptions, wide: float, high: float
-) -> tuple[Page, float, float]:
-    """The page of an image, and its lower left corner as the page is shown."""
+def _page(writer: IncrementalPdfFileWriter, options: PdfSignOptions) -> tuple[Page, Rectangle | None]:
+    """The page of an image; and where on it the person's signature is seen that a seal goes over."""
     if options.place is not None:
-        page, x, y = page_of(writer, options.place.page), options.place.x_mm * _MM, options.place.y_mm * _MM
-        width, height = page.size
-        if not (0 <= x <= width - wide + 1 and 0 <= y <= height - high + 1):
-            raise FileNotSignable("The image would not be seen: its place is beyond the edge of the page.")
-        return page, x, y
-    person = newest_picture(writer) if options.role is SignerRole.AGENCY else None
+        return page_of(writer, options.place.page), None
+    if options.role is not SignerRole.AGENCY:
+        return page_of(writer, options.page), None
+    person = newest_picture(writer)
+    if person is None:
+        raise FileNotSignable("No person's signature is seen in the file, so the place of the seal must be given.")
+    return person
+
+
+def _corner(
+    page: Page, person: Rectangle | None, options: PdfSignOptions, wide: float, high: float
+) -> tuple[float, float]:
+    """The lower left corner of an image as its page is shown."""
+    if options.place is not None:
+        return options.place.x_mm * page.mm, options.place.y_mm * page.mm
     if person is not None:
         # Over the left third of the person's signature, at the height of its middle.
-        page, (left, low, right, top) = person
-        return page, max(left + (right - left) / 3 - wide, 0), max((low + top - high) / 2, 0)
-    if options.role is SignerRole.AGENCY:
-        raise FileNotSignable("No person's signature is seen in the file, so the place of the seal must be given.")
-    page = page_of(writer, -1)
+        left, low, right, top = person
+        return max(left + (right - left) / 3 - wide, 0), max((low + top - high) / 2, 0)
     width, height = page.size
-    return page, max(width - 20 * _MM - wide, 0), min(60 * _MM, max(height - high, 0))
+    return max(width - 20 * page.mm - wide, 0), min(60 * page.mm, max(height - high, 0))
+
+
+def _demand_seen(page: Page, x: float, y: float, wide: float, high: float) -> None:
+    """:raises FileNotSignable: what is drawn there would not be seen whole."""
+    width, height = page.size
+    # Not the other way round: what is not a number lies nowhere.
+    if not (0 <= x <= width - wide + 1 and 0 <= y <= height - high + 1):
+        raise FileNotSignable("What is to be drawn would not be seen: its place is beyond the edge of the page.")
 
 
 def _free_name(writer: IncrementalPdfFileWriter, role: SignerRole) -> str:

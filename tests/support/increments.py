@@ -76,3 +76,31 @@ def revised(
     rows = b"".join(b"%d 1\n%010d 00000 n \n" % (n, at) for n, at in sorted(places.items())) or b"0 0\n"
     made = b"xref\n%strailer\n<</Size %d/Root %s 0 R/Prev %d%s>>\n" % (rows, size, roots[-1], previous, trailer)
     return content + table(made) + end(len(content))
+
+
+def by_word(*, as_one: bool = False, entry: bytes = b"0000000000 65535 f \n") -> bytes:
+    """
+    :data:`PAGE` as Word writes it: a table, and behind it an empty one with a second one in a stream.
+
+    What only readers since PDF 1.5 find, the page itself here, is free in the first table.
+
+    :param as_one: the stream belongs to the first table, as Acrobat 6 did it.
+    :param entry: of the page, in the first table.
+    """
+    content, places = b"%PDF-1.7\r\n%\xb5\xb5\xb5\xb5\r\n", {}
+    packed = b"3 0 " + PAGE[3]
+    streams = {
+        6: b"<</Type/ObjStm/N 1/First 4/Length %d>>\r\nstream\r\n%s\r\nendstream" % (len(packed), packed),
+        7: b"<</Type/XRef/Size 7/Index[3 1]/W[1 4 1]/Root 1 0 R/Length 6>>\r\nstream\r\n\2\0\0\0\6\0\r\nendstream",
+    }
+    for number, body in ({n: b for n, b in PAGE.items() if n != 3} | streams).items():
+        places[number] = len(content)
+        content += b"%d 0 obj\r\n%s\r\nendobj\r\n" % (number, body)
+    rows = [b"%010d 00000 n\r\n" % places[n] if n in places else entry for n in range(1, 8)]
+    trailer = b"<</Size 8/Root 1 0 R%s>>\r\nstartxref\r\n%d\r\n%%%%EOF"
+    second = b"/XRefStm %d" % places[7]
+    table = b"xref\r\n0 8\r\n0000000003 65535 f\r\n%strailer\r\n" % b"".join(rows)
+    if as_one:
+        return content + table + trailer % (second, len(content))
+    whole = content + table + trailer % (b"", len(content)) + b"\r\n"
+    return whole + b"xref\r\n0 0\r\ntrailer\r\n" + trailer % (b"/Prev %d%s" % (len(content), second), len(whole))

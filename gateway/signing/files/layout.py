@@ -54,6 +54,7 @@ def check_layout(reader: PdfFileReader, *, signed: int) -> None:
     _check_end(raw, reader)
     _check_headers(raw, reader)
     _check_order(reader)
+    _check_hybrids(reader)
     sections = [reader.xrefs.get_xref_container_info(n) for n in range(reader.xrefs.total_revisions)]
     tables = {s.end_location for s in sections if s.xref_section_type is not XRefSectionType.STREAM}
     if any(found.end() - 2 not in tables for found in _TRAILER.finditer(raw)):
@@ -134,6 +135,23 @@ def _check_order(reader: PdfFileReader) -> None:
             if at < places.get(number, 0):
                 raise _BROKEN
             places[number] = at
+
+
+def _check_hybrids(reader: PdfFileReader) -> None:
+    """
+    Of a table that has a second one in a stream readers take what stands in the first, also that an object is free.
+
+    Word writes an empty table with such a stream behind a whole one: that is read alike by all.
+    """
+    for revision in range(reader.xrefs.total_revisions):
+        data = reader.xrefs.get_xref_data(revision)
+        if data.hybrid is None:
+            continue
+        second = data.hybrid.xref_data
+        if (data.standard_xrefs.keys() | data.freed.keys()) & (
+            second.standard_xrefs.keys() | second.xrefs_in_objstm.keys() | second.freed.keys()
+        ):
+            raise _BROKEN
 
 
 def _check_addition(raw: bytes, reader: PdfFileReader, revision: int, at: int) -> int:

@@ -47,6 +47,13 @@ _GOOD = frozenset({FileStanding.VALID, FileStanding.VALID_WEAK, FileStanding.IND
 """Who stands so answers for what he added."""
 
 
+class _Embedded(EmbeddedPdfSignature):
+    """A signature in a file that may have been written by Word."""
+
+    def _enforce_hybrid_xref_policy(self) -> None:
+        """Tables with a second one in a stream, which pyHanko refuses all, were looked at (:func:`check_layout`)."""
+
+
 @dataclass(kw_only=True)
 class _Found:
     """One signature on its way to a judgement."""
@@ -78,7 +85,7 @@ def judge_pdf(source: BinaryIO, *, scope: Scope, limits: FileLimits) -> Judgemen
             if dictionary(value).get("/SubFilter") not in _JUDGED | {_STAMP}:
                 verdicts.append(_plain(name, FileStanding.NOT_JUDGED, FileReason.SIGNATURE_FORM))
                 continue
-            found = EmbeddedPdfSignature(reader, holder, name)
+            found = _Embedded(reader, holder, name)
         except LEAKS:
             verdicts.append(_plain(name, FileStanding.UNREADABLE, FileReason.SIGNATURE_BROKEN))
             continue
@@ -93,6 +100,16 @@ def judge_pdf(source: BinaryIO, *, scope: Scope, limits: FileLimits) -> Judgemen
     for signature in signatures:
         signature.verdict = _judge(reader, signature, scope=scope, stamps=stamps, others=enclosed.certificates)
     return joined("pdf", [*_settle(signatures), *verdicts])
+
+
+def check_signable(source: BinaryIO, *, limits: FileLimits) -> None:
+    """
+    Look whether a PDF, once it is signed, can be read as strictly as :func:`judge_pdf` reads.
+
+    :raises Unreadable: it could not.
+    """
+    reader, _ = _opened(source, limits)
+    _check_layout(reader, signed=reader.xrefs.total_revisions - 1)
 
 
 def _opened(source: BinaryIO, limits: FileLimits) -> tuple[PdfFileReader, list[Any]]:

@@ -7,19 +7,23 @@ something over it that the verdict did not tell of (docs/decisions/0041).
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import io
 from collections.abc import Callable
 
 import pytest
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import fields, signers
 
+from gateway.errors import FileNotSignable
 from gateway.model import FileSignature, FileStanding, FileVerdict, SignerRole
 from gateway.signing.files import FileReason
 from gateway.signing.pdf_sign import PdfSignOptions
 from tests.support import pdfs, pki
-from tests.support.increments import FORGED, FORGED_TEXT, PAGE, TEXT, revised, stream, written
+from tests.support.increments import FORGED, FORGED_TEXT, PAGE, TEXT, by_word, revised, stream, written
 
 VALID, ALTERED, UNREADABLE = FileStanding.VALID, FileStanding.ALTERED, FileStanding.UNREADABLE
 NOTHING = {60: b"<</Nothing true>>"}
@@ -39,6 +43,17 @@ def only(verdict: FileVerdict) -> FileSignature:
 
 def signed(content: bytes) -> bytes:
     return pdfs.signed(content, pki.person())
+
+
+def signed_elsewhere(content: bytes) -> bytes:
+    """By a program that does not look at what it signs."""
+    out = io.BytesIO()
+    metadata = signers.PdfSignatureMetadata(
+        field_name="S", md_algorithm="sha256", subfilter=fields.SigSeedSubFilter.PADES
+    )
+    writer = IncrementalPdfFileWriter(io.BytesIO(content), strict=False)
+    asyncio.run(signers.async_sign_pdf(writer, metadata, pdfs.pyhanko_signer(pki.person()), output=out))
+    return out.getvalue()
 
 
 @functools.cache
@@ -91,7 +106,7 @@ def test_a_revision_by_hand_that_changes_nothing_is_read() -> None:
         lambda: revised(page(), NOTHING, table=lambda t: t.replace(b"/Root", b"/Boot")),
         lambda: revised(page(), {60: stream(b"data").replace(b"/Length 4", b"/Length 3")}),
         lambda: revised(page(), NOTHING, trailer=b"/XRefStm 100"),
-        lambda: signed(written({**PAGE, 5: PAGE[5] + b"\nendobj\n" + FORGED.removesuffix(b"\nendobj\n")})),
+        lambda: signed_elsewhere(written({**PAGE, 5: PAGE[5] + b"\nendobj\n" + FORGED.removesuffix(b"\nendobj\n")})),
     ],
     ids=[
         *("unlisted", "in-a-string", "in-a-stream", "before-a-comment", "another-word", "plus", "behind-a-comment"),
@@ -118,8 +133,10 @@ def test_an_older_object_behind_a_newer_one_makes_a_file_unreadable() -> None:
     row = b"4 1\n%010d 00000 n \n" % first.index(b"4 0 obj")
     # The newest table counts the first content again; who looks through the file counts the last.
     back = revised(revised(first, {4: stream(FORGED_TEXT)}), {}, table=lambda t: t.replace(b"0 0\n", row))
-    verdict = judged(signed(back))
+    verdict = judged(signed_elsewhere(back))
     assert (verdict.standing, verdict.reason) == (UNREADABLE, FileReason.BROKEN)
+    with pytest.raises(FileNotSignable):
+        signed(back)
 
 
 BORROWED = {
@@ -146,6 +163,21 @@ def test_what_a_page_takes_over_from_may_not_come_later() -> None:
     before = signed(written({**PAGE, 3: PAGE[3].replace(b"/Parent 2 0 R", b"/Parent 60 0 R")}))
     verdict = judged(revised(before, {60: TURNED}))
     assert (verdict.standing, verdict.reason) == (ALTERED, FileReason.ALTERED_AFTER)
+
+
+def test_a_file_as_word_writes_it_is_read() -> None:
+    # Word names objects for newer readers in a second table, which stands alone: all readers find them.
+    person = signed(by_word())
+    both = pdfs.signed(person, pki.agency_seal(), options=PdfSignOptions(role=SignerRole.AGENCY))
+    for content, added in ((person, ()), (both, ("signature",)), (revised(person, NOTHING), ())):
+        verdict = judged(content)
+        assert (verdict.standing, verdict.signatures[0].added_after) == (VALID, added)
+
+
+def test_two_tables_in_one_are_read_differently() -> None:
+    # PDFium, MuPDF, poppler and pdf.js go by the first, in which the page is free.
+    verdict = judged(signed_elsewhere(by_word(as_one=True)))
+    assert (verdict.standing, verdict.reason) == (UNREADABLE, FileReason.BROKEN)
 
 
 def numbers(*values: float) -> generic.ArrayObject:
