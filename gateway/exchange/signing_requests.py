@@ -26,6 +26,7 @@ from gateway.directory import registered_certificates
 from gateway.errors import (
     BodyTooLarge,
     GatewayError,
+    KeyUnusable,
     LedgerUnavailable,
     NotFound,
     PayloadMissing,
@@ -43,6 +44,7 @@ from gateway.model import Agency, RegisteredCertificate, SignerRole
 from gateway.signing.apart import PreparedApart
 from gateway.signing.keys import fingerprint, known, scheme_of
 from gateway.signing.pdf_sign import IMAGE_BYTES_MAX, PdfForm, PdfSignOptions, Place
+from gateway.signing.policy import Reason
 from gateway.signing.prepare import (
     PackageForm,
     Prepared,
@@ -510,7 +512,14 @@ def _why_not(parts: Parts, agency: Agency, certificate: x509.Certificate, now: d
         minimum_rsa_bits=parts.rules.minimum_rsa_bits,
         tolerate_rsa_1024=agency.tolerate_rsa_1024,
     )
-    return None if finding.reason is None else str(finding.reason)
+    if finding.reason is not None:
+        return str(finding.reason)
+    try:
+        scheme_of(certificate)
+    except KeyUnusable:
+        # What is tolerated of old signatures is not made anew.
+        return str(Reason.KEY_TOO_SMALL)
+    return None
 
 
 def _plain(certificate: x509.Certificate, signature: bytes) -> bytes:

@@ -288,6 +288,18 @@ def test_a_certificate_that_cannot_sign_now_prepares_nothing(
     assert code_of(prepare(client, headers, key=key())) == (422, "signing.certificate_unusable")
 
 
+@pytest.mark.parametrize("kind", ["pdf", "package"])
+def test_a_key_that_is_only_tolerated_makes_no_new_signature(
+    site: Site, client: FlaskClient, headers: dict[str, str], kind: str
+) -> None:
+    weak = pki.rsa1024()
+    site.change(DEPARTMENT, certificates=(registered(weak, "person"),), tolerate_rsa_1024=True)
+    file = pdfs.plain() if kind == "pdf" else documents.a_package()
+    assert code_of(prepare(client, headers, file, key=weak, kind=kind)) == (422, "signing.certificate_unusable")
+    said = client.get(f"/api/v1/signing/certificates/{weak.certificate_sha256}", headers=headers).get_json()
+    assert (said["registered"], said["reason"]) == (True, "signature.key_too_small")
+
+
 def test_a_certificate_whose_registration_has_ended_prepares_nothing(
     site: Site, client: FlaskClient, headers: dict[str, str]
 ) -> None:
