@@ -25,7 +25,7 @@ from gateway.api.lgsp.tokens import TokenMint
 from gateway.api.services import Services
 from gateway.api.systems import SystemDoor
 from gateway.api.vxp import routes as vxp
-from gateway.clock import utc_now
+from gateway.clock import settle_zone, utc_now
 from gateway.console import words as console_words
 from gateway.console.install import install as install_console
 from gateway.console.parts import ConsoleParts
@@ -438,7 +438,16 @@ def make_evidence(gateway: Gateway, http: HttpClient | None = None) -> EvidenceM
         certificate=lambda name: own.certificate if name == own.certificate_sha256 else former.get(name),
         stamp=(lambda _: None) if stamps is None else stamps.stamp,
         words=console_words.called,
+        authorities=_of_authorities(gateway),
     )
+
+
+def _of_authorities(gateway: Gateway) -> TrustAnchors | None:
+    """What is known of the time-stamp authorities' certificates; ``None`` where nothing is asked of revocation."""
+    anchors, roots = gateway.parts.anchors, timestamp_anchors(gateway.settings)
+    if anchors.mode is RevocationMode.OFF or not roots:
+        return None
+    return TrustAnchors(roots, anchors.intermediates, mode=anchors.mode, facts=anchors.facts)
 
 
 def vxp_parts(gateway: Gateway, services: Services) -> vxp.Vxp:
@@ -476,6 +485,7 @@ def lgsp_parts(gateway: Gateway, services: Services) -> LgspParts:
 
 def application() -> api.App:
     """The web application by the settings in force, over a database that is prepared already."""
+    settle_zone()
     settings = load_settings()
     configure_logging(settings.log.level, settings.log.format)
     return make_app(join(settings))

@@ -8,6 +8,7 @@ from gateway import __version__
 from gateway.cli.command import Group, Option, Place
 from gateway.cli.signals import end_when_told_as_first_process
 from gateway.cli.words import Text
+from gateway.clock import settle_zone
 
 root = Group(
     "gateway",
@@ -92,4 +93,5 @@ click.version_option(
 def main() -> None:
     """The program ``gateway``."""
     end_when_told_as_first_process()
+    settle_zone()
     root.main(prog_name="gateway")
