@@ -37,7 +37,7 @@ from gateway.directory.certificates import covered, registrations
 from gateway.errors import GatewayError, LedgerOutdated, ScanFailed
 from gateway.evidence.chain import spelled
 from gateway.exchange.revocation import is_stale
-from gateway.exchange.sealing import newest_head
+from gateway.exchange.sealing import newest_head_within
 from gateway.exchange.stamping import overdue
 from gateway.ledger import sqlite_version_is_safe, upkeep
 from gateway.ledger.chain import LogState
@@ -872,7 +872,7 @@ def _heads(settings: Settings, found: LogState) -> Iterator[Finding]:
     if path is None:
         return
     try:
-        known = newest_head(path)
+        known = newest_head_within(path)
     except OSError as e:
         yield fail(
             "log.heads",

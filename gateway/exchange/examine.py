@@ -7,9 +7,11 @@ cannot be done now is done later: a document that is held for it stays held, and
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -58,6 +60,7 @@ from gateway.signing.trust import TrustAnchors
 
 _log = structlog.get_logger()
 
+_LOOK_FOR_AHEAD_SECONDS = 60.0
 _TURNS = 5
 """How often an ending is prepared anew because recipients were added meanwhile."""
 _LONGEST_TOLD = 200
@@ -228,18 +231,29 @@ class ExaminationPace:
     """After so many faults what holds nothing is given up."""
     first_wait: timedelta = timedelta(seconds=15)
     longest_wait: timedelta = timedelta(minutes=10)
+    longest_wait_too_large: timedelta = timedelta(days=1)
+    """For what is too large for the scanner: only other settings change that, here or there."""
     reused: timedelta = timedelta(minutes=10)
     """For so long the verdicts on a file serve for the same file in another document."""
 
-    @property
-    def lease(self) -> timedelta:
-        """For so long nobody else carries out the same one; longer than the files of any package are read for."""
-        return max(self.budget + 2 * self.file + timedelta(minutes=3), timedelta(minutes=12))
+    lease: timedelta = timedelta(minutes=1)
+    """For so long nobody else carries out the same one after its examiner was last heard of; the living are heard of
+    three times as often."""
+    clocks: timedelta = timedelta(minutes=10)
+    """Clocks of several machines may differ by so much; what lies further ahead was written by one that was wrong."""
 
     def wait(self, attempt: int) -> timedelta:
         """Until one that was not possible is tried again; doubles each time."""
-        doubled: timedelta = self.first_wait * 2 ** min(max(attempt - 1, 0), 20)
-        return min(doubled, self.longest_wait)
+        return min(self._doubled(self.first_wait, attempt), self.longest_wait)
+
+    def wait_too_large(self, attempt: int) -> timedelta:
+        """As ``wait``, for what was too large to be searched."""
+        return min(self._doubled(self.longest_wait, attempt), self.longest_wait_too_large)
+
+    @staticmethod
+    def _doubled(first: timedelta, attempt: int) -> timedelta:
+        doubled: timedelta = first * 2 ** min(max(attempt - 1, 0), 20)
+        return doubled
 
 
 class Examiner:
@@ -254,12 +268,15 @@ class Examiner:
         reader: Callable[[], AbstractContextManager[FileReader]],
         pace: ExaminationPace | None = None,
         meter: ExaminationMeter | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Join the parts.
 
         :param reader: makes who reads files; asked once for each thread, and closed at the end.
+        :param monotonic: seconds that only grow, whatever becomes of the clock.
         """
+        self._monotonic = monotonic
         self._parts = parts
         self._reader = reader
         self._pace = pace or ExaminationPace()
@@ -267,12 +284,14 @@ class Examiner:
         self._known = _KnownFiles(self._pace.reused)
         self._known_signers: tuple[Directory, Signers] | None = None
         self._stop = threading.Event()
+        self._look_for_ahead_at = 0.0
 
     # Running
 
     def run(self, stop: threading.Event) -> None:
         """Examine until told to stop; the file that is being read is finished first."""
         self._stop = stop
+        self._begin()
         kinds = [ExaminationKind.MALWARE, *[ExaminationKind.FILES] * self._pace.readers]
         threads = [
             threading.Thread(target=self._loop, args=(kind, stop), name=f"examine-{kind}-{number}", daemon=True)
@@ -283,10 +302,29 @@ class Examiner:
         for thread in threads:
             thread.join()
 
+    def _begin(self) -> None:
+        """What was too large may be no more: the settings have been read anew."""
+        ledger, now = self._parts.ledger, self._parts.clock()
+        try:
+            ledger.hasten_examinations(ExaminationKind.MALWARE, reason=TooLargeToScan.code, now=now)
+        except GatewayError as e:
+            # It is tried again within a day in any case.
+            _log.error("examination.not_hastened", code=e.code)
+
+    def set_right(self) -> int:
+        """Let what was put off by a clock that was ahead be done now; how many, looked for once a minute."""
+        now = self._monotonic()
+        if now < self._look_for_ahead_at:
+            return 0
+        self._look_for_ahead_at = now + _LOOK_FOR_AHEAD_SECONDS
+        return self._parts.ledger.set_examinations_right(now=self._parts.clock(), ahead=self._pace.clocks)
+
     def _loop(self, kind: ExaminationKind, stop: threading.Event) -> None:
         with self._reader() as reader:
             while not stop.is_set():
                 try:
+                    if kind is ExaminationKind.MALWARE:
+                        self.set_right()
                     found = self.examine_next([kind], reader)
                 except GatewayError as e:
                     # The ledger itself: nothing was lost, and nothing could be recorded.
@@ -303,8 +341,33 @@ class Examiner:
         parts = self._parts
         claims = parts.ledger.claim_examinations(kinds, now=parts.clock(), lease=self._pace.lease, limit=1)
         for claim in claims:
-            self._carry_out(claim, reader)
+            with self._heard_of(claim):
+                self._carry_out(claim, reader)
         return bool(claims)
+
+    @contextlib.contextmanager
+    def _heard_of(self, claim: ExaminationClaim) -> Iterator[None]:
+        """Lengthen the lease again and again meanwhile: who does not has died, and others need not wait for him."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._extend, args=(claim, ended), name="examining", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _extend(self, claim: ExaminationClaim, ended: threading.Event) -> None:
+        while not ended.wait(self._pace.lease.total_seconds() / 3):
+            try:
+                if not self._parts.ledger.extend_examination(claim, lease=self._pace.lease, now=self._parts.clock()):
+                    return
+            except GatewayError as e:
+                # There are two more tries before the lease ends; and whoever loses it settles nothing.
+                _log.warning("examination.not_extended", code=e.code)
+            except Exception:  # noqa: BLE001 # a bug here must not end what it only accompanies
+                _log.exception("examination.fault", kind=claim.kind.value, document=claim.document)
+                return
 
     def _carry_out(self, claim: ExaminationClaim, reader: FileReader) -> None:
         outcome: Examined | str | None
@@ -337,7 +400,8 @@ class Examiner:
 
     def _postpone(self, claim: ExaminationClaim, code: str) -> None:
         now = self._parts.clock()
-        wait = self._pace.longest_wait if code == TooLargeToScan.code else self._pace.wait(claim.attempt)
+        too_large = code == TooLargeToScan.code
+        wait = self._pace.wait_too_large(claim.attempt) if too_large else self._pace.wait(claim.attempt)
         if code == STOPPED:
             wait = timedelta(0)
         _log.warning(
@@ -356,6 +420,8 @@ class Examiner:
         document = self._parts.ledger.document(claim.document)
         if document is None:
             raise NotFound(f"There is no document {claim.document}.")
+        if self._still_too_large(claim, document):
+            return TooLargeToScan.code
         try:
             with stored_package(self._parts, document) as package:
                 if claim.kind is ExaminationKind.MALWARE:
@@ -369,6 +435,18 @@ class Examiner:
             return unwritten(e).code
 
     # Malware
+
+    def _still_too_large(self, claim: ExaminationClaim, document: DocumentRow) -> bool:
+        """Whether it was all searched but for what is larger than is searched now: it need not even be opened."""
+        scanner = self._parts.scanner
+        if claim.kind is not ExaminationKind.MALWARE or scanner is None:
+            return False
+        if self._parts.rules.examinations.unscanned == "pass" or all(
+            scanner.takes(a.size) for a in document.attachments
+        ):
+            return False
+        rows = self._parts.ledger.examinations(claim.document)
+        return any(row.kind is claim.kind and row.reason == TooLargeToScan.code for row in rows)
 
     def _search(self, package: Package) -> Examined | str:
         scanner = self._parts.scanner
@@ -431,13 +509,13 @@ class Examiner:
             version=self._parts.anchors.facts.version,
             at=document.received_at,
         )
-        began = self._parts.clock()
+        began = self._monotonic()
         found: list[FileVerdict] = []
         with spool_folder(self._parts) as folder:
             for number, attachment in enumerate(package.attachments):
                 if self._stop.is_set():
                     return None
-                if self._parts.clock() - began > self._pace.budget:
+                if self._monotonic() - began > self._pace.budget.total_seconds():
                     found.append(_not_read(attachment, document.received_at))
                     continue
                 found += self._of_file(package, attachment, question, reader, folder / str(number))

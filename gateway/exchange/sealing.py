@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
 import structlog
 
@@ -21,6 +22,8 @@ from gateway.ledger.chain import EventLog
 from gateway.model import LogBatch
 
 _log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _ROUND = 64
 """Batches of one round at most, so that a round ends soon when the program is told to stop."""
@@ -107,17 +110,32 @@ class HeadsFile:
     another machine, or on a medium that can be written once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: timedelta = timedelta(seconds=10)) -> None:
+        """:param patience: so long it is waited for; a file server that is gone keeps whoever asks it for ever."""
         self._path = path
+        self._patience = patience
+        self._under_way: _Errand[int] | None = None
 
     def follow(self, log: EventLog) -> int:
         """
         Append what is missing; how many lines that were.
 
-        A trouble with the file is written to the program's own log and stops nothing: the next round appends it.
+        A trouble with the file is written to the program's own log and stops nothing: the next round appends it. One
+        that hangs is left to itself, and as long as it does nobody else asks.
         """
+        if self._under_way is not None:
+            if self._under_way.is_alive():
+                return 0
+            _log.warning("log.heads_back", action="log.heads_back")
+            self._under_way = None
+        errand = _Errand(lambda: self._follow(log))
         try:
-            return self._follow(log)
+            return errand.result(self._patience)
+        except TimeoutError:
+            self._under_way = errand
+            # Once, and not each round: it is said again when it is back.
+            _log.error("log.heads_not_written", code="storage.unavailable", reason="it does not answer")
+            return 0
         except OSError as e:
             _log.error("log.heads_not_written", code="storage.unavailable", reason=e.strerror)
             return 0
@@ -140,6 +158,46 @@ class HeadsFile:
             if count:
                 os.fsync(file.fileno())
         return count
+
+
+class _Errand(threading.Thread, Generic[T]):
+    """Work of which nobody can say whether it ever ends, such as opening a file of a server that is gone."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        super().__init__(name="heads", daemon=True)
+        self._work = work
+        self._done: list[T] = []
+        self._error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Do it."""
+        try:
+            self._done.append(self._work())
+        except Exception as e:  # noqa: BLE001 # whatever it is, who waits for the result raises it
+            self._error = e
+
+    def result(self, patience: timedelta) -> T:
+        """
+        What came of it; raises what it raised.
+
+        :raises TimeoutError: it has not ended in time.
+        """
+        self.join(patience.total_seconds())
+        if self.is_alive():
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        if self._error is not None:
+            raise self._error
+        return self._done[0]
+
+
+def newest_head_within(path: Path, patience: timedelta = timedelta(seconds=10)) -> int:
+    """
+    As ``newest_head``, for who must not wait for ever.
+
+    :raises OSError: it cannot be read, or does not answer in time.
+    """
+    return _Errand(lambda: newest_head(path)).result(patience)
 
 
 def _line(batch: LogBatch) -> bytes:

@@ -182,6 +182,53 @@ def postpone(connection: Connection, claim: ExaminationClaim, *, reason: str, du
     return bool(done.rowcount)
 
 
+def extend(connection: Connection, claim: ExaminationClaim, *, until: datetime, now: datetime) -> bool:
+    """As ``Ledger.extend_examination``, inside a transaction."""
+    done = connection.execute(
+        update(examinations)
+        .where(
+            examinations.c.document == claim.document,
+            examinations.c.kind == claim.kind,
+            examinations.c.state == ExaminationState.PENDING,
+            examinations.c.token == claim.token,
+        )
+        .values(due_at=until, changed_at=now)
+    )
+    return bool(done.rowcount)
+
+
+def hasten(connection: Connection, kind: ExaminationKind, *, reason: str, now: datetime) -> int:
+    """As ``Ledger.hasten_examinations``, inside a transaction."""
+    done = connection.execute(
+        update(examinations)
+        .where(
+            examinations.c.kind == kind,
+            examinations.c.state == ExaminationState.PENDING,
+            examinations.c.reason == reason,
+            examinations.c.token.is_(None),
+            examinations.c.due_at > now,
+        )
+        .values(due_at=now, changed_at=now)
+    )
+    return done.rowcount
+
+
+def _from_ahead(now: datetime, ahead: timedelta) -> Any:
+    return (examinations.c.state == ExaminationState.PENDING) & (examinations.c.changed_at > now + ahead)
+
+
+def any_from_ahead(connection: Connection, *, now: datetime, ahead: timedelta) -> bool:
+    """Whether there is an examination to come that was written by a clock so far ahead."""
+    found = connection.execute(select(examinations.c.document).where(_from_ahead(now, ahead)).limit(1))
+    return found.first() is not None
+
+
+def set_right(connection: Connection, *, now: datetime, ahead: timedelta) -> int:
+    """As ``Ledger.set_examinations_right``, inside a transaction."""
+    done = connection.execute(update(examinations).where(_from_ahead(now, ahead)).values(due_at=now, changed_at=now))
+    return done.rowcount
+
+
 # What was refused
 
 

@@ -1052,6 +1052,35 @@ class Ledger:
         with writing(self.engine) as connection:
             return examinations.postpone(connection, claim, reason=reason, due_at=due_at, now=now)
 
+    def extend_examination(self, claim: ExaminationClaim, *, lease: timedelta, now: datetime) -> bool:
+        """Go on carrying it out; whether the claim still held."""
+        with writing(self.engine) as connection:
+            return examinations.extend(connection, claim, until=now + lease, now=now)
+
+    def hasten_examinations(self, kind: ExaminationKind, *, reason: str, now: datetime) -> int:
+        """
+        Let what was postponed for one reason be done now: what stood against it may have changed.
+
+        :return: how many.
+        """
+        with writing(self.engine) as connection:
+            return examinations.hasten(connection, kind, reason=reason, now=now)
+
+    def set_examinations_right(self, *, now: datetime, ahead: timedelta) -> int:
+        """
+        Let what a clock has put off that was ahead be done now; costs one read when there is nothing.
+
+        Who carries one of them out meanwhile may find that somebody else does too; one of the two ends it.
+
+        :param ahead: clocks of several machines may differ by so much.
+        :return: how many.
+        """
+        with reading(self.engine) as connection:
+            if not examinations.any_from_ahead(connection, now=now, ahead=ahead):
+                return 0
+        with writing(self.engine) as connection:
+            return examinations.set_right(connection, now=now, ahead=ahead)
+
     def settle_examination(
         self,
         document_id: str,

@@ -75,6 +75,10 @@ class Scanner:
         self._turn = turn.total_seconds()
         self._version: tuple[float, str] | None = None
 
+    def takes(self, size: int) -> bool:
+        """Whether a file of so many bytes is searched at all; clamd may have a narrower bound."""
+        return size <= self._max_bytes
+
     def scan(self, files: Iterable[File]) -> Scanned:
         """
         Search files, in their order, until something is found.
@@ -111,7 +115,7 @@ class Scanner:
         return Scanned(files=count, scanner=self._named(deadline))
 
     def _scan(self, file: File, deadline: Deadline) -> None:
-        if file.size > self._max_bytes:
+        if not self.takes(file.size):
             raise TooLargeToScan(f"{TooLargeToScan.en()} ({file.size} bytes)")
         with file.open() as content:
             found = self.clamd.find(content, deadline=deadline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -435,10 +436,15 @@ def test_what_would_take_too_long_is_left_unread(site: Site) -> None:
 
     class Slow(Reader):
         def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
-            site.clock.forward(minutes=9)
+            seconds[0] += 9 * 60
+            # The clock may be set meanwhile: that is no reason to leave a file unread.
+            site.clock.forward(days=1)
             return super().inspect(path, **question)
 
-    examined(site, Slow())
+    seconds = [0.0]
+    job = Examiner(site.parts, reader=lambda: contextlib.nullcontext(slow), monotonic=lambda: seconds[0])
+    slow = Slow()
+    assert job.examine_next([FILES], slow)
     result = only(site, document).result
     assert result is not None
     assert [f.reason for f in result.files] == ["file.test", FileReason.READER_STALLED]
@@ -511,10 +517,60 @@ def test_who_is_told_to_stop_leaves_the_rest_to_the_next_at_once(site: Site) -> 
     assert state(site, document) == GOES
 
 
-def test_an_examination_has_longer_than_its_files_are_read_for() -> None:
-    for seconds in (1, 20, 600):
-        pace = ExaminationPace(file=timedelta(seconds=seconds))
-        assert pace.lease > pace.budget + 2 * pace.file
+def test_what_a_dead_examiner_had_begun_is_taken_over_within_a_minute(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    pace = ExaminationPace()
+    (dead,) = site.ledger.claim_examinations([FILES], now=site.clock(), lease=pace.lease, limit=1)
+    reader = examined(site)
+    assert (len(reader.asked), state(site, document)) == (0, HELD)
+    site.clock.forward(minutes=1)
+    examined(site, reader)
+    assert (len(reader.asked), state(site, document)) == (1, GOES)
+    # It was not dead, after all: what it found comes too late.
+    outcome = Examined(state=ExaminationState.REFUSED, reason="file.test")
+    assert not examine.settle(site.parts, document, FILES, outcome, token=dead.token)
+    assert state(site, document) == GOES
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["an hour forward", "an hour back"])
+def test_a_living_examiner_keeps_what_it_has_begun_whatever_becomes_of_the_clock(site: Site, hours: int) -> None:
+    demand(site)
+    document = sent(site)
+    others: list[Reader] = []
+
+    class Long(Reader):
+        def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
+            site.clock.forward(hours=hours)
+            until = time.monotonic() + 60
+            while not timedelta(0) < only(site, document).due_at - site.clock() <= timedelta(minutes=1):
+                assert time.monotonic() < until, "it was not heard of"
+                time.sleep(0.01)
+            others.append(examined(site))
+            return super().inspect(path, **question)
+
+    # Heard of many times a second, and gone after a minute: so the test takes no minute.
+    job = examiner(site, reader := Long(), lease=timedelta(milliseconds=300))
+    real = site.ledger.extend_examination
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site.ledger, "extend_examination", lambda c, lease, now: real(c, lease=lease * 200, now=now))
+        assert job.examine_next([FILES], reader)
+    assert ([len(r.asked) for r in others], len(reader.asked)) == ([0], 1)
+    assert state(site, document) == GOES
+
+
+def test_what_a_clock_put_off_that_was_ahead_is_done_once_it_is_right(site: Site) -> None:
+    demand(site)
+    site.clock.forward(hours=1)
+    document = sent(site)
+    assert site.ledger.claim_examinations([FILES], now=site.clock(), lease=timedelta(minutes=1), limit=1)
+    site.clock.forward(hours=-1)
+    reader = Reader()
+    job = examiner(site, reader)
+    assert not job.examine_next([FILES], reader)
+    assert [job.set_right(), job.set_right()] == [1, 0]
+    assert job.examine_next([FILES], reader)
+    assert (len(reader.asked), state(site, document)) == (1, GOES)
 
 
 # With the real reader
@@ -633,6 +689,33 @@ def test_what_is_too_large_to_search_is_held_for_an_operator(site: Site) -> None
     assert (state(site, document), only(site, document).reason) == (HELD, "malware.too_large")
     examine.release(site.parts, document, MALWARE_KIND, reason="đã quét bằng tay", actor="thu")
     assert state(site, document) == GOES
+
+
+def test_what_is_too_large_is_not_searched_again_and_again_until_the_settings_change(site: Site) -> None:
+    rule(site, inspect=False)
+    peer = FakeClamd(Fault())
+    with peer.listening() as address:
+        site.parts = replace(site.parts, scanner=scanner(address, max_bytes=4))
+        document = sent(site)
+        waits, reader = [], Reader()
+        for _ in range(10):
+            assert examiner(site, reader).examine_next([MALWARE_KIND], reader)
+            waits.append(only(site, document).due_at - site.clock())
+            site.clock.now = only(site, document).due_at
+        assert waits[:3] == [timedelta(minutes=m) for m in (10, 20, 40)]
+        assert waits[-2:] == [timedelta(days=1)] * 2
+        assert (state(site, document), only(site, document).reason) == (HELD, "malware.too_large")
+        # The settings are read when the program starts.
+        site.parts = replace(site.parts, scanner=scanner(address))
+        job, stop = examiner(site, reader, look=timedelta(milliseconds=5)), threading.Event()
+        thread = threading.Thread(target=job.run, args=(stop,))
+        thread.start()
+        until = time.monotonic() + 60
+        while state(site, document) != GOES and time.monotonic() < until:
+            time.sleep(0.01)
+        stop.set()
+        thread.join()
+    assert (state(site, document), only(site, document).reason) == (GOES, "malware.none")
 
 
 def test_settings_that_have_changed_let_go_what_is_held(site: Site) -> None:

@@ -2,23 +2,29 @@
 
 import fcntl
 import json
+import os
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
+from gateway.clock import utc_now
 from gateway.errors import LogProofInvalid
 from gateway.evidence.audit import Head
 from gateway.evidence.chain import check_proof, ids_of, read_header
 from gateway.evidence.timestamp import check_token
 from gateway.exchange.log_audit import audit
 from gateway.exchange.log_proofs import inclusion
-from gateway.exchange.sealing import HeadsFile, Sealer, heads_in, newest_head
+from gateway.exchange.sealing import HeadsFile, Sealer, heads_in, newest_head, newest_head_within
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
+from gateway.ledger.chain import EventLog
 from gateway.ledger.statements import event, record
 from tests.support import pki
 from tests.support.ledger import NOON, a_delivery, a_document
@@ -335,3 +341,43 @@ def test_a_second_place_whose_end_is_no_lines_is_not_written_anew(ledger: Ledger
 def test_a_second_place_that_is_not_there_stops_nothing(ledger: Ledger, tmp_path: Path) -> None:
     accept(ledger, 1)
     assert sealer(ledger, tmp_path / "absent" / "heads.jsonl").seal().events == 2
+
+
+def test_a_second_place_that_hangs_stops_no_sealing_and_is_caught_up_with_when_it_is_back(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """As a file server that is gone: whoever opens the file waits until it is back."""
+    answers, asked = threading.Event(), []
+
+    class Hanging(HeadsFile):
+        def _follow(self, log: EventLog) -> int:
+            asked.append(1)
+            assert answers.wait(120)
+            return super()._follow(log)
+
+    path = tmp_path / "heads.jsonl"
+    heads = Hanging(path, patience=timedelta(milliseconds=50))
+    job = Sealer(ledger.log, gateway="H37", clock=utc_now, heads=heads)
+    with capture_logs() as said:
+        for number in (1, 2, 3):
+            accept(ledger, 1)
+            assert job.seal().complete
+            assert ledger.log.state().batches == number
+    # Told once, and one alone waits for it.
+    assert [line["event"] for line in said] == ["log.heads_not_written"]
+    assert (len(asked), path.exists()) == (1, False)
+    answers.set()
+    until = time.monotonic() + 60
+    while not path.exists() or newest_head(path) < 3:
+        assert time.monotonic() < until
+        accept(ledger, 1)
+        job.seal()
+    assert audit(ledger.log, heads=path).findings == ()
+
+
+def test_who_only_looks_at_a_second_place_that_hangs_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "heads"
+    os.mkfifo(path)  # nobody writes: opening it waits
+    with pytest.raises(OSError, match="timed out"):
+        newest_head_within(path, timedelta(milliseconds=50))
+    os.close(os.open(path, os.O_RDWR))  # and now it need not wait any more
