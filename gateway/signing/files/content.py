@@ -57,7 +57,7 @@ def _tokens(content: bytes) -> Iterator[tuple[str, object]]:
         if kind == "end":
             return
         if kind == "string":
-            text, at = _string(content, at)
+            text, at = string_at(content, at)
             yield kind, text
         elif kind == "operator" and token[kind] == b"BI":
             yield kind, b"BI"
@@ -67,7 +67,7 @@ def _tokens(content: bytes) -> Iterator[tuple[str, object]]:
             yield kind, _VALUES[kind](token[kind])
 
 
-def _string(content: bytes, at: int) -> tuple[bytes, int]:
+def string_at(content: bytes, at: int) -> tuple[bytes, int]:
     """A literal string that begins at ``at``, and where it ends; of an escape only the length matters here."""
     parts: list[bytes] = []
     depth = 1

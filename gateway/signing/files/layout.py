@@ -17,6 +17,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.xref import XRefSectionData, XRefSectionMetaInfo, XRefSectionType, read_object_header
 
 from gateway.signing.files.reasons import FileReason
+from gateway.signing.files.syntax import is_plain
 from gateway.signing.files.verdicts import Unreadable
 
 # Each part of a pattern is possessive, or begins where no other match can begin: no file makes them slow.
@@ -198,25 +199,30 @@ def _behind_object(raw: bytes, reader: PdfFileReader, at: int) -> int:
     reader.stream.seek(at)
     number, generation = read_object_header(reader.stream, strict=True)  # type: ignore[no-untyped-call]  # pyHanko's
     found = generic.read_object(reader.stream, generic.Reference(number, generation, reader))
-    behind = reader.stream.tell()
-    if isinstance(found, generic.StreamObject) and not _is_plain_stream(raw, behind, len(found.encoded_data)):
-        raise _BROKEN
-    end = _END_OF_OBJECT.match(raw, behind)
-    if end is None:
+    behind: int = reader.stream.tell()
+    body_end = behind
+    if isinstance(found, generic.StreamObject):
+        body_end = _before_data(raw, behind, len(found.encoded_data))
+    header, end = _HEADER_AT.match(raw, at), _END_OF_OBJECT.match(raw, behind)
+    if header is None or end is None or not is_plain(raw[header.end() : body_end]):
         raise _BROKEN
     return end.end()
 
 
-def _is_plain_stream(raw: bytes, behind: int, length: int) -> bool:
-    """Whether a stream is as long as it says, and its data stand between whole lines."""
-    if not raw.endswith(b"endstream", 0, behind):
-        return False
+def _before_data(raw: bytes, behind: int, length: int) -> int:
+    """
+    Where the dictionary of a stream ends.
+
+    :raises Unreadable: the stream is not as long as it says, or its data do not stand between whole lines.
+    """
+    data_end = behind - len(b"endstream")
     for ending in (b"\r\n", b"\n", b"\r", b""):
-        last = behind - len(b"endstream") - len(ending)
-        begin = last - length
-        if raw.endswith(ending, 0, behind - len(b"endstream")) and raw.endswith((b"stream\r\n", b"stream\n"), 0, begin):
-            return True
-    return False
+        begin = data_end - len(ending) - length
+        for beginning in (b"stream\r\n", b"stream\n"):
+            is_whole = raw.endswith(ending, 0, data_end) and raw.endswith(beginning, 0, max(begin, 0))
+            if is_whole and raw.endswith(b"endstream", 0, behind):
+                return begin - len(beginning)
+    raise _BROKEN
 
 
 def _behind_table(raw: bytes, reader: PdfFileReader, info: XRefSectionMetaInfo, at: int) -> int:
@@ -228,6 +234,8 @@ def _behind_table(raw: bytes, reader: PdfFileReader, info: XRefSectionMetaInfo, 
     trailer = generic.DictionaryObject.read_from_stream(reader.stream, generic.TrailerReference(reader))  # type: ignore[no-untyped-call]  # pyHanko's
     behind: int = reader.stream.tell()
     root = trailer.raw_get("/Root")
+    if not is_plain(raw[info.end_location : behind]):
+        raise _BROKEN
     if not isinstance(root, generic.IndirectObject) or root.reference != reader.root_ref:
         raise _BROKEN
     return behind

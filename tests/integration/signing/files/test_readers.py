@@ -106,6 +106,10 @@ def test_a_revision_by_hand_that_changes_nothing_is_read() -> None:
         lambda: revised(page(), NOTHING, table=lambda t: t.replace(b"/Root", b"/Boot")),
         lambda: revised(page(), {60: stream(b"data").replace(b"/Length 4", b"/Length 3")}),
         lambda: revised(page(), NOTHING, trailer=b"/XRefStm 100"),
+        lambda: revised(page(), {60: b"<</Nothing true>x"}),
+        lambda: revised(page(), {60: b"<</Nothing true % >>\n>>"}),
+        lambda: revised(page(), {60: b"<</Nothing#00 true>>"}),
+        lambda: revised(page(), NOTHING, trailer=b"/Nothing <4x>"),
         lambda: signed_elsewhere(written({**PAGE, 5: PAGE[5] + b"\nendobj\n" + FORGED.removesuffix(b"\nendobj\n")})),
     ],
     ids=[
@@ -119,7 +123,7 @@ def test_a_revision_by_hand_that_changes_nothing_is_read() -> None:
             "no-root",
             "length",
             "hybrid",
-            "when-signed",
+            *("end-of-dictionary", "comment", "name", "trailer-string", "when-signed"),
         ),
     ],
 )
