@@ -20,6 +20,7 @@ from gateway.cli import exits
 from gateway.cli.command import Group, for_programs, option
 from gateway.cli.misuse import Misuse
 from gateway.cli.opened import actor
+from gateway.cli.output import written
 from gateway.cli.shell import Shell, moment
 from gateway.cli.words import Text
 from gateway.clock import utc_now
@@ -71,16 +72,11 @@ def export(shell: Shell, *, document: str, output: Path | None, force: bool) -> 
         if trace is None:
             raise NotFound(f"The ledger has no document {document}.")
         path = output or Path(f"{trace.document.id}.asice")
-        if path.exists() and not force:
-            raise Misuse(Text("{output} đã có; --force để thay.", "{output} exists; --force replaces it."), output=path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(handle, "wb") as out, make_evidence(gateway, http).export(trace, actor=actor()) as made:
-                shutil.copyfileobj(made, out)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with (
+            written(path, force=force, mode=0o600) as out,
+            make_evidence(gateway, http).export(trace, actor=actor()) as made,
+        ):
+            shutil.copyfileobj(made, out)
     finally:
         http.close()
         gateway.scratch.close()

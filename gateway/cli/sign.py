@@ -19,6 +19,7 @@ from cryptography import x509
 
 from gateway.cli.command import command, option
 from gateway.cli.misuse import Misuse
+from gateway.cli.output import written
 from gateway.cli.shell import Shell, moment
 from gateway.cli.words import Text
 from gateway.clock import utc_now
@@ -103,7 +104,7 @@ gateway sign paper.pdf --role agency --kind copy --number 12/SY-UBND --key agenc
     type=_FILE,
     words=Text("PDF: hình chữ ký hoặc con dấu, PNG nền trong.", "PDF: image of signature or seal, transparent PNG."),
 )
-@option("--page", type=int, default=-1, words=Text("PDF: trang đặt hình; -1: trang cuối.", "PDF: page; -1: the last."))
+@option("--page", type=int, words=Text("PDF: trang đặt hình; -1 (mặc định): trang cuối.", "PDF: page; -1: the last."))
 @option(
     "--at",
     "corner",
@@ -151,7 +152,7 @@ def sign(
     role: str,
     kind: str,
     image: Path | None,
-    page: int,
+    page: int | None,
     corner: tuple[float, float] | None,
     width: float | None,
     number: str | None,
@@ -165,12 +166,16 @@ def sign(
     """Write the signed file."""
     if (key_file is None) == (module is None):
         raise Misuse(Text("Cho biết khóa: --key hoặc --token.", "Say which key: --key or --token."))
+    if page is not None and corner is None and role == SignerRole.AGENCY:
+        raise Misuse(Text("Con dấu đặt ở trang khác: cần --at.", "A seal on a page that one names needs --at."))
+    shown_on = -1 if page is None else page
     with _faults_of_files():
         options = PdfSignOptions(
             role=SignerRole(role),
             form=PdfForm(kind),
             image=image.read_bytes() if image else None,
-            place=Place(page=page, x_mm=corner[0], y_mm=corner[1]) if corner else None,
+            place=Place(page=shown_on, x_mm=corner[0], y_mm=corner[1]) if corner else None,
+            page=shown_on,
             width_mm=width,
             number=number,
             font=font,
@@ -313,19 +318,6 @@ def _password(shell: Shell, key_file: Path, password_file: Path | None) -> str |
     return str(click.prompt(shell.words(Text("Mật khẩu của khóa", "Password of the key")), hide_input=True, err=True))
 
 
-@contextlib.contextmanager
-def _written(output: Path | None, *, force: bool) -> Iterator[BinaryIO]:
-    """A file that appears only when it is complete; ``None`` is standard output."""
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    if output.exists() and not force:
-        raise Misuse(Text("{output} đã có; --force để thay.", "{output} exists; --force replaces it."), output=output)
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=output.name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-        Path(name).replace(output)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _written(output: Path | None, *, force: bool) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Where the result goes; ``None`` is standard output."""
+    return contextlib.nullcontext(sys.stdout.buffer) if output is None else written(output, force=force)

@@ -8,6 +8,7 @@ person sees it is moved, never turned.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ _PAGES_MAX: Final = 2000
 _LEVELS_MAX: Final = 64
 """Of the page tree, above one page; more is a circle."""
 _KEEPS_UPRIGHT: Final = 16
+_POINTS: Final = 72 / 25.4
+"""In a millimetre."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,8 @@ class Page:
     """What of the page is shown, in its own coordinates."""
     turn: int
     """How far it is turned clockwise to be shown: 0, 90, 180 or 270."""
+    mm: float
+    """Units of its coordinates in a millimetre."""
 
     @property
     def size(self) -> tuple[float, float]:
@@ -97,11 +102,8 @@ def page_of(writer: IncrementalPdfFileWriter, number: int) -> Page:
     if not 0 <= index < count:
         raise FileNotSignable(f"The file has no page {number}.")
     page = _reference(writer, index).get_object()
-    box = _inherited(page, "/CropBox") or _inherited(page, "/MediaBox")
-    if box is None:
-        raise FileNotSignable("A page does not say its size.")
     turn = int(_inherited(page, "/Rotate") or 0) % 360
-    return Page(index=index, box=_rectangle(box), turn=turn if turn in (90, 180, 270) else 0)
+    return Page(index=index, box=_shown(page), turn=turn if turn in (90, 180, 270) else 0, mm=_POINTS / _unit(page))
 
 
 def newest_picture(writer: IncrementalPdfFileWriter) -> tuple[Page, Rectangle] | None:
@@ -142,6 +144,23 @@ def _inherited(page: Any, name: str) -> Any:
             return None
         node = node["/Parent"]
     return None
+
+
+def _shown(page: Any) -> Rectangle:
+    """What readers show of a page: of its crop box what lies in the media box (ISO 32000-1 §14.11.2), or all."""
+    media = _inherited(page, "/MediaBox")
+    if media is None:
+        raise FileNotSignable("A page does not say its size.")
+    left, low, right, top = _rectangle(media)
+    cropped = _rectangle(_inherited(page, "/CropBox") or media)
+    x, y, other_x, other_y = max(left, cropped[0]), max(low, cropped[1]), min(right, cropped[2]), min(top, cropped[3])
+    return (x, y, other_x, other_y) if x < other_x and y < other_y else (left, low, right, top)
+
+
+def _unit(page: Any) -> float:
+    """The size of a unit of the page's coordinates in points (ISO 32000-1 §14.11.1); no page inherits it."""
+    unit = float(page.get("/UserUnit", 1))
+    return unit if 0 < unit < math.inf else 1.0
 
 
 def _rectangle(values: Any) -> Rectangle:

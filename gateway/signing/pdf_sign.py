@@ -66,6 +66,7 @@ SEAL_MM = 36.0
 """Across a seal whose image does not say its size."""
 WIDTH_MM = (5.0, 200.0)
 """Of an image: less is a speck, more no signature."""
+_BETWEEN = f"{WIDTH_MM[0]:.0f} to {WIDTH_MM[1]:.0f} mm"
 PERSON_MM = 45.0
 """Width of a person's signature, when nobody says another."""
 _TEXT_BOX_MM = (75.0, 12.0)
@@ -359,7 +360,7 @@ def _picture(
     is_seal = options.role is SignerRole.AGENCY
     wide_mm = options.width_mm or (named_mm or SEAL_MM if is_seal else PERSON_MM)
     if not WIDTH_MM[0] <= wide_mm <= WIDTH_MM[1]:
-        raise SigningImageUnusable(f"The image says that it is {wide_mm:.1f} mm wide; give its width.")
+        raise SigningImageUnusable(f"The image would be {wide_mm:.1f} mm wide; give its width, {_BETWEEN}.")
     page, person = _page(writer, options)
     wide = wide_mm * page.mm
     high = wide * image.height / image.width
@@ -412,8 +413,9 @@ class _Font(FontEngineFactory):
             known = made.tt.getBestCmap() or {}
         except (OSError, TTLibError) as e:
             raise FileNotSignable(f"{self._file.name} is not a font that can be used.") from e
-        # Others would be drawn as empty boxes, or turn the line round.
-        missing = sorted({c for c in unicodedata.normalize("NFC", self._text) if c != "\n" and ord(c) not in known})
+        # Others would be drawn as empty boxes, or turn the line round unseen.
+        text = set(unicodedata.normalize("NFC", self._text)) - {"\n"}
+        missing = sorted(c for c in text if ord(c) not in known or unicodedata.category(c) in ("Cc", "Cf"))
         if missing:
             signs = ", ".join(f"U+{ord(c):04X}" for c in missing[:5])
             raise FileNotSignable(f"The font {self._file.name} has no sign for {signs} of the line.")

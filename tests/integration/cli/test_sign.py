@@ -1,8 +1,11 @@
 """``gateway sign`` as a clerk calls it: PDFs and packages, files and tokens, with and without a time-stamp."""
 
+import fcntl
 import json
+import os
 import resource
 import signal
+import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +20,7 @@ from gateway.signing.keys import SigningKey, certificates_to_pem, key_to_pkcs12
 from tests.support import documents, pdfs, pki, signed
 from tests.support.pki_server import PkiServer
 from tests.support.tokens import PIN, SoftToken, needs_softhsm, soft_token
-from tests.unit.signing.test_prepare import BLUE, RED
+from tests.unit.signing.test_prepare import BLUE, RED, pdfs_widget
 
 
 def sign(*arguments: object, code: int = 0, language: str = "en", **environment: str) -> Result:
@@ -81,6 +84,54 @@ def test_a_folder_that_is_not_there_is_told_without_a_traceback(folder: Path, fi
     done = sign(*command, code=exits.USAGE, language="vi")
     assert "(command.usage)" in done.stderr
     assert "Không đọc hoặc ghi được tệp" in done.stderr
+
+
+def test_a_result_can_be_read_by_whom_the_folder_s_files_are_for(folder: Path) -> None:
+    person = ["--key", folder / "person.p12"]
+    before = os.umask(0o027)
+    try:
+        sign(folder / "a.pdf", *person, "-o", folder / "b.pdf")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "b.pdf").stat().st_mode) == 0o640
+    longest = folder / f"{'x' * 251}.pdf"
+    sign(folder / "a.pdf", *person, "-o", longest)
+    assert longest.is_file()
+    (folder / "b.pdf").chmod(0o664)
+    sign(folder / "a.pdf", *person, "-o", folder / "b.pdf", "--force")
+    assert stat.S_IMODE((folder / "b.pdf").stat().st_mode) == 0o664
+
+
+@pytest.mark.parametrize("file", ["a.pdf", "a.edxml"])
+def test_what_is_no_file_is_written_into_and_never_replaced(folder: Path, file: str) -> None:
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    # Opened for both, so that neither end waits for the other; a signed file of this size fits in.
+    handle = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, 1 << 20)
+        sign(folder / file, "--key", folder / "person.p12", "-o", pipe, "--force")
+        assert len(os.read(handle, 1 << 20)) > (folder / file).stat().st_size
+    finally:
+        os.close(handle)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_link_to_nowhere_is_not_replaced_unasked(folder: Path) -> None:
+    link = folder / "link.pdf"
+    link.symlink_to("nowhere.pdf")
+    assert "--force" in sign(folder / "a.pdf", "--key", folder / "person.p12", "-o", link, code=2).stderr
+    assert link.is_symlink()
+
+
+def test_the_page_that_one_names_is_the_page_that_is_drawn_on(folder: Path) -> None:
+    (folder / "two.pdf").write_bytes(pdfs.plain(pages=2))
+    person = ["--key", folder / "person.p12", "--image", folder / "blue.png", "-o", folder / "b.pdf"]
+    sign(folder / "two.pdf", *person, "--page", 1)
+    assert pdfs_widget(folder / "b.pdf")[0] == 0
+    seal = ["--key", folder / "agency.p12", "--role", "agency", "--image", folder / "red.png", "-o", folder / "c.pdf"]
+    assert "--at" in sign(folder / "b.pdf", *seal, "--page", 1, code=2).stderr
+    assert "no page 3" in sign(folder / "two.pdf", *person, "--page", 3, "--force", code=1).stderr
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(folder: Path) -> None:

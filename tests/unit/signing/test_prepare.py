@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import random
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from PIL import Image
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign import signers
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign import fields, signers
 from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec
 from reportlab.pdfgen import canvas
 
@@ -53,6 +56,21 @@ def png(colour: tuple[int, int, int], *, width: int = 60, height: int = 40, alph
     image.paste((*colour, 255), (2, 2, width // 2, height // 2))
     out = io.BytesIO()
     image.save(out, "PNG", **how)
+    return out.getvalue()
+
+
+def sized(side: int) -> bytes:
+    """The beginning of a square PNG that says that it is so many pixels wide."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0)
+    pixels = b"IDAT" + zlib.compress(bytes(1000))
+    chunks = (struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (header, pixels, b"IEND"))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def unseen() -> bytes:
+    """An image of nothing."""
+    out = io.BytesIO()
+    Image.new("RGBA", (60, 40)).save(out, "PNG")
     return out.getvalue()
 
 
@@ -198,6 +216,84 @@ def pdfs_widget(file: Path) -> tuple[int, tuple[float, float, float, float]]:
     return found[0].index, found[1]
 
 
+def with_page(**entries: generic.PdfObject) -> bytes:
+    """An A4 page that says these things of itself."""
+
+    def write(writer: IncrementalPdfFileWriter) -> None:
+        page = writer.find_page_for_modification(0)[0].get_object()
+        page.update({generic.pdf_name(f"/{name}"): value for name, value in entries.items()})
+        writer.update_container(page)
+
+    return pdfs.updated(pdfs.plain(), write)
+
+
+def box(*sides: float) -> generic.ArrayObject:
+    return generic.ArrayObject([generic.FloatObject(v) for v in sides])
+
+
+@pytest.mark.parametrize(
+    ("crop", "right"),
+    [
+        ((100, 100, 400, 700), 400),
+        # Readers show what of it lies on the page; all of the page where that is nothing.
+        ((-100, -100, 2000, 2000), 595),
+        ((5000, 5000, 6000, 6000), 595),
+        ((10, 10, 10, 10), 595),
+    ],
+)
+def test_pictures_stand_on_what_is_shown_of_a_cropped_page(crop: tuple[float, ...], right: float, plain: Path) -> None:
+    plain.write_bytes(with_page(CropBox=box(*crop)))
+    out = plain.with_name("out.pdf")
+    sign_pdf(plain, out, pki.person(), at=pki.NOW, options=PdfSignOptions(image=BLUE))
+    assert widget(out)[2] == pytest.approx(right - 56.7, abs=1)
+
+
+def widget(file: Path) -> tuple[float, ...]:
+    """The place of the newest signature as it is written down."""
+    with file.open("rb") as opened:
+        *_, (_, _, field) = fields.enumerate_sig_fields(PdfFileReader(opened))
+        return tuple(float(v) for v in field.get_object()["/Rect"])
+
+
+def test_millimetres_are_millimetres_on_pages_with_a_unit_of_their_own(plain: Path) -> None:
+    plain.write_bytes(with_page(UserUnit=generic.FloatObject(2)))
+    out, copy = plain.with_name("out.pdf"), plain.with_name("copy.pdf")
+    place = Place(x_mm=20, y_mm=40)
+    sign_pdf(plain, out, pki.person(), at=pki.NOW, options=PdfSignOptions(image=BLUE, place=place, width_mm=60))
+    left, low, right, _ = widget(out)
+    half = 72 / 25.4 / 2
+    assert (left, low, right - left) == pytest.approx((20 * half, 40 * half, 60 * half), abs=1)
+    options = PdfSignOptions(role=SignerRole.AGENCY, form=PdfForm.COPY, number="12/SY-UBND")
+    sign_pdf(plain, copy, pki.agency_seal(), at=pki.NOW, options=options)
+    left, low, right, top = widget(copy)
+    assert (right - left, top - low) == pytest.approx((75 * half, 12 * half), abs=1)
+
+
+def test_nothing_is_drawn_on_a_page_that_is_smaller(plain: Path) -> None:
+    plain.write_bytes(with_page(MediaBox=box(0, 0, 100, 100)))
+    copy = PdfSignOptions(role=SignerRole.AGENCY, form=PdfForm.COPY, number="12/SY-UBND")
+    for options in (PdfSignOptions(image=BLUE), copy):
+        with pytest.raises(FileNotSignable, match="edge"):
+            prepared(plain, pki.agency_seal() if options is copy else pki.person(), options)
+
+
+def test_a_seal_whose_image_says_that_it_is_a_metre_wide_or_a_speck_is_refused(plain: Path) -> None:
+    first = plain.with_name("first.pdf")
+    sign_pdf(plain, first, pki.person(), at=pki.NOW, options=PdfSignOptions(image=BLUE))
+    for dots in (5, 100_000):
+        out = io.BytesIO()
+        Image.new("RGBA", (200, 200), (200, 0, 0, 128)).save(out, "PNG", dpi=(dots, dots))
+        with pytest.raises(SigningImageUnusable, match="wide"):
+            prepared(first, pki.agency_seal(), PdfSignOptions(role=SignerRole.AGENCY, image=out.getvalue()))
+
+
+@pytest.mark.parametrize("number", ["数/SY", "12\u202e/SY", "12\0/SY", "12 \U0001f600"])
+def test_a_line_with_signs_that_the_font_does_not_have_is_refused(number: str, plain: Path) -> None:
+    options = PdfSignOptions(role=SignerRole.AGENCY, form=PdfForm.COPY, number=number)
+    with pytest.raises(FileNotSignable, match="font"):
+        prepared(plain, pki.agency_seal(), options)
+
+
 def turned(turn: int) -> bytes:
     """A page that is shown turned, as scanners make them, and does not begin at zero."""
 
@@ -255,10 +351,13 @@ def test_an_image_goes_where_one_says(plain: Path) -> None:
         BLUE[:40],
         png((0, 0, 200), alpha=255),
         png((0, 0, 200), width=2500, height=2500),
+        sized(10_000),
+        sized(30_000),
+        unseen(),
         b"\xff\xd8\xff\xe0" + bytes(100),
         BLUE + bytes(2 * 1024 * 1024),
     ],
-    ids=["text", "cut", "opaque", "pixels", "jpeg", "bytes"],
+    ids=["text", "cut", "opaque", "pixels", "10000", "30000", "nothing", "jpeg", "bytes"],
 )
 def test_images_that_are_not_small_transparent_pngs_are_refused(image: bytes, plain: Path) -> None:
     with pytest.raises(SigningImageUnusable):
