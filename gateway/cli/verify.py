@@ -182,6 +182,12 @@ _PROVEN = Text("KẾT LUẬN: chứng minh được.", "CONCLUSION: proven.")
 _PROVEN_AS_SAID = Text(
     "KẾT LUẬN: chứng minh được, rằng {subject} nói như vậy.", "CONCLUSION: proven, that {subject} says so."
 )
+_REVOCATION_UNKNOWN = Text(
+    "LƯU Ý: với {count} chữ ký hoặc dấu thời gian, không có gì cho biết chứng thư đã bị thu hồi hay chưa; đưa thêm "
+    "bằng --revocation, hoặc buộc phải biết bằng --require-revocation.",
+    "NOTE: of {count} signatures or time-stamps nothing says whether their certificates had been revoked; give more by "
+    "--revocation, or demand to know by --require-revocation.",
+)
 _NOT_PROVEN = Text(
     "KẾT LUẬN: KHÔNG chứng minh được; xem các dòng không đánh dấu ✔.",
     "CONCLUSION: NOT proven; see the lines without a ✔.",
@@ -215,7 +221,8 @@ def _tell(shell: Shell, findings: Findings) -> int:
     words = _words()
     if shell.json:
         points = [point.as_json(words) for point in findings.points]
-        shell.result({"kind": findings.kind, "ok": findings.proven, "points": points})
+        unknown = findings.revocation_unknown
+        shell.result({"kind": findings.kind, "ok": findings.proven, "revocation_unknown": unknown, "points": points})
     else:
         click.echo(_KINDS_OF_EVIDENCE[findings.kind].say(shell.language))
         for point in findings.points:
@@ -226,6 +233,8 @@ def _tell(shell: Shell, findings: Findings) -> int:
             click.echo(_PROVEN_AS_SAID.say(shell.language, subject=plain(named)))
         else:
             click.echo((_PROVEN if findings.proven else _NOT_PROVEN).say(shell.language))
+        if findings.proven and findings.revocation_unknown:
+            click.echo(_REVOCATION_UNKNOWN.say(shell.language, count=str(findings.revocation_unknown)))
     return exits.DONE if findings.proven else exits.FAILED
 
 
@@ -248,10 +257,17 @@ def _file(shell: Shell, file: Path, given: Given) -> int:
             _describe_file(shell, verdict)
         if not given.anchors:
             shell.note(_NO_ANCHOR)
+        elif not given.revocation and not given.require_revocation:
+            shell.note(_NO_REVOCATION)
         click.echo((_PROVEN if proven else _NOT_PROVEN).say(shell.language))
     return exits.DONE if proven else exits.FAILED
 
 
+_NO_REVOCATION = Text(
+    "Chưa đưa tin thu hồi nào (--revocation): chỉ xét những gì có trong tệp; --require-revocation để buộc phải biết.",
+    "No revocation data was given (--revocation): only what is in the file counts; --require-revocation "
+    "demands to know.",
+)
 _NO_ANCHOR = Text(
     "Chưa đưa chứng thư gốc (--anchor): chưa biết chữ ký là của ai.",
     "No root certificate was given (--anchor): whose signatures they are is not known.",

@@ -45,14 +45,14 @@ class Belief:
         self._certificates = tuple(certificates)
         self._pinned = TrustAnchors()
         self._told_to_end: set[tuple[str, datetime]] = set()
-        mode = RevocationMode.REQUIRED if given.require_revocation else RevocationMode.IF_KNOWN
-        self.anchors = TrustAnchors(
-            given.anchors,
-            certificates,
-            mode=mode,
-            facts=RevocationFacts(given.revocation, unvouched=revocation),
-            authorities=given.authorities,
-        )
+        facts = RevocationFacts(given.revocation, unvouched=revocation)
+
+        def anchors(mode: RevocationMode) -> TrustAnchors:
+            return TrustAnchors(given.anchors, certificates, mode=mode, facts=facts, authorities=given.authorities)
+
+        self.strict = anchors(RevocationMode.REQUIRED)
+        """The same, for whom what is not known of revocation is to be told from what is good."""
+        self.anchors = self.strict if given.require_revocation else anchors(RevocationMode.IF_KNOWN)
         self._answers = TrustAnchors(
             given.stamp_anchors,
             certificates,

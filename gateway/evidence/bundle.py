@@ -31,6 +31,8 @@ PACKAGE: Final = "package.edxml"
 SEAL: Final = "seal.xml"
 RECEIPT: Final = "receipt.json"
 PROOFS: Final = "log/proofs.json"
+STATUSES: Final = "statuses"
+OPERATIONS: Final = "operations"
 
 KIND: Final = "gateway evidence"
 VERSION: Final = 1
@@ -66,6 +68,8 @@ class Contents:
     """Its seal with a time-stamp, where there is one."""
     statuses: Sequence[SealedPackage] = ()
     """The packages that reported on the document, in the order of ``facts["statuses"]``."""
+    operations: Sequence[SealedPackage] = ()
+    """The packages that recalled, updated or replaced the document, in the order of ``facts["operations"]``."""
     certificates: Sequence[x509.Certificate] = ()
     """Of signers and authorities: hints for paths, believed for nothing."""
     revocation: Sequence[tuple[str, bytes]] = ()
@@ -96,10 +100,11 @@ def write_bundle(
     writer.add(PACKAGE, contents.document.content())
     writer.add(SEAL, [contents.document.seal])
     writer.add(RECEIPT, [contents.document.receipt.encode()])
-    for number, status in enumerate(contents.statuses, start=1):
-        writer.add(status_part(number, "edxml"), status.content())
-        writer.add(status_part(number, "seal.xml"), [status.seal])
-        writer.add(status_part(number, "receipt.json"), [status.receipt.encode()])
+    for folder, packages in ((STATUSES, contents.statuses), (OPERATIONS, contents.operations)):
+        for number, package in enumerate(packages, start=1):
+            writer.add(part_beside(folder, number, "edxml"), package.content())
+            writer.add(part_beside(folder, number, "seal.xml"), [package.seal])
+            writer.add(part_beside(folder, number, "receipt.json"), [package.receipt.encode()])
     _add_proofs(writer, contents.proofs)
     for certificate in dict.fromkeys(contents.certificates):
         der = certificate.public_bytes(Encoding.DER)
@@ -113,9 +118,9 @@ def write_bundle(
     writer.close()
 
 
-def status_part(number: int, kind: str) -> str:
-    """Name of one part of the n-th status."""
-    return f"statuses/{number:04d}.{kind}"
+def part_beside(folder: str, number: int, kind: str) -> str:
+    """Name of one part of the n-th status or operation."""
+    return f"{folder}/{number:04d}.{kind}"
 
 
 def signature_part(signature: XadesSignature) -> bytes:

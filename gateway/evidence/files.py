@@ -7,6 +7,7 @@ from typing import Any, Final
 from gateway.evidence import bundle
 from gateway.evidence.points import Outcome, Point
 from gateway.model import FileStanding, FileVerdict
+from gateway.signing.trust import Revocation
 
 _GOOD: Final = frozenset({FileStanding.VALID, FileStanding.VALID_WEAK, FileStanding.INDETERMINATE})
 _HERE: Final = frozenset({FileStanding.UNTRUSTED, FileStanding.UNREADABLE, FileStanding.NOT_JUDGED})
@@ -16,10 +17,13 @@ _HERE: Final = frozenset({FileStanding.UNTRUSTED, FileStanding.UNREADABLE, FileS
 class FileVerdicts:
     """The verdicts on files that ``evidence.json`` tells."""
 
-    def __init__(self, told: Any) -> None:
+    def __init__(self, told: Any, *, require_revocation: bool = False) -> None:
         """
         :param told: the member ``files``; of any shape.
+        :param require_revocation: a signature of whose certificate nobody says whether it was revoked proves nothing.
         """
+        self._good = _GOOD - {FileStanding.INDETERMINATE} if require_revocation else _GOOD
+        self._here = _HERE | {FileStanding.INDETERMINATE} if require_revocation else _HERE
         rows = [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
         self._told = {(str(row.get("content_id")), row.get("member") or None): row for row in rows if _plain(row)}
 
@@ -33,16 +37,23 @@ class FileVerdicts:
         name = again.name if again.member is None else f"{again.name} › {again.member}"
         signers = "; ".join(s.subject or "–" for s in again.signatures) or "–"
         values = {"name": name, "state": str(again.standing), "why": again.reason, "signers": signers}
+        # Judged as if revocation had to be known: so it is seen whether it is.
+        if again.standing is FileStanding.INDETERMINATE:
+            values["revocation"] = str(Revocation.UNKNOWN)
         if row is None:
             return Point(part=bundle.PACKAGE, outcome=Outcome.NOTED, code="file.found", values=values)
         found = str(row.get("standing"))
         told = [s.get("certificate_sha256") for s in row.get("signatures") or () if isinstance(s, dict)]
-        good = again.standing in _GOOD
-        same = found == again.standing or (good and found in _GOOD)
+        good = again.standing in self._good
+        same = found == again.standing or (again.standing in _GOOD and found in _GOOD)
+        if same and again.standing is FileStanding.INDETERMINATE and not good:
+            return Point(
+                part=bundle.PACKAGE, outcome=Outcome.UNPROVEN, code="file.differs", values={**values, "found": found}
+            )
         if same and told == [s.certificate_sha256 for s in again.signatures]:
             outcome = Outcome.HOLDS if good else Outcome.NOTED
             return Point(part=bundle.PACKAGE, outcome=outcome, code="file.signed", values=values)
-        outcome = Outcome.UNPROVEN if again.standing in _HERE or found not in _GOOD else Outcome.BROKEN
+        outcome = Outcome.UNPROVEN if again.standing in self._here or found not in _GOOD else Outcome.BROKEN
         return Point(part=bundle.PACKAGE, outcome=outcome, code="file.differs", values={**values, "found": found})
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,9 +32,10 @@ from gateway.evidence.points import Findings, Outcome, Point, Words
 from gateway.evidence.receipt import ReceiptFacts, check_receipt
 from gateway.evidence.renewal import Renewal, facts_folder
 from gateway.evidence.seal import FIRST_NAMESPACE, SealedAttachment, SealFacts, check_seal, read_seal
-from gateway.model import DocumentNumber, SignedBy, Standing, Verdict
+from gateway.model import DocumentNumber, Envelope, SignedBy, Standing, Verdict
 from gateway.signing import xades
 from gateway.signing.files import FilePolicy, Inspector
+from gateway.signing.files.reasons import FileReason
 from gateway.signing.keys import fingerprint, known
 from gateway.signing.policy import Reason, SignaturePolicy
 from gateway.signing.trust import CLOCK_SKEW, RevocationItem, read_item
@@ -51,8 +52,10 @@ _ITEMS_MAX = 1_000
 _SMALL_MAX = 1024 * 1024
 _NAMED_MAX = 20
 """Members and parts that are named one by one."""
-_FILES_MAX = 50
+_FILES_MAX = 500
 """Attached files that are judged again; a dispatch has a few."""
+_STALLS_MAX = 3
+"""Files that stall or crash their reader before no more are given to it: each may take its full time."""
 _PDF: Final = "application/pdf"
 _ITEM_MAX = 64 * 1024 * 1024
 """Of all revocation lists together, or of all certificates."""
@@ -62,6 +65,8 @@ _ACCEPTED: Final = "document.accepted"
 
 _NOT_BELIEVED = (Reason.CERTIFICATE_UNTRUSTED, Reason.CERTIFICATE_EXPIRED, Reason.NO_REGISTERED_CERTIFICATE)
 """That nobody given vouches for the certificate does not say that anything was changed."""
+
+_STALLED = (FileReason.READER_STALLED, FileReason.READER_CRASHED)
 
 _SIGNED = (Standing.VALID, Standing.VALID_WEAK, Standing.INDETERMINATE)
 
@@ -219,9 +224,10 @@ def _altered(reader: ContainerReader, found: Sequence[str], signature: XadesSign
     """
     names = [r.uri for r in signature.references]
     expected = [container.MIMETYPE, *names, container.MANIFEST, container.SIGNATURES]
-    points = [_missing(n, "The part is not among those that were signed.") for n in found if n not in expected]
-    points += [_missing(n, "The part is missing.") for n in expected if n not in found]
-    if not points and found != expected:
+    signed, there = set(expected), set(found)
+    points = [_missing(n, "The part is not among those that were signed.") for n in found if n not in signed]
+    points += [_missing(n, "The part is missing.") for n in expected if n not in there]
+    if not points and list(found) != expected:
         points = [_missing("zip", "The parts are not in the order in which they were signed.")]
     if points:
         return points
@@ -255,6 +261,31 @@ class _Proven:
         return min((m for m in (self.whole, *moments) if m is not None), default=None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """One kind of packages that an evidence file has beside the document's own."""
+
+    folder: str
+    code: str
+    """What its points' codes begin with."""
+    hold: str
+    """Code of the point that says that all of them hold."""
+    told: Callable[[Mapping[str, Any], str, Envelope, SealFacts], list[str]]
+    is_about: Callable[[Envelope, SealFacts, DocumentNumber], bool]
+
+
+_STATUSES: Final = _Kind(
+    folder=bundle.STATUSES, code="status", hold="statuses.hold", told=told.of_status, is_about=told.is_about
+)
+_OPERATIONS: Final = _Kind(
+    folder=bundle.OPERATIONS,
+    code="operation",
+    hold="operations.hold",
+    told=told.of_operation,
+    is_about=told.operates_on,
+)
+
+
 class _Check:
     """Judges one container whose bytes are known to be those that were signed."""
 
@@ -283,13 +314,7 @@ class _Check:
         self._number = DocumentNumber()
         self._differing: list[str] = []
         """Members of ``evidence.json`` that contradict a proven part, as far as has been looked."""
-        self._status_parts: list[str] = []
-        """The status packages, numbered without a gap."""
-        while (name := bundle.status_part(len(self._status_parts) + 1, "edxml")) in reader.entries:
-            self._status_parts.append(name)
         self._known_parts = {bundle.FACTS, bundle.PACKAGE, bundle.SEAL, bundle.RECEIPT, bundle.PROOFS}
-        for number, name in enumerate(self._status_parts, start=1):
-            self._known_parts |= {name, *(bundle.status_part(number, kind) for kind in ("seal.xml", "receipt.json"))}
 
     def points(self) -> Iterator[Point]:
         maker = _certificate(self._signature.certificate_der)
@@ -308,7 +333,8 @@ class _Check:
         yield from self._seal(sealed, maker)
         yield from self._package(sealed)
         yield from self._receipt(sealed)
-        yield from self._statuses(sealed)
+        yield from self._beside(sealed, _STATUSES)
+        yield from self._beside(sealed, _OPERATIONS)
         yield from self._told(sealed)
         yield from self._pages()
         yield from self._unknown_parts()
@@ -448,14 +474,15 @@ class _Check:
 
     def _files(self, package: Package, at: datetime) -> Iterator[Point]:
         """The signatures inside the attached files, judged again as of the time of receipt, against what is told."""
-        judged = FileVerdicts(self._facts.get("files"))
-        left = 0
-        for number, attachment in enumerate(package.attachments):
+        judged = FileVerdicts(self._facts.get("files"), require_revocation=self._given.require_revocation)
+        left = looked_at = stalls = 0
+        for attachment in package.attachments:
             if attachment.media_type != _PDF and not judged.tells(attachment.content_id):
                 continue
-            if self._inspector is None or number >= _FILES_MAX:
+            if self._inspector is None or looked_at >= _FILES_MAX or stalls >= _STALLS_MAX:
                 left += 1
                 continue
+            looked_at += 1
             path = self._spool / "file"
             try:
                 with package.open(attachment) as content, path.open("wb") as out:
@@ -465,12 +492,13 @@ class _Check:
                     content_id=attachment.content_id,
                     name=attachment.name,
                     registered=(),
-                    anchors=self._belief.anchors,
+                    anchors=self._belief.strict,
                     at=at,
                     policy=FilePolicy(tolerate_sha1=True, tolerate_rsa_1024=True, minimum_rsa_bits=1024),
                 )
             finally:
                 path.unlink(missing_ok=True)
+            stalls += any(verdict.reason in _STALLED for verdict in again)
             yield from (judged.point(verdict) for verdict in again)
         if left:
             values = {"count": str(left)}
@@ -495,7 +523,9 @@ class _Check:
             anchors=self._belief.anchors,
             at=then.judged_at,
         )
-        values |= {"standing": str(again.standing), "reason": again.reason}
+        values |= {"standing": str(again.standing), "reason": again.reason, "revocation": again.revocation or ""}
+        if again.standing is Standing.INDETERMINATE and self._given.require_revocation:
+            return Point(part=bundle.PACKAGE, outcome=Outcome.UNPROVEN, code="sender.differs", values=values)
         if again.standing in _SIGNED:
             return Point(part=bundle.PACKAGE, outcome=Outcome.HOLDS, code="sender.signed", values=values)
         outcome = Outcome.UNPROVEN if not certificates or again.reason in _NOT_BELIEVED else Outcome.BROKEN
@@ -523,39 +553,46 @@ class _Check:
             at = self._proven.earliest(self._proven.log)
             yield self._belief.signer(bundle.RECEIPT, certificate, proven=at)
 
-    # Statuses, and what is told
+    # Statuses and operations, and what is told
 
-    def _statuses(self, about: _Sealed) -> Iterator[Point]:
-        """Each status package is as it was sealed when it came, about this document, and says what is told of it."""
-        for count, name in enumerate(self._status_parts, start=1):
-            part = bundle.status_part(count, "seal.xml")
+    def _beside(self, about: _Sealed, kind: _Kind) -> Iterator[Point]:
+        """Each package is as it was sealed when it came, about this document, and says what is told of it."""
+        count = 0
+        while bundle.part_beside(kind.folder, count + 1, "edxml") in self._reader.entries:
+            count += 1
+        rows = [
+            [bundle.part_beside(kind.folder, n, each) for each in ("edxml", "seal.xml", "receipt.json")]
+            for n in range(1, count + 1)
+        ]
+        self._known_parts.update(*rows)
+        for name, part, receipt in rows:
             try:
                 raw = self._reader.read(part, limit=_SMALL_MAX)
                 sealed = _Sealed.read(raw, part, [*self._given.gateways, *self._certificates])
-                elsewhere = self._read_status(name, sealed.facts, about.facts)
+                elsewhere = self._read_beside(name, sealed.facts, about.facts, kind)
             except EvidenceAltered as e:
-                yield _broken(e.part, "status.broken", e.detail)
+                yield _broken(e.part, f"{kind.code}.broken", e.detail)
                 return
             except (EvidenceInvalid, DocumentError) as e:
-                yield _broken(part, "status.broken", e.detail)
+                yield _broken(part, f"{kind.code}.broken", e.detail)
                 return
             if elsewhere:
-                yield Point(part=name, outcome=Outcome.UNPROVEN, code="status.elsewhere")
-            wrong = self._receipt_of_status(count, sealed)
+                yield Point(part=name, outcome=Outcome.UNPROVEN, code=f"{kind.code}.elsewhere")
+            wrong = self._receipt_beside(receipt, sealed)
             if wrong is not None:
-                yield wrong
+                yield _broken(receipt, f"{kind.code}.broken", wrong)
                 return
             believed = self._belief.signer(part, sealed.certificate, proven=self._proven.earliest())
             if believed.outcome is not Outcome.HOLDS:
                 yield believed
                 return
-        if self._status_parts:
-            values = {"count": str(len(self._status_parts))}
-            yield Point(part="statuses/", outcome=Outcome.HOLDS, code="statuses.hold", values=values)
+        if count:
+            values = {"count": str(count)}
+            yield Point(part=f"{kind.folder}/", outcome=Outcome.HOLDS, code=kind.hold, values=values)
 
-    def _read_status(self, name: str, sealed: SealFacts, about: SealFacts) -> bool:
+    def _read_beside(self, name: str, sealed: SealFacts, about: SealFacts, kind: _Kind) -> bool:
         """
-        Hold a status package against its seal, and against what is told of it.
+        Hold a package against its seal, and against what is told of it.
 
         :return: whether it names another document than this one, or none.
         :raises EvidenceAltered: it is not the sealed one, or sealed by another gateway.
@@ -566,8 +603,8 @@ class _Check:
         with self._opened(name) as package:
             if _difference(package, sealed) is not None:
                 raise EvidenceAltered(part=name, detail="The package is not the one that was sealed.")
-            self._differing += told.of_status(self._facts, name, package.envelope, sealed)
-            return not told.is_about(package.envelope, about, self._number)
+            self._differing += kind.told(self._facts, name, package.envelope, sealed)
+            return not kind.is_about(package.envelope, about, self._number)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[Package]:
@@ -582,16 +619,15 @@ class _Check:
         finally:
             path.unlink(missing_ok=True)
 
-    def _receipt_of_status(self, number: int, sealed: _Sealed) -> Point | None:
-        """What is wrong with the receipt beside a status package; ``None``: nothing."""
-        part = bundle.status_part(number, "receipt.json")
+    def _receipt_beside(self, part: str, sealed: _Sealed) -> str | None:
+        """What is wrong with the receipt beside a package; ``None``: nothing."""
         try:
             receipt = _Receipt.read(self._reader.read(part, limit=_SMALL_MAX).decode("utf-8", "replace"))
             facts = receipt.check(sealed.certificate)
         except EvidenceInvalid as e:
-            return _broken(part, "status.broken", e.detail)
+            return e.detail
         if _as_sealed(facts) != _as_receipted(sealed.facts):
-            return _broken(part, "status.broken", "The receipt and the seal say different things.")
+            return "The receipt and the seal say different things."
         return None
 
     def _told(self, sealed: _Sealed) -> Iterator[Point]:

@@ -296,6 +296,19 @@ _SENTENCES: Final[dict[str, Sentence]] = {
         "Gói trạng thái này không nêu số hay mã của văn bản: nó nói về văn bản này chỉ là lời của trục.",
         "This status package does not name the document by number or id: that it is about it is the gateway's word.",
     ),
+    "operations.hold": Sentence(
+        "{count} gói thu hồi, cập nhật hoặc thay thế: niêm phong và biên nhận đúng, nội dung đúng như lúc nhận.",
+        "{count} packages that recall, update or replace it: their seals and receipts hold, and they are as received.",
+    ),
+    "operation.broken": Sentence(
+        "Gói thu hồi, cập nhật hoặc thay thế này không đúng: {detail}",
+        "This package that recalls, updates or replaces does not hold: {detail}",
+    ),
+    "operation.elsewhere": Sentence(
+        "Gói này không nêu số hay mã của văn bản: nó thu hồi, cập nhật hay thay thế văn bản này chỉ là lời của trục.",
+        "This package does not name the document by number or id: that it recalls, updates or replaces it is the "
+        "gateway's word.",
+    ),
     "file.signed": Sentence(
         "{name}: chữ ký trong tệp xét lại là: {state}, như trục đã kết luận. Người ký: {signers}.",
         "{name}: the signatures inside the file, judged again: {state}, as the gateway found. Signed by: {signers}.",

@@ -29,7 +29,7 @@ from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate
 
 from gateway import __version__
 from gateway.evidence.points import Language, Words
-from gateway.model import VIETNAM_TIME
+from gateway.model import VIETNAM_TIME, BusinessType
 
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
 
@@ -72,7 +72,8 @@ def as_html(facts: Mapping[str, Any], language: Language, words: Words) -> bytes
     body = "".join(_html_section(s, language) for s in sections(facts, language, words))
     return (
         f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>\n"
@@ -197,6 +198,25 @@ def sections(facts: Mapping[str, Any], language: Language, words: Words) -> list
             total=len(facts["statuses"]),
         ),
         _section(
+            say("Thu hồi, cập nhật, thay thế", "Recalls, updates, replacements"),
+            [
+                (
+                    _moment(o["received_at"]),
+                    _BUSINESS[o["business_type"]].say(language),
+                    o["number"] or "–",
+                    o["subject"] or "–",
+                )
+                for o in facts["operations"][:ROWS_MAX]
+            ],
+            columns=(
+                say("Nhận lúc", "Received at"),
+                say("Loại", "Kind"),
+                say("Số, ký hiệu", "Number"),
+                say("Trích yếu", "Subject"),
+            ),
+            total=len(facts["operations"]),
+        ),
+        _section(
             say("Nhật ký của trục", "The gateway's log"),
             [
                 (
@@ -233,6 +253,12 @@ _HOW = _Text(
     "time-stamps in the file; anybody can check them, without a network and without the gateway, with: "
     "gateway verify FILE --anchor ROOT-CERTIFICATE. Times are Vietnam time (UTC+7).",
 )
+_BUSINESS: Final[Mapping[int, _Text]] = {
+    BusinessType.NEW.value: _Text("Gửi mới", "New"),
+    BusinessType.REVOKE.value: _Text("Thu hồi", "Recall"),
+    BusinessType.UPDATE.value: _Text("Cập nhật", "Update"),
+    BusinessType.REPLACE.value: _Text("Thay thế", "Replacement"),
+}
 _NOTHING = _Text("Không có.", "None.")
 _NO_FILES = _Text(
     "Trục chưa ghi kết luận nào về chữ ký trong tệp.",

@@ -16,7 +16,7 @@ from typing import Any
 from gateway.evidence.chain import ProvenEvent, moment
 from gateway.evidence.points import Words
 from gateway.evidence.seal import SealFacts
-from gateway.model import DocumentNumber, Envelope, Verdict
+from gateway.model import BusinessType, DocumentNumber, Envelope, Verdict
 
 _CUT = 400
 """Characters from which on a ledger may have shortened a text, ending it with an ellipsis."""
@@ -80,6 +80,32 @@ def of_status(facts: Mapping[str, Any], part: str, envelope: Envelope, sealed: S
         "received_at": sealed.received_at,
     }
     return [name for row in told for name in _differing(row, "statuses.", expected)]
+
+
+def of_operation(facts: Mapping[str, Any], part: str, envelope: Envelope, sealed: SealFacts) -> list[str]:
+    """What contradicts one package that recalled, updated or replaced the document."""
+    told = [row for row in _objects(facts, "operations") if row.get("package") == part]
+    if not told:
+        return ["operations"]
+    expected = {
+        "id": sealed.id,
+        "business_type": None if envelope.business is None else envelope.business.type.value,
+        "number": envelope.number.text,
+        "subject": envelope.subject,
+        "sender": str(sealed.sender),
+        "received_at": sealed.received_at,
+    }
+    return [name for row in told for name in _differing(row, "operations.", expected)]
+
+
+def operates_on(envelope: Envelope, sealed: SealFacts, number: DocumentNumber) -> bool:
+    """Whether a package recalls, updates or replaces a document that it names by its id or by its number."""
+    business = envelope.business
+    if business is None or business.type is BusinessType.NEW:
+        return False
+    replaced = [str(r.document_id or "") for r in business.replacements]
+    named = {_key(str(envelope.document_id or "")), _key(envelope.number.text), *map(_key, replaced)}
+    return bool({_key(sealed.document_id), _key(number.text)} - {""} & named)
 
 
 def is_about(envelope: Envelope, sealed: SealFacts, number: DocumentNumber) -> bool:

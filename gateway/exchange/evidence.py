@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -17,8 +18,16 @@ from cryptography import x509
 
 from gateway.directory import certificate_of
 from gateway.errors import EvidenceInvalid, LogProofInvalid, PayloadMissing, TimestampInvalid
-from gateway.evidence.bundle import Contents, SealedPackage, Stamper, status_part, write_bundle
-from gateway.evidence.chain import EventProof, check_proof
+from gateway.evidence.bundle import (
+    OPERATIONS,
+    STATUSES,
+    Contents,
+    SealedPackage,
+    Stamper,
+    part_beside,
+    write_bundle,
+)
+from gateway.evidence.chain import EventProof, check_proof, digest_of
 from gateway.evidence.points import Words
 from gateway.evidence.seal import Seal, read_seal
 from gateway.evidence.timestamp import check_token
@@ -29,10 +38,13 @@ from gateway.ledger.actions import Action
 from gateway.ledger.records import DocumentRow, NewEvent, Trace
 from gateway.model import DocumentNumber, FileVerdict, Verdict
 from gateway.signing.keys import known
-from gateway.signing.trust import TrustFinding
+from gateway.signing.trust import TrustAnchors, TrustFinding
 
 STATUS_PACKAGES_MAX = 500
 """Packages of statuses in one evidence file; what more of them said is told, without the package."""
+
+OPERATIONS_MAX = 200
+"""Packages that recalled, updated or replaced a document; more of them are told, without the package."""
 
 _CHUNK = 256 * 1024
 
@@ -48,14 +60,17 @@ class EvidenceMaker:
         certificate: Callable[[str], x509.Certificate | None],
         stamp: Stamper,
         words: Words,
+        authorities: TrustAnchors | None = None,
     ) -> None:
         """
         :param name: the gateway's, for the page.
         :param certificate: the gateway's certificate, present or former, by its SHA-256; ``None``: not at hand.
         :param stamp: asks the time-stamp authorities; what they do not give is left out, and the file says so.
         :param words: how states and verdicts are called, for the page.
+        :param authorities: knows what is known of the revocation of time-stamp authorities; ``None``: nothing is.
         """
         self._parts = parts
+        self._authorities = authorities
         self._name = name
         self._certificate = certificate
         self._stamp = stamp
@@ -79,12 +94,15 @@ class EvidenceMaker:
         seal, stamped = self._stamped_seal(document, stamp, now)
         proofs = self._proofs(trace)
         statuses = self._statuses(trace)
-        signers = self._signers(trace, statuses)
+        operations = self._operations(trace)
+        signers = self._signers(trace, [*statuses, *operations])
         findings = [f for f in signers.values() if f is not None]
+        findings += self._stampers(seal, proofs)
         contents = Contents(
-            facts=self._facts(trace, seal, proofs, len(statuses), now),
+            facts=self._facts(trace, seal, proofs, now, statuses=statuses, operations=operations),
             document=self._sealed(document, seal),
             statuses=[self._sealed(s, s.seal) for s in statuses],
+            operations=[self._sealed(o, o.seal) for o in operations],
             certificates=[*signers, *parts.key.chain, *(c for f in findings for c in f.chain)],
             revocation=[(i.kind, i.der) for f in findings for i in f.items],
             proofs=proofs,
@@ -128,6 +146,11 @@ class EvidenceMaker:
         rows = (self._parts.ledger.document(name) for name in list(names)[:STATUS_PACKAGES_MAX])
         return [row for row in rows if row is not None]
 
+    def _operations(self, trace: Trace) -> list[DocumentRow]:
+        """The packages that recalled, updated or replaced the document, oldest first."""
+        rows = (self._parts.ledger.document(o.id) for o in trace.operations[:OPERATIONS_MAX])
+        return [row for row in rows if row is not None]
+
     def _sealed(self, document: DocumentRow, seal: bytes) -> SealedPackage:
         content = functools.partial(_pieces, self._parts, document.sha256)
         return SealedPackage(content=content, seal=seal, receipt=document.receipt)
@@ -146,6 +169,21 @@ class EvidenceMaker:
                 found[certificate] = self._judged(certificate, trace.document.received_at)
         found.setdefault(key, self._judged(key, self._parts.clock()))
         return found
+
+    def _stampers(self, seal: bytes, proofs: Sequence[EventProof]) -> list[TrustFinding]:
+        """What is known of the authorities that stamped seal and log; the one that stamps the file is one of them."""
+        if self._authorities is None:
+            return []
+        found: dict[x509.Certificate, TrustFinding] = {}
+        for token, digest in _tokens(seal, proofs):
+            try:
+                stamp = check_token(token, digest, ())
+            except TimestampInvalid:
+                continue
+            if stamp.chain[0] not in found:
+                asked = known(stamp.chain[0])
+                found[stamp.chain[0]] = self._authorities.judge(asked, at=stamp.at, minimum_rsa_bits=1024)
+        return list(found.values())
 
     def _of_files(self, document_id: str) -> list[x509.Certificate]:
         """Who signed inside the attached files, as far as their certificates are kept."""
@@ -176,12 +214,22 @@ class EvidenceMaker:
     # Telling
 
     def _facts(
-        self, trace: Trace, seal: bytes, proofs: Sequence[EventProof], packages: int, now: datetime
+        self,
+        trace: Trace,
+        seal: bytes,
+        proofs: Sequence[EventProof],
+        now: datetime,
+        *,
+        statuses: Sequence[DocumentRow],
+        operations: Sequence[DocumentRow],
     ) -> dict[str, Any]:
         """What ``evidence.json`` says; times in ISO 8601, UTC."""
         document, stamped = trace.document, _stamped_at(proofs)
-        names = list(dict.fromkeys(s.package for s in trace.statuses if s.package != document.id))[:packages]
-        places = {name: status_part(number, "edxml") for number, name in enumerate(names, start=1)}
+        places = {
+            row.id: part_beside(folder, number, "edxml")
+            for folder, rows in ((STATUSES, statuses), (OPERATIONS, operations))
+            for number, row in enumerate(rows, start=1)
+        }
         facts: dict[str, Any] = _plain(
             {
                 "id": document.id,
@@ -235,6 +283,31 @@ class EvidenceMaker:
                     }
                     for s in trace.statuses
                 ],
+                "operations": [
+                    {
+                        "id": o.id,
+                        "business_type": o.business_type,
+                        "number": DocumentNumber(number=o.number, notation=o.notation).text,
+                        "subject": o.subject,
+                        "sender": o.sender,
+                        "received_at": o.received_at,
+                        "package": places.get(o.id),
+                    }
+                    for o in trace.operations
+                ],
+                "requests": [
+                    {
+                        "operation": r.package,
+                        "business_type": r.business_type,
+                        "recipient": r.recipient,
+                        "state": r.state,
+                        "asked_at": r.asked_at,
+                        "answered_at": r.answered_at,
+                        "answered_by": r.answered_by,
+                        "reason": r.reason,
+                    }
+                    for r in trace.requests
+                ],
                 "events": [
                     {
                         "id": e.id,
@@ -253,6 +326,16 @@ class EvidenceMaker:
     def _files(self, document_id: str) -> list[FileVerdict]:
         found = self._parts.ledger.examinations(document_id)
         return [verdict for row in found if row.result is not None for verdict in row.result.files]
+
+
+def _tokens(seal: bytes, proofs: Sequence[EventProof]) -> Iterator[tuple[bytes, bytes]]:
+    """The time-stamps on a seal and on the log, each once, with the digests that they are over."""
+    with contextlib.suppress(EvidenceInvalid):  # of the first form, which has none
+        signature = read_seal(seal).signature
+        if signature.token is not None:
+            yield signature.token, hashlib.sha256(signature.stamped_bytes()).digest()
+    stamped = {p.token: p.statement for p in proofs if p.token is not None and p.statement is not None}
+    yield from ((token, digest_of(statement)) for token, statement in stamped.items())
 
 
 def _until_silent(stamp: Stamper) -> Stamper:

@@ -495,12 +495,21 @@ def tsa(*, expired: bool = False, bits: int | None = None) -> SigningKey:
 
 
 @functools.cache
+def _tsa_stranger_root() -> SigningKey:
+    return keys.make_ca(keys.subject_name("Ai đó đóng dấu"), at=NOW - YEAR)
+
+
+def tsa_stranger_root() -> x509.Certificate:
+    """The root of :func:`tsa_stranger`, for who wants to believe it."""
+    return _tsa_stranger_root().certificate
+
+
+@functools.cache
 def tsa_stranger() -> SigningKey:
     """A time-stamping authority that chains to nobody known."""
-    foreign = keys.make_ca(keys.subject_name("Ai đó đóng dấu"), at=NOW - YEAR)
     return certify(
         keys.subject_name("Dấu thời gian lạ"),
-        issuer=foreign,
+        issuer=_tsa_stranger_root(),
         usages=frozenset({"digital_signature"}),
         purposes=(ExtendedKeyUsageOID.TIME_STAMPING,),
         purposes_critical=True,

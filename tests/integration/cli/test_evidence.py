@@ -277,3 +277,113 @@ def test_an_unknown_document_or_a_file_that_is_there_is_told(tmp_path: Path) -> 
     there.write_text("kept")
     call(idle, "evidence", "export", document.id, "-o", str(there), code=2)
     assert there.read_text() == "kept"
+
+
+# Renewed
+
+
+@pytest.fixture
+def roots(folder: Path, tmp_path: Path) -> tuple[str, ...]:
+    """Whom to believe: the root of the documents, and that of today's authority."""
+    today = tmp_path / "today.crt"
+    today.write_bytes(certificates_to_pem([authority().certificate]))
+    return ("--anchor", str(folder / "root.crt"), "--anchor", str(today))
+
+
+def renewing(*arguments: object) -> Result:
+    return CliRunner().invoke(root, ["evidence", "renew", "--lang", "en", *map(str, arguments)])
+
+
+def test_a_file_is_renewed_over_the_network_and_proven_decades_later_without_one(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...]
+) -> None:
+    out, file = tmp_path / "renewed.asice", folder / "van-ban.asice"
+    done = renewing(file, "--tsa", tsa.tsa_url, *roots, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "renewed, number 1; " in done.stdout
+    told_of = told(out, *roots, "--at", "2060-01-01")
+    assert told_of.exit_code == 0, told_of.output
+    assert "Renewal: time-stamp by " in told_of.stdout
+    assert "Renew before the end: gateway evidence renew" in told_of.stdout, "its own authority has ended by then"
+    assert "nothing says whether their certificates had been revoked" in told_of.stdout
+    assert file.read_bytes() != out.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["renewed.asice", "today.crt"], "no half of one is left"
+
+
+def test_files_are_renewed_in_their_place_when_they_are_due(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...]
+) -> None:
+    good, other = tmp_path / "a.asice", tmp_path / "b.asice"
+    shutil.copy(folder / "van-ban.asice", good)
+    good.chmod(0o640)
+    other.write_bytes((folder / "van-ban.asice").read_bytes()[:-1])
+    ask = ("--tsa", tsa.tsa_url, *roots, "--replace", "--json", "--due")
+    # Its authority ends in March 2027.
+    first = renewing(good, other, *ask, 5_000)
+    rows = json.loads(first.stdout)
+    assert first.exit_code == 1
+    assert [(r["renewed"], r["code"]) for r in rows] == [(True, None), (False, "evidence.altered")]
+    assert good.stat().st_mode & 0o777 == 0o640
+    renewed_once = good.read_bytes()
+    again = renewing(good, *ask, 1)
+    assert json.loads(again.stdout) == [{"file": str(good), "renewed": False, "code": None}]
+    assert good.read_bytes() == renewed_once
+
+
+@pytest.mark.parametrize("missing", ["anchor", "place", "two to one", "there"])
+def test_a_renewal_without_a_root_or_a_place_is_refused(
+    folder: Path, tmp_path: Path, roots: tuple[str, ...], missing: str
+) -> None:
+    file, out = folder / "van-ban.asice", tmp_path / "out.asice"
+    (tmp_path / "there.asice").write_text("kept")
+    arguments: dict[str, tuple[object, ...]] = {
+        "anchor": (file, "--out", out),
+        "place": (file, *roots),
+        "two to one": (file, file, *roots, "--out", out),
+        "there": (file, *roots, "--out", tmp_path / "there.asice"),
+    }
+    done = renewing(*arguments[missing], "--tsa", "http://127.0.0.1:9/")
+    assert done.exit_code == 2, done.output
+    assert not out.exists()
+    assert (tmp_path / "there.asice").read_text() == "kept"
+
+
+def test_an_authority_that_does_not_answer_or_is_not_believed_renews_nothing(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...]
+) -> None:
+    file, out = folder / "van-ban.asice", tmp_path / "out.asice"
+    down = renewing(file, "--tsa", "http://127.0.0.1:9/", *roots, "--out", out, "--json")
+    assert (down.exit_code, json.loads(down.stdout)[0]["renewed"]) == (1, False)
+    strange = renewing(file, "--tsa", tsa.tsa_url, "--anchor", folder / "root.crt", "--out", out, "--json")
+    assert json.loads(strange.stdout)[0]["code"] == "evidence.timestamp"
+    assert not out.exists()
+
+
+def test_roots_of_time_stamp_authorities_can_be_given_apart(folder: Path, tmp_path: Path) -> None:
+    file = folder / "van-ban.asice"
+    other = tmp_path / "other.crt"
+    other.write_bytes(certificates_to_pem([authority().certificate]))
+    anchor = ("--anchor", folder / "root.crt")
+    assert told(file, *anchor, "--tsa-anchor", folder / "root.crt", *LATER).exit_code == 0
+    apart = told(file, *anchor, "--tsa-anchor", other, *LATER, "--json")
+    assert apart.exit_code == 1
+    assert "stamp.not_believed" in {p["code"] for p in json.loads(apart.stdout)["points"]}
+
+
+def test_a_time_stamp_in_a_pdf_is_judged_by_the_roots_of_authorities_too(folder: Path, tmp_path: Path) -> None:
+    stamped = tmp_path / "stamped.pdf"
+    stamped.write_bytes(pdfs.signed(pdfs.plain(), pki.person(), token=pki.timestamp_token))
+    other = tmp_path / "other.crt"
+    other.write_bytes(certificates_to_pem([authority().certificate]))
+    anchors = ("--anchor", folder / "chain.crt", "--anchor", folder / "root.crt")
+    for more, expected in (((), True), (("--tsa-anchor", other), False)):
+        facts = json.loads(told(stamped, *anchors, *more, *AT, "--json").stdout)
+        assert (facts["files"][0]["signatures"][0]["stamped_at"] is not None) is expected
+
+
+def test_what_is_not_known_of_revocation_can_be_demanded(folder: Path, tmp_path: Path) -> None:
+    file, anchor = folder / "van-ban.asice", ("--anchor", folder / "root.crt")
+    default = json.loads(told(file, *anchor, *AT, "--json").stdout)
+    assert (default["ok"], default["revocation_unknown"] > 0) == (True, True)
+    strict = told(file, *anchor, *AT, "--require-revocation", "--json")
+    assert (strict.exit_code, json.loads(strict.stdout)["ok"]) == (1, False)

@@ -7,11 +7,12 @@ import dataclasses
 import io
 import json
 import random
+import re
 import subprocess
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,24 @@ from gateway.exchange.parts import ExaminationRules
 from gateway.ledger.actions import Action
 from gateway.ledger.revocation import Rejudged
 from gateway.ledger.tables import payloads
-from gateway.model import DocumentId, ExaminationKind, ResponseFor, Standing, StatusCode
+from gateway.model import (
+    Business,
+    BusinessType,
+    DocumentChange,
+    DocumentId,
+    DocumentNumber,
+    ExaminationKind,
+    Replacement,
+    ResponseFor,
+    Standing,
+    StatusCode,
+)
 from gateway.signing import xades
 from gateway.signing.files import Inspector
 from gateway.signing.files.wire import to_json
 from gateway.signing.keys import SigningKey, known
 from gateway.signing.sign import sign_package
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
 from tests.support import documents, pdfs, pki
 from tests.support.evidence import (
     YEARS_LATER,
@@ -251,8 +264,6 @@ def test_a_document_of_the_time_of_the_first_seals_still_has_evidence(site: Site
 
 
 def revoked(when: Any) -> tuple[Any, ...]:
-    from gateway.signing.trust import read_item
-
     serial = pki.gateway().certificate.serial_number
     der = pki.crl(pki.intermediate(), revoked={serial: (when, None)}, this_update=YEARS_LATER, next_update=None)
     return (read_item(der, source="test.crl"),)
@@ -877,3 +888,231 @@ def unpacked(parts: dict[str, bytes], folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     (folder / "gateway.crt").write_bytes(pki.gateway().certificate.public_bytes(Encoding.PEM))
+
+
+# Recalls, updates, replacements
+
+
+def recalled(site: Site) -> str:
+    """A signed document that a commune has, and that its sender recalls, updates and replaces afterwards."""
+    document = accepted_and_reported(site)
+    later = DocumentId("000.00.14.H37,2026/03/06,08/SA-VP")
+    revoke = Business(type=BusinessType.REVOKE, reason="Gửi nhầm")
+    update_of = Business(type=BusinessType.UPDATE, reason="Sửa số liệu", changes=(DocumentChange(content=True),))
+    instead = Business(
+        type=BusinessType.REPLACE,
+        reason="Thay thế",
+        replacements=(Replacement(document_id=documents.an_envelope().document_id),),
+    )
+    for changes in (
+        {"business": update_of, "subject": "Bản cập nhật"},
+        {
+            "business": instead,
+            "document_id": later,
+            "number": DocumentNumber(number="08", notation="SA-VP"),
+            "issued_on": date(2026, 3, 6),
+        },
+        {"business": revoke},
+    ):
+        site.clock.forward(minutes=1)
+        site.accept(sign_package(documents.a_package(**changes), pki.agency()))
+    site.clock.forward(minutes=1)
+    return document
+
+
+def test_what_recalled_updated_and_replaced_a_document_is_in_its_evidence(site: Site, tmp_path: Path) -> None:
+    document = recalled(site)
+    raw = exported(site, document)
+    reader = ContainerReader(io.BytesIO(raw))
+    facts = json.loads(reader.read("evidence.json", limit=10**7))
+    assert [o["business_type"] for o in facts["operations"]] == [2, 3, 1]
+    assert [o["package"] for o in facts["operations"]] == [f"operations/000{n}.edxml" for n in (1, 2, 3)]
+    assert {r["operation"] for r in facts["requests"]} <= {o["id"] for o in facts["operations"]}
+    (tmp_path / "v").mkdir()
+    findings = judged(raw, tmp_path / "v", at=site.clock())
+    assert ("operations.hold", "holds") in codes(findings)
+    assert findings.proven
+    page = reader.read("page.vi.html", limit=10**6).decode()
+    assert "Thu hồi, cập nhật, thay thế" in page
+    assert "Bản cập nhật" in page
+
+    parts = {name: reader.read(name, limit=10**9) for name in reader.entries}
+    lies = {
+        "operations/0001.edxml": (other_package(), ("operations/0001.edxml", "operation.broken")),
+        "operations/0002.seal.xml": (b"<Seal/>", ("operations/0002.seal.xml", "operation.broken")),
+        "operations/0003.receipt.json": (
+            parts["operations/0001.receipt.json"],
+            ("operations/0003.receipt.json", "operation.broken"),
+        ),
+        "evidence.json": (
+            with_json(parts["evidence.json"], operations=[{**o, "business_type": 1} for o in facts["operations"]]),
+            ("evidence.json", "facts.differ"),
+        ),
+    }
+    for name, (content, expected) in lies.items():
+        made = resigned(parts, pki.gateway(), **{name: content})
+        assert expected in broken(judged(made, tmp_path / "v", at=site.clock())), name
+    untold = with_json(parts["evidence.json"], operations=[])
+    assert ("evidence.json", "facts.differ") in broken(
+        judged(resigned(parts, pki.gateway(), **{"evidence.json": untold}), tmp_path / "v", at=site.clock())
+    )
+
+
+def test_a_package_that_operates_on_another_document_is_told(
+    parts: dict[str, bytes], site: Site, tmp_path: Path
+) -> None:
+    site.change(DEPARTMENT, certificates=site.known[DEPARTMENT].certificates)
+    stranger = site.accept(other_package()).document_id
+    row = site.ledger.document(stranger)
+    more = {
+        "operations/0001.edxml": other_package(),
+        "operations/0001.seal.xml": row.seal,
+        "operations/0001.receipt.json": row.receipt.encode(),
+    }
+    facts = json.loads(parts["evidence.json"])
+    told = {
+        "id": stranger,
+        "business_type": 0,
+        "number": "07/SA-VP",
+        "subject": "Một văn bản khác",
+        "sender": str(DEPARTMENT),
+        "received_at": row.received_at.isoformat(),
+        "package": "operations/0001.edxml",
+    }
+    lie = {"evidence.json": json.dumps({**facts, "operations": [told]}).encode()}
+    (tmp_path / "v").mkdir()
+    findings = judged(resigned({**parts, **more}, pki.gateway(), **lie), tmp_path / "v")
+    assert ("operations/0001.edxml", "operation.elsewhere") in unproven(findings)
+
+
+# Whom to believe for what
+
+
+def test_a_root_of_signers_makes_no_time_stamp_authority_where_these_have_roots_of_their_own(
+    whole: bytes, tmp_path: Path
+) -> None:
+    other = pki.tsa_stranger_root()
+    findings = judged(whole, tmp_path, authorities=(other,), at=YEARS_LATER)
+    assert not findings.proven
+    assert ("seal.xml", "stamp.not_believed") in unproven(findings)
+    assert ("seal.xml", "signer.no_time") in unproven(findings)
+
+
+def test_a_root_of_time_stamp_authorities_makes_no_signer(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    raw = without_stamps(
+        tmp_path_factory,
+        log=False,
+        stamp=lambda digest: pki.timestamp_token(digest, authority=pki.tsa_stranger(), at=pki.NOW + timedelta(hours=1)),
+    )
+    other = pki.tsa_stranger_root()
+    assert judged(raw, tmp_path, authorities=(other,), at=YEARS_LATER).proven
+    findings = judged(raw, tmp_path, anchors=(other,), authorities=(ROOT,), at=pki.NOW + timedelta(hours=1))
+    assert ("seal.xml", "signer.not_believed") in unproven(findings)
+    assert ("seal.xml", "stamp.not_believed") in unproven(findings)
+
+
+def test_where_revocation_must_be_known_ignorance_proves_nothing(whole: bytes, tmp_path: Path) -> None:
+    """By default it is counted, and told."""
+    at = pki.NOW + timedelta(hours=1)
+    default = judged(whole, tmp_path, at=at)
+    assert default.proven
+    assert default.revocation_unknown >= 5
+    strict = judged(whole, tmp_path, at=at, require_revocation=True)
+    assert not strict.proven
+    assert {code for _, code in unproven(strict)} >= {"stamp.revocation_unknown", "signer.revocation_unknown"}
+    assert broken(strict) == []
+    lists = tuple(
+        read_item(pki.crl(issuer, this_update=at, next_update=at + timedelta(days=7)), source="test.crl")
+        for issuer in (pki.root(), pki.intermediate())
+    )
+    known_all = judged(whole, tmp_path, at=at, require_revocation=True, revocation=lists)
+    assert known_all.proven
+    assert known_all.revocation_unknown == 0
+
+
+def test_what_is_known_of_the_authorities_revocation_goes_into_the_file(site: Site, tmp_path: Path) -> None:
+    document = accepted_and_reported(site)
+    seal_log(site)
+    at = site.clock()
+    lists = [
+        read_item(pki.crl(issuer, this_update=at, next_update=at + timedelta(days=7)), source="test.crl")
+        for issuer in (pki.root(), pki.intermediate())
+    ]
+    authorities = TrustAnchors([ROOT], mode=RevocationMode.IF_KNOWN, facts=RevocationFacts(lists),
+                               intermediates=[pki.intermediate().certificate])  # fmt: skip
+    raw = exported(site, document, authorities=authorities)
+    (tmp_path / "v").mkdir()
+    findings = judged(raw, tmp_path / "v", at=at, require_revocation=True)
+    assert findings.proven, unproven(findings)
+
+
+# Attacks on who reads it
+
+
+def test_a_signature_part_that_is_a_bomb_is_refused_small(parts: dict[str, bytes], tmp_path: Path) -> None:
+    entities = b"".join(b'<!ENTITY e%d "%s">' % (n, b"&e%d;" % (n - 1) * 10 if n else b"x" * 10) for n in range(12))
+    bomb = b'<?xml version="1.0"?><!DOCTYPE a [' + entities + b"]><a>&e11;</a>"
+    for name in (container.SIGNATURES, "seal.xml"):
+        raw = repacked({**parts, name: bomb}) if name == container.SIGNATURES else resigned(
+            parts, pki.gateway(), **{name: bomb}
+        )  # fmt: skip
+        tracemalloc.start()
+        try:
+            found = broken(judged(raw, tmp_path))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert name in {part for part, _ in found}
+        assert peak < 20_000_000
+
+
+def test_a_signature_over_more_parts_than_there_can_be_is_refused(parts: dict[str, bytes], tmp_path: Path) -> None:
+    """One part named ten thousand times is hashed once."""
+    signature = read_signature_part(parts[container.SIGNATURES])
+    many = xades.sign([signature.references[0]] * 10_000, pki.gateway(), at=pki.NOW)
+    found = broken(judged(repacked({**parts, container.SIGNATURES: signature_part(many)}), tmp_path))
+    assert container.SIGNATURES in {part for part, _ in found} or len(found) >= 1
+    assert not {code for _, code in found} - {"container.altered", "container.signature"}
+
+
+HOSTILE = (
+    "\"><script>alert(1)</script><img src=x onerror=alert(1)>'",
+    "</title></style><svg/onload=alert(1)>",
+    "<para><font size=900>&#x41;</font><a href='javascript:alert(1)'>x</a>",
+    "\u202eabc\u2066def\u200fghi\u2028jkl",
+    "{0} {document} %s ${x}",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=["script", "close", "markup", "direction", "format"])
+def test_whatever_a_sender_writes_the_pages_only_show_it(site: Site, text: str) -> None:
+    names = {"subject": text, "sender": documents.an_organization(DEPARTMENT, name=text)}
+    document = site.accept(sign_package(documents.a_package(**names), pki.agency())).document_id
+    with zipfile.ZipFile(io.BytesIO(exported(site, document))) as archive:
+        page = archive.read("page.en.html").decode()
+        pdf = archive.read("page.en.pdf")
+    body = page.partition("</style>")[2]
+    tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*([A-Za-z0-9!]+)", body)}
+    assert tags <= {
+        "head",
+        "html",
+        "body",
+        "main",
+        "h1",
+        "h2",
+        "section",
+        "p",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+    }
+    assert page.count("<script") == page.count("<img") == page.count("<svg") == page.count("javascript:alert(1)'>") == 0
+    assert not {"\u202e", "\u2066", "\u200f", "\u2028"} & set(page)
+    policy = page.partition('http-equiv="Content-Security-Policy" content="')[2].partition('"')[0]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    assert not re.search(rb"/(JavaScript|JS|OpenAction|AA|Launch|URI|SubmitForm)\b", pdf)

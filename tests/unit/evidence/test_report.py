@@ -48,6 +48,9 @@ def facts(text: str) -> dict[str, Any]:
         "seal": {"subject": text, "stamped_at": None, "authority": None},
         "deliveries": [],
         "statuses": [{"code": "03", "reporter": "H37", "received_at": AT, "description": text}],
+        "operations": [
+            {"business_type": 1, "number": text, "subject": text, "received_at": AT, "package": "operations/0001.edxml"}
+        ],
         "events": [],
     }
 
