@@ -454,7 +454,11 @@ class RevocationWatch:
             self._failed(target, source, PeerUnreachable(f"{host} did not answer others; it was not asked."))
             return
         try:
-            item = self._dated(self._fetched(scene, target))
+            raw = self._asked(target)
+            if self._same(source, raw):
+                silent[host] = 0
+                return
+            item = self._dated(self._authentic_answer(raw, scene, target))
         except (DeliveryError, RevocationUnreadable, RevocationNotAuthentic, RevocationAhead, BodyTooLarge) as error:
             silent[host] = silent[host] + 1 if isinstance(error, PeerUnreachable) else 0
             self._failed(target, source, error)
@@ -462,18 +466,35 @@ class RevocationWatch:
         silent[host] = 0
         self._keep(target.name, item, due_at=self._clock() + self._pace.every)
 
-    def _fetched(self, scene: _Scene, target: _Target) -> RevocationItem:
+    def _asked(self, target: _Target) -> bytes:
         """
-        The authentic answer of a source.
+        What a source answers, not trusted.
 
         :raises DeliveryError, BodyTooLarge: it could not be had.
-        :raises RevocationUnreadable, RevocationNotAuthentic: it is not worth keeping.
         """
         if target.certificate is not None and target.issuer is not None:
-            question = ocsp_request(target.certificate, target.issuer)
-            raw = self._answer("POST", target.url, question)
+            return self._answer("POST", target.url, ocsp_request(target.certificate, target.issuer))
+        return self._answer("GET", target.url, None)
+
+    def _same(self, source: Source, raw: bytes) -> bool:
+        """
+        Whether it is the list that is kept already; to read one of half a million entries takes seconds.
+
+        Who may have signed it is asked again whenever it is used.
+        """
+        if source.kind != "crl" or source.sha256 is None or hashlib.sha256(raw).hexdigest() != source.sha256:
+            return False
+        now = self._clock()
+        if not self._ledger.same_revocation(source.name, source.sha256, now=now, due_at=now + self._pace.every):
+            return False
+        self._meter.asked(kind=source.kind, outcome="same")
+        return True
+
+    def _authentic_answer(self, raw: bytes, scene: _Scene, target: _Target) -> RevocationItem:
+        """:raises RevocationUnreadable, RevocationNotAuthentic: it is not worth keeping."""
+        if target.certificate is not None and target.issuer is not None:
             return authentic_ocsp(raw, target.certificate, target.issuer, source=target.name)
-        return authentic_crl(self._answer("GET", target.url, None), scene.authorities, source=target.name)
+        return authentic_crl(raw, scene.authorities, source=target.name)
 
     def _answer(self, method: str, url: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": OCSP_REQUEST} if body is not None else {}

@@ -1216,6 +1216,16 @@ class Ledger:
         with writing(self.engine) as connection:
             return revocation.keep(connection, item, now=now, due_at=due_at)
 
+    def same_revocation(self, name: str, sha256: str, *, now: datetime, due_at: datetime) -> bool:
+        """
+        Note that a source answered what it had answered before, which need not be looked at again.
+
+        :param sha256: of the answer.
+        :return: whether it is what is kept of it; nothing was noted otherwise.
+        """
+        with writing(self.engine) as connection:
+            return revocation.same(connection, name, sha256, now=now, due_at=due_at)
+
     def revocation_failed(self, name: str, *, code: str, detail: str, now: datetime, due_at: datetime) -> None:
         """Note that a source gave nothing usable; what it gave before stays."""
         with writing(self.engine) as connection:

@@ -207,9 +207,7 @@ def keep(connection: Connection, item: StoredItem, *, now: datetime, due_at: dat
         {"name": item.name, "kind": item.kind, "due_at": now, "failures": 0},
     )
     before = _locked(connection, item.name)
-    if before.failures:
-        facts = {"source": item.name, "failures": before.failures, "code": before.last_error_code}
-        record(connection, [event(now, Action.REVOCATION_RECOVERED, **facts)])
+    _answered(connection, item.name, before, now=now)
     values: dict[str, Any] = {"due_at": due_at, "failures": 0, "last_success_at": now}
     # An older one than we have, from a server that lags behind or from somebody on the way, takes nothing back.
     is_new = before.sha256 != item.sha256 and (before.this_update is None or before.this_update <= item.this_update)
@@ -224,6 +222,28 @@ def keep(connection: Connection, item: StoredItem, *, now: datetime, due_at: dat
     if is_new:
         _changed(connection, now)
     return is_new
+
+
+def same(connection: Connection, name: str, sha256: str, *, now: datetime, due_at: datetime) -> bool:
+    """As ``Ledger.same_revocation``, inside a transaction."""
+    before = connection.execute(
+        select(revocation_sources.c.failures, revocation_sources.c.last_error_code)
+        .where(revocation_sources.c.name == name, revocation_sources.c.sha256 == sha256)
+        .with_for_update()
+    ).one_or_none()
+    if before is None:
+        return False
+    _answered(connection, name, before, now=now)
+    values = {"due_at": due_at, "failures": 0, "last_success_at": now}
+    connection.execute(update(revocation_sources).where(revocation_sources.c.name == name).values(values))
+    return True
+
+
+def _answered(connection: Connection, name: str, before: Any, *, now: datetime) -> None:
+    """It is told when a source that had failed answers again."""
+    if before.failures:
+        facts = {"source": name, "failures": before.failures, "code": before.last_error_code}
+        record(connection, [event(now, Action.REVOCATION_RECOVERED, **facts)])
 
 
 def failed(connection: Connection, name: str, *, code: str, detail: str, now: datetime, due_at: datetime) -> None:

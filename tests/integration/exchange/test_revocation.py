@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
 from gateway.errors import SignatureRejected
+from gateway.exchange import revocation as exchange_revocation
 from gateway.exchange.allowed import AllowedUrls
 from gateway.exchange.examine import ExaminationPace, Examiner
 from gateway.exchange.parts import ExaminationRules
@@ -24,7 +26,8 @@ from gateway.model import (
     FileStanding,
 )
 from gateway.signing.files import Inspector
-from gateway.signing.trust import RevocationMode
+from gateway.signing.keys import SigningKey
+from gateway.signing.trust import RevocationItem, RevocationMode
 from tests.support import pdfs, pki
 from tests.support.evidence import a_maker
 from tests.support.exchange import DEPARTMENT, Site, registered
@@ -71,6 +74,46 @@ def test_leaf_and_issuer_are_asked_about_and_nothing_is_asked_twice_before_it_is
     asking.site.clock.forward(minutes=60)
     assert asking.round(at_once=False)
     assert asking.server.requests == {"crl": 4, "ocsp": 2}
+
+
+def test_a_list_that_is_the_same_as_before_is_not_read_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = exchange_revocation.authentic_crl
+
+    def counted(raw: bytes, authorities: Any, *, source: str) -> RevocationItem:
+        read.append(source)
+        return real(raw, authorities, source=source)
+
+    monkeypatch.setattr(exchange_revocation, "authentic_crl", counted)
+    with watched(site, crl=False, ocsp=False) as asking:
+        # As a server of files: the same bytes until there is another list.
+        kept: dict[str, bytes] = {}
+        fresh = asking.server.crl_answer
+
+        def same(issuer: SigningKey) -> bytes:
+            return kept.setdefault(issuer.certificate_sha256, fresh(issuer))
+
+        monkeypatch.setattr(asking.server, "crl_answer", same)
+        asking.round()
+        assert read == [asking.server.root_crl_url]
+        version = site.ledger.revocation_version()
+        for _ in range(2):
+            site.clock.forward(hours=1)
+            asking.server.crl = Fault.DOWN
+            asking.round()
+            site.clock.forward(minutes=2)
+            asking.server.crl = Fault.NONE
+            asking.round()
+        assert read == [asking.server.root_crl_url]
+        assert site.ledger.revocation_version() == version
+        assert ("crl", "same") in asking.meter.outcomes
+        (source,) = site.ledger.revocation_sources()
+        assert (source.failures, source.last_success_at) == (0, site.clock())
+        assert asking.actions()[-2:] == [Action.REVOCATION_FAILED, Action.REVOCATION_RECOVERED]
+        kept.clear()
+        site.clock.forward(hours=1)
+        asking.round()
+        assert len(read) == 2
 
 
 def test_accepting_never_asks_anybody(asking: Watched) -> None:
