@@ -256,6 +256,21 @@ class ExaminationPace:
         return doubled
 
 
+class _Served:
+    """Senders that had their turn: whoever sends five thousand documents at once does not keep all others waiting."""
+
+    _MOST = 500
+
+    def __init__(self) -> None:
+        self.senders: frozenset[AgencyCode] = frozenset()
+
+    def note(self, document: DocumentRow | None) -> None:
+        """A document of a sender has its turn; one who has it a second time begins a new round."""
+        if document is not None:
+            anew = document.sender in self.senders or len(self.senders) >= self._MOST
+            self.senders = frozenset({document.sender}) if anew else self.senders | {document.sender}
+
+
 class Examiner:
     """Carries out examinations. One instance per process; several processes may share a ledger."""
 
@@ -285,6 +300,7 @@ class Examiner:
         self._known_signers: tuple[Directory, Signers] | None = None
         self._stop = threading.Event()
         self._look_for_ahead_at = 0.0
+        self._served: defaultdict[tuple[ExaminationKind, ...], _Served] = defaultdict(_Served)
 
     # Running
 
@@ -339,8 +355,12 @@ class Examiner:
     def examine_next(self, kinds: Sequence[ExaminationKind], reader: FileReader) -> bool:
         """Carry out the most urgent examination that is due; whether there was one."""
         parts = self._parts
-        claims = parts.ledger.claim_examinations(kinds, now=parts.clock(), lease=self._pace.lease, limit=1)
+        served = self._served[tuple(kinds)]
+        claims = parts.ledger.claim_examinations(
+            kinds, now=parts.clock(), lease=self._pace.lease, limit=1, served=served.senders
+        )
         for claim in claims:
+            served.note(parts.ledger.document(claim.document))
             with self._heard_of(claim):
                 self._carry_out(claim, reader)
         return bool(claims)

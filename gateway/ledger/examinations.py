@@ -28,8 +28,8 @@ from gateway.ledger.records import (
 )
 from gateway.ledger.rows import Insert, Question
 from gateway.ledger.statements import chunks, event
-from gateway.ledger.tables import deliveries, examinations
-from gateway.model import ExaminationKind, ExaminationState
+from gateway.ledger.tables import deliveries, documents, examinations
+from gateway.model import AgencyCode, ExaminationKind, ExaminationState
 
 MOST_VERDICTS = 500
 """Files of one document whose verdicts are kept."""
@@ -116,15 +116,44 @@ def bounded(result: ExaminationResult) -> ExaminationResult:
 # Carrying them out
 
 
-def due(connection: Connection, kinds: Collection[ExaminationKind], *, now: datetime, limit: int) -> list[Row[Any]]:
-    """What is to be examined now: what holds a document first, then the longest due; a look without locks."""
+_WINDOW = 2_000
+"""So many of the longest due are looked through for one of another sender."""
+
+
+def due(
+    connection: Connection,
+    kinds: Collection[ExaminationKind],
+    *,
+    now: datetime,
+    limit: int,
+    served: Collection[AgencyCode] = (),
+) -> list[Row[Any]]:
+    """
+    What is to be examined now: what holds a document first, then the longest due; a look without locks.
+
+    :param served: senders of which others come first, where they have something as urgent.
+    """
     found: list[Row[Any]] = []
     for holds in (True, False):
         for kind in sorted(kinds):
-            room = limit - len(found)
-            if room > 0:
-                found += connection.execute(_due(kind, holds=holds, now=now).limit(room)).all()
+            if limit > len(found) and served:
+                found += connection.execute(_of_others(kind, served, holds=holds, now=now, limit=limit - len(found)))
+            if limit > len(found):
+                known = {(one.document, one.kind) for one in found}
+                rows = connection.execute(_due(kind, holds=holds, now=now).limit(limit))
+                found += [one for one in rows if (one.document, one.kind) not in known][: limit - len(found)]
     return found
+
+
+def _of_others(kind: ExaminationKind, served: Collection[AgencyCode], *, holds: bool, now: datetime, limit: int) -> Any:
+    longest = _due(kind, holds=holds, now=now).add_columns(examinations.c.due_at).limit(_WINDOW).subquery()
+    return (
+        select(longest.c.document, longest.c.kind)
+        .join(documents, documents.c.id == longest.c.document)
+        .where(documents.c.sender.not_in(sorted(served)))
+        .order_by(longest.c.due_at, longest.c.document)
+        .limit(limit)
+    )
 
 
 def _due(kind: ExaminationKind, *, holds: bool, now: datetime) -> Any:

@@ -1029,15 +1029,23 @@ class Ledger:
     # Examinations
 
     def claim_examinations(
-        self, kinds: Collection[ExaminationKind], *, now: datetime, lease: timedelta, limit: int
+        self,
+        kinds: Collection[ExaminationKind],
+        *,
+        now: datetime,
+        lease: timedelta,
+        limit: int,
+        served: Collection[AgencyCode] = (),
     ) -> list[ExaminationClaim]:
         """
         Take up to ``limit`` examinations that are due: those that hold a document first, then the longest due.
 
         One whose lease ended is due again. Costs one read when there is none.
+
+        :param served: senders that had their turn: documents of others that are as urgent come first.
         """
         with reading(self.engine) as connection:
-            due = examinations.due(connection, kinds, now=now, limit=limit)
+            due = examinations.due(connection, kinds, now=now, limit=limit, served=served)
         if not due:
             return []
         with writing(self.engine) as connection:

@@ -36,6 +36,7 @@ from gateway.model import (
     BusinessType,
     DeliveryState,
     DocumentChange,
+    DocumentId,
     DocumentType,
     ExaminationKind,
     ExaminationState,
@@ -557,6 +558,25 @@ def test_a_living_examiner_keeps_what_it_has_begun_whatever_becomes_of_the_clock
         assert job.examine_next([FILES], reader)
     assert ([len(r.asked) for r in others], len(reader.asked)) == ([0], 1)
     assert state(site, document) == GOES
+
+
+def test_senders_take_turns_whoever_has_sent_more(site: Site) -> None:
+    rule(site)
+    queue = [sent(site, document_id=DocumentId(f"{DEPARTMENT},2026/03/05,{n}/QĐ")) for n in range(3)]
+    site.clock.forward(minutes=1)
+    to = (documents.an_organization(DEPARTMENT),)
+    raw = documents.a_package(
+        sender=documents.an_organization(COMMUNE),
+        recipients=to,
+        document_id=DocumentId(f"{COMMUNE},2026/03/05,7/QĐ"),
+    )
+    other = site.accept(raw, caller=COMMUNE).document_id
+    reader, order = Reader(), []
+    job = examiner(site, reader)
+    while job.examine_next([FILES], reader):
+        done = [d for d in (*queue, other) if only(site, d).state is ExaminationState.DONE and d not in order]
+        order += done
+    assert order == [queue[0], other, queue[1], queue[2]]
 
 
 def test_what_a_clock_put_off_that_was_ahead_is_done_once_it_is_right(site: Site) -> None:

@@ -32,6 +32,7 @@ from gateway.ledger.records import (
     Reply,
 )
 from gateway.model import (
+    AgencyCode,
     BusinessType,
     Channel,
     DeliveryState,
@@ -406,6 +407,29 @@ def test_what_holds_is_claimed_first_then_the_longest_due(ledger: Ledger) -> Non
     assert [(c.holds, c.attempt) for c in first] == [(True, 1), (False, 1)]
     (last,) = ledger.claim_examinations([FILES], now=at(9), lease=LEASE, limit=9)
     assert last.document == documents[0]
+
+
+def test_who_sends_many_at_once_does_not_keep_others_waiting(ledger: Ledger) -> None:
+    def due(minute: float, sender: AgencyCode, *, holds: bool = False) -> str:
+        document = a_document(sender=sender, sender_as_written=sender)
+        one = NewExamination(kind=FILES, holds=holds, due_at=at(minute))
+        ledger.accept(document, [a_delivery()], examinations=[one])
+        return document.id
+
+    many = [due(minute, SENDER) for minute in (1, 2, 3)]
+    other = due(4, OTHER)
+    urgent = due(5, SENDER, holds=True)
+
+    def claimed(*served: AgencyCode) -> list[str]:
+        return [c.document for c in ledger.claim_examinations([FILES], now=at(9), lease=LEASE, limit=1, served=served)]
+
+    # What holds a document comes first all the same.
+    assert claimed(SENDER) == [urgent]
+    assert claimed() == [many[0]]
+    assert claimed(SENDER) == [other]
+    assert claimed(SENDER, OTHER) == [many[1]]
+    assert claimed(SENDER) == [many[2]]
+    assert claimed(SENDER) == []
 
 
 def test_a_lost_lease_is_claimed_again_and_its_holder_settles_nothing(ledger: Ledger) -> None:
