@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WIDE = 400
 """Columns of a table that is not shown at a terminal: wide enough that no line is broken."""
+_NO_ROWS = Text("Không có gì để liệt kê.", "There is nothing to list.")
 
 
 def plain(text: object) -> str:
@@ -101,7 +102,15 @@ class Shell:
         click.echo(as_json(value))
 
     def table(self, columns: Sequence[Text], rows: Sequence[Sequence[object]]) -> None:
-        """Rows under headings; lines are broken only at a terminal. Cells that are rich texts keep their style."""
+        """
+        Rows under headings, or a sentence that there are none.
+
+        Lines are broken only at a terminal. Cells that are rich texts keep their style.
+        """
+        if not rows:
+            # Headings with nothing below them look like an answer that was cut off.
+            click.echo(self.words(_NO_ROWS))
+            return
         console = self.console()
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for column in columns:

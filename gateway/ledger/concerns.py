@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, select
 
-from gateway.errors import FileSignatureRequired, MalwareFound
+from gateway.errors import EnclosureSignatureRequired, FileSignatureRequired, MalwareFound
 from gateway.ledger.records import Concern, ExaminationResult, Glance, NewExamination, SignedFiles
 from gateway.ledger.rows import Insert
 from gateway.ledger.statements import chunks
@@ -34,7 +34,11 @@ _OF_FILES: Final = {
 }
 """Other standings are no reason to look: most annexes are unsigned, and what is not known becomes known."""
 
-_OF_REASONS: Final = {MalwareFound.code: Concern.MALWARE, FileSignatureRequired.code: Concern.MISSING}
+_OF_REASONS: Final = {
+    MalwareFound.code: Concern.MALWARE,
+    FileSignatureRequired.code: Concern.MISSING,
+    EnclosureSignatureRequired.code: Concern.MISSING,
+}
 
 _INSERT = Insert(document_concerns, or_nothing_if=("document", "concern"))
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.bootstrap import check_settings, join, make_revocation_http, make_revocation_watch
+from gateway.bootstrap import check_settings, join, make_revocation_http, make_revocation_watch, trust_anchors
 from gateway.cli.doctor import Grade, examine
 from gateway.cli.exits import exit_code
 from gateway.cli.opened import opened, utc_now
@@ -89,6 +89,13 @@ def test_a_certificate_is_registered_and_counts_at_once(idle: RunningGateway, tm
     assert listed["days_left"] in (399, 400)
     [data] = [data for action, data in events(idle) if action is Action.CERTIFICATE_ADDED]
     assert data == {"certificate": key.certificate_sha256, "agency": COMMUNE, "role": "person", "version": 2}
+
+
+def test_a_list_of_nothing_says_so_and_is_no_bare_heading(idle: RunningGateway) -> None:
+    for command in ("list", "expiring"):
+        assert call(idle, command).stdout == "There is nothing to list.\n"
+        assert call(idle, command, language="vi").stdout == "Không có gì để liệt kê.\n"
+        assert facts(idle, command) == []
 
 
 def test_the_same_certificate_twice_an_unknown_agency_and_a_private_key_are_refused(
@@ -277,3 +284,20 @@ def test_revocation_without_anchors_is_refused_at_the_start(tmp_path: Path) -> N
 
 def grades(gateway: RunningGateway) -> dict[str, Grade]:
     return {f.name: f.grade for f in examine(gateway.settings, now=utc_now(), links=False)}
+
+
+def test_time_stamps_inside_files_may_have_roots_of_their_own(tmp_path: Path) -> None:
+    config = tmp_path / "h37" / "config"
+    config.mkdir(parents=True)
+    for name, certificate in (("anchors", pki.root().certificate), ("tsa", pki.tsa_stranger_root())):
+        (config / f"{name}.pem").write_bytes(certificates_to_pem([certificate]))
+    files: list[dict[str, object]] = [{}, {"timestamp_ca": ["tsa.pem"]}]
+    found = []
+    for section in files:
+        gateway = a_gateway(
+            tmp_path / "h37", code=PROVINCE, first_levels=["H37"], agencies=[], signing={"anchors": ["anchors.pem"]},
+            files=section,
+        )  # fmt: skip
+        found.append(trust_anchors(gateway.settings))
+    assert [t.authorities.anchors for t in found] == [(pki.root().certificate,), (pki.tsa_stranger_root(),)]
+    assert [t.anchors for t in found] == [(pki.root().certificate,)] * 2

@@ -73,7 +73,8 @@ def test_what_was_done_without_is_a_reason() -> None:
 def test_a_refusal_says_for_what_also_after_it_was_overruled() -> None:
     for state, kept in ((ExaminationState.REFUSED, {Concern.KEPT}), (ExaminationState.RELEASED, {Concern.RELEASED})):
         assert found(state=state, holds=True, reason="malware.found") == kept | {Concern.MALWARE}
-        assert found(state=state, holds=True, reason="file.signature_required") == kept | {Concern.MISSING}
+        for reason in ("file.signature_required", "file.enclosure_signature_required"):
+            assert found(state=state, holds=True, reason=reason) == kept | {Concern.MISSING}
 
 
 def test_a_package_whose_certificate_had_been_revoked_is_a_reason() -> None:
