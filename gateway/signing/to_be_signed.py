@@ -79,7 +79,8 @@ def _attributes(data: bytes) -> ToBeSigned:
         attributes = cms.CMSAttributes.load(data, strict=True)
         for attribute in attributes:
             values[attribute["type"].dotted] = attribute["values"]
-        named = len(values) == len(attributes) and set(values) <= _ATTRIBUTES
+        once = len(values) == len(attributes) and all(len(said) == 1 for said in values.values())
+        named = once and set(values) <= _ATTRIBUTES
         content = values[_CONTENT_TYPE].native
         digests = values[_MESSAGE_DIGEST].native
         certificate = _named_certificate(values.get(_SIGNING_CERTIFICATE))

@@ -116,6 +116,17 @@ UNSEEN: dict[str, bytes] = {
 }
 
 
+def test_attributes_say_each_thing_once() -> None:
+    """RFC 5652 §11, RFC 5035 §5: of two values a reader may take the other one."""
+    kind, mine = names_certificate(pki.agency().certificate_der)
+    _, another = names_certificate(pki.person().certificate_der)
+    whole = cms.CMSAttributes.load(attributes((kind, mine)))
+    said = next(a for a in whole if a["type"].native == kind)
+    said["values"] = type(said["values"])([mine, another])
+    with pytest.raises(NothingToSign):
+        recognise(whole.dump(force=True))
+
+
 @pytest.mark.parametrize("data", UNSEEN.values(), ids=UNSEEN)
 def test_a_signed_info_holds_nothing_that_a_package_s_does_not(data: bytes) -> None:
     with pytest.raises(NothingToSign):
