@@ -286,11 +286,12 @@ def trust_anchors(settings: Settings, facts: RevocationFacts | None = None) -> T
     :raises KeyUnusable: a file of certificates cannot be read.
     """
     section = settings.signing
-    anchors, intermediates = (
+    anchors, intermediates, authorities = (
         [c for path in paths for c in load_certificates(settings.beside(path))]
-        for paths in (section.anchors, section.intermediates)
+        for paths in (section.anchors, section.intermediates, settings.files.timestamp_ca)
     )
-    return TrustAnchors(anchors, intermediates, mode=RevocationMode(settings.revocation.mode), facts=facts)
+    mode = RevocationMode(settings.revocation.mode)
+    return TrustAnchors(anchors, intermediates, mode=mode, facts=facts, authorities=authorities)
 
 
 def revocation_pace(settings: Settings) -> RevocationPace:

@@ -209,6 +209,8 @@ class FilesSection(_Section):
     """Type of document → which file is the dispatch: any that carries what is required, or the first one."""
     role_by_subject: bool = True
     """Tell person from agency by the certificate's subject where it is not registered."""
+    timestamp_ca: tuple[Path, ...] = ()
+    """PEM files of the anchors of the authorities of time-stamps inside files; empty: ``signing.anchors``."""
     readers: int = Field(default=1, ge=1, le=16)
     """Documents whose files are read at the same time, each in a process of its own."""
     seconds: float = Field(default=20, gt=0, le=600)

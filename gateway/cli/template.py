@@ -110,6 +110,8 @@ port = 8080
 # inspect = true
 # Tell person from agency by the certificate's subject where it is not registered.
 # role_by_subject = true
+# The anchors (PEM) of the authorities of time-stamps inside files; none: signing.anchors.
+# timestamp_ca = ["../certs/tsa.pem"]
 # How many documents' files are read at the same time, and what one file may take.
 # readers = 1
 # seconds = 20

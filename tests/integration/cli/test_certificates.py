@@ -287,17 +287,21 @@ def grades(gateway: RunningGateway) -> dict[str, Grade]:
 
 
 def test_time_stamps_inside_files_may_have_roots_of_their_own(tmp_path: Path) -> None:
-    config = tmp_path / "h37" / "config"
-    config.mkdir(parents=True)
-    for name, certificate in (("anchors", pki.root().certificate), ("tsa", pki.tsa_stranger_root())):
-        (config / f"{name}.pem").write_bytes(certificates_to_pem([certificate]))
     files: list[dict[str, object]] = [{}, {"timestamp_ca": ["tsa.pem"]}]
     found = []
-    for section in files:
+    for number, section in enumerate(files):
+        config = tmp_path / f"h{number}" / "config"
+        config.mkdir(parents=True)
+        for name, certificate in (("anchors", pki.root().certificate), ("tsa", pki.tsa_stranger_root())):
+            (config / f"{name}.pem").write_bytes(certificates_to_pem([certificate]))
         gateway = a_gateway(
-            tmp_path / "h37", code=PROVINCE, first_levels=["H37"], agencies=[], signing={"anchors": ["anchors.pem"]},
+            config.parent,
+            code=PROVINCE,
+            first_levels=["H37"],
+            agencies=[],
+            signing={"anchors": ["anchors.pem"]},
             files=section,
-        )  # fmt: skip
+        )
         found.append(trust_anchors(gateway.settings))
     assert [t.authorities.anchors for t in found] == [(pki.root().certificate,), (pki.tsa_stranger_root(),)]
     assert [t.anchors for t in found] == [(pki.root().certificate,)] * 2
