@@ -24,6 +24,7 @@ from gateway.ledger.chain import EventLog
 from gateway.model import LogStamp
 from gateway.signing import timestamp
 from gateway.signing.timestamp import TOKEN_BYTES_MAX, HashName
+from gateway.signing.trust import CLOCK_SKEW
 
 _log = structlog.get_logger(__name__)
 
@@ -51,17 +52,24 @@ class Timestamps:
         self._anchors = tuple(anchors)
         self._policy = policy
 
-    def fetch(self, digest: bytes, *, hash_name: HashName = "sha256") -> tuple[bytes, Stamp]:
+    def fetch(
+        self, digest: bytes, *, hash_name: HashName = "sha256", near: datetime | None = None
+    ) -> tuple[bytes, Stamp]:
         """
         A token over this digest, DER, and what it says.
 
+        :param near: the moment that it should name, within ten minutes. One of the two clocks is wrong otherwise, and
+            such a stamp would prove a moment that was not; ``None``: any.
         :raises DeliveryError: no authority gave one; the trouble of the last that was asked.
         """
         trouble: DeliveryError = TimestampRefused("No time-stamp authority is configured.")
         for url in self._urls:
             try:
                 token = timestamp.fetch(digest, url=url, post=self._post, policy=self._policy, hash_name=hash_name)
-                return token, check_token(token, digest, self._anchors, policy=self._policy, hash_name=hash_name)
+                stamp = check_token(token, digest, self._anchors, policy=self._policy, hash_name=hash_name)
+                if near is None or abs(stamp.at - near) <= CLOCK_SKEW:
+                    return token, stamp
+                trouble = TimestampRefused(f"The authority says {stamp.at.isoformat()}, and it is {near.isoformat()}.")
             except TimestampInvalid as e:
                 trouble = TimestampRefused(e.detail)
             except DeliveryError as e:
@@ -191,7 +199,7 @@ class Stamper:
 
     def _ask(self, waiting: LogStamp) -> bool:
         try:
-            token, stamp = self._timestamps.fetch(digest_of(waiting.statement))
+            token, stamp = self._timestamps.fetch(digest_of(waiting.statement), near=self._clock())
         except DeliveryError as e:
             if self._events.stamp_failed(waiting.number, code=e.code, detail=e.detail, now=self._clock()):
                 _log.error("timestamp.failed", code=e.code)

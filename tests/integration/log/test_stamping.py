@@ -1,5 +1,6 @@
 """The event log is stamped by whichever authority answers; one that does not stops nothing, and is made up for."""
 
+import json
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -187,6 +188,20 @@ def test_the_next_authority_is_asked_when_one_is_down(
         clock.later(hours=2)
         assert log.stamper.stamp()
         assert (down.requests["tsa"], tsa.requests["tsa"]) == (1, 1)
+
+
+@pytest.mark.parametrize("minutes", [-11, 60 * 24 * 30])
+def test_an_authority_whose_clock_is_wrong_stamps_nothing(log: Log, tsa: PkiServer, clock: Clock, minutes: int) -> None:
+    log.happen()
+    clock.later(hours=2)
+    tsa.clock = lambda: clock() + timedelta(minutes=minutes)
+    assert not log.stamper.stamp()
+    (failed,) = log.events("timestamp.failed")
+    assert json.loads(failed.data)["code"] == "timestamp.refused"
+    tsa.clock = lambda: clock() + timedelta(minutes=9)
+    clock.later(minutes=5)
+    assert log.stamper.stamp()
+    assert len(log.events("timestamp.recovered")) == 1
 
 
 def test_an_authority_that_nobody_trusts_is_not_taken(log: Log, tsa: PkiServer, clock: Clock) -> None:
