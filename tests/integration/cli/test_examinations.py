@@ -33,7 +33,8 @@ KIND = ExaminationKind.MALWARE
 @pytest.fixture
 def founded(tmp_path: Path) -> Path:
     """The settings file of a gateway that was set up."""
-    done = CliRunner().invoke(root, ["init", str(tmp_path)])
+    # Its data lie beside the folder of its settings: not where another test's do.
+    done = CliRunner().invoke(root, ["init", str(tmp_path / "config")])
     assert done.exit_code == 0, done.output
     return next(tmp_path.rglob("gateway.toml"))
 
