@@ -656,6 +656,9 @@ class _Check:
             values = {"made_with": str(made_with)[:100]}
             yield Point(part="page", outcome=Outcome.NOTED, code="page.not_compared", values=values)
             return
+        if told.are_too_long(self._facts, self._words):
+            yield Point(part="page", outcome=Outcome.NOTED, code="page.too_long")
+            return
         count = 0
         for name, page in told.pages(self._facts, self._words):
             if page is None or self._reader.digest(name) != hashlib.sha256(page).digest():

@@ -339,6 +339,10 @@ _SENTENCES: Final[dict[str, Sentence]] = {
         "Các trang do phiên bản khác lập ({made_with}) nên không so được: trang chỉ là lời của trục.",
         "The pages were made by another version ({made_with}) and cannot be compared: they are the gateway's word.",
     ),
+    "page.too_long": Sentence(
+        "Các trang quá dài nên không được lập lại để so: trang chỉ là lời của trục.",
+        "The pages are too long to be made anew and compared: they are the gateway's word.",
+    ),
     "facts.version": Sentence(
         "evidence.json có dạng khác ({detail}) với dạng mà chương trình này biết.",
         "evidence.json is of another form ({detail}) than the one that this program knows.",

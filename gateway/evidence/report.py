@@ -39,6 +39,12 @@ ROWS_MAX: Final = 500
 CELL_MAX: Final = 1_000
 """Characters of one text on the page; strangers wrote some, and laying out a long one takes seconds."""
 
+TABLE_CELL_MAX: Final = 200
+"""Characters of one cell of a table: there may be hundreds of rows, and ``evidence.json`` has the whole text."""
+
+SHOWN_MAX: Final = 300_000
+"""Characters on a page that is made anew to be compared; laying out more takes minutes."""
+
 MADE_WITH: Final = f"{__version__}, reportlab {reportlab.__version__}"
 """The same page is made of the same facts by the same versions alone."""
 
@@ -64,6 +70,11 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
     left_out: int = 0
     """Rows beyond ``ROWS_MAX``."""
+
+
+def shown(facts: Mapping[str, Any], language: Language, words: Words) -> int:
+    """How many characters a page shows."""
+    return sum(len(cell) for section in sections(facts, language, words) for row in section.rows for cell in row)
 
 
 def as_html(facts: Mapping[str, Any], language: Language, words: Words) -> bytes:
@@ -286,7 +297,8 @@ def _section(
     :param rows: at most ``ROWS_MAX`` of a table.
     :param total: how many rows of the table there are.
     """
-    every = [tuple(_printable(cell) for cell in row) for row in rows if columns or row[-1]]
+    most = TABLE_CELL_MAX if columns else CELL_MAX
+    every = [tuple(_printable(cell, most) for cell in row) for row in rows if columns or row[-1]]
     return Section(
         title=title,
         note=note,
@@ -343,11 +355,11 @@ def _day(text: str | None) -> str | None:
     return None if text is None else date.fromisoformat(text).strftime("%d/%m/%Y")
 
 
-def _printable(text: str | None) -> str:
+def _printable(text: str | None, most: int = CELL_MAX) -> str:
     """Strangers wrote some of this: no control, direction or unpaired characters, and no more than a page can hold."""
     given = " ".join((text or "")[: 2 * CELL_MAX].split())
     shown = "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in given)
-    return shown if len(shown) <= CELL_MAX else f"{shown[:CELL_MAX]}…"
+    return shown if len(shown) <= most else f"{shown[:most]}…"
 
 
 # HTML

@@ -153,6 +153,16 @@ def pages(facts: Mapping[str, Any], words: Words) -> Iterator[tuple[str, bytes |
             yield f"page.{language}.{form}", page
 
 
+def are_too_long(facts: Mapping[str, Any], words: Words) -> bool:
+    """Whether making the pages anew would take minutes, which somebody may have wanted."""
+    from gateway.evidence import report  # noqa: PLC0415 - as in ``pages``
+
+    try:
+        return any(report.shown(facts, language, words) > report.SHOWN_MAX for language in report.LANGUAGES)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
+        return False  # of another shape: no page is made of them
+
+
 def _of_attachments(told: Sequence[Mapping[str, Any]], sealed: SealFacts) -> list[str]:
     if len(told) != len(sealed.attachments):
         return ["document.attachments"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.evidence.report import CELL_MAX, as_html, as_pdf
+from gateway.evidence.report import CELL_MAX, SHOWN_MAX, as_html, as_pdf, shown
+from gateway.evidence.told import are_too_long
 from gateway.model import Standing
 
 AT = "2026-03-05T07:30:00+00:00"
@@ -76,3 +77,16 @@ def test_a_text_of_several_lines_is_told_in_one() -> None:
     assert (
         "<td>Đồng ý. Chuyển phòng Một.</td>" in as_html(facts("Đồng ý.\r\n\tChuyển phòng Một.\n"), "vi", word).decode()
     )
+
+
+def test_a_table_of_strangers_texts_is_short_and_a_page_of_too_many_is_not_made_to_be_compared() -> None:
+    """Laying out two million characters took minutes, and whoever checks the file waited for it."""
+    told = facts("<b>&⸻ý " * 170)
+    one = {"code": "03", "reporter": "H37", "received_at": AT, "description": "⸻ý " * 500}
+    assert "⸻ý " * 100 not in as_html({**told, "statuses": [one]}, "vi", word).decode()
+    event = {"at": AT, "action": "x" * 900, "actor": "y" * 900, "delivery": None, "stamped_at": None}
+    many = {**told, "statuses": [one] * 500, "events": [event] * 500, "operations": told["operations"] * 500}
+    assert shown(many, "vi", word) > SHOWN_MAX
+    assert are_too_long(many, word)
+    assert not are_too_long(told, word)
+    assert not are_too_long({}, word)
