@@ -41,7 +41,7 @@ class _Authority:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
 
-    def fetch(self, digest: bytes) -> tuple[bytes, Stamp]:
+    def fetch(self, digest: bytes, *, near: datetime | None = None) -> tuple[bytes, Stamp]:
         token = pki.timestamp_token(digest, at=self._clock())
         return token, check_token(token, digest, [pki.root().certificate])
 
