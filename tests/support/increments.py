@@ -104,3 +104,37 @@ def by_word(*, as_one: bool = False, entry: bytes = b"0000000000 65535 f \n") ->
         return content + table + trailer % (second, len(content))
     whole = content + table + trailer % (b"", len(content)) + b"\r\n"
     return whole + b"xref\r\n0 0\r\ntrailer\r\n" + trailer % (b"/Prev %d%s" % (len(content), second), len(whole))
+
+
+def linearised(length: int) -> bytes:
+    """
+    :data:`PAGE`, and at its beginning a table for readers of linearised files, by which another page is shown.
+
+    :param length: what the file says of its own.
+    """
+    forged = {
+        10: stream(FORGED_TEXT),
+        11: PAGE[3].replace(b"4 0 R", b"10 0 R").replace(b"2 0 R", b"12 0 R"),
+        12: b"<</Type/Pages/Kids[11 0 R]/Count 1>>",
+        13: b"<</Type/Catalog/Pages 12 0 R>>",
+    }
+    head, content, table = b"%PDF-1.7\n", b"", 0
+    places: dict[int, int] = {}
+    # Of a length that does not depend on the places: the second time they are right.
+    for _ in range(2):
+        content = head + b"9 0 obj\n<</Linearized 1/L %010d/H[400 10]/O 11/E %010d/N 1/T %010d>>\nendobj\n" % (
+            length,
+            places.get(4, 0),
+            table,
+        )
+        found = {9: len(head), 14: len(content)}
+        rows = b"".join(b"\1" + places.get(n, 0).to_bytes(4, "big") + b"\0" for n in range(9, 15))
+        entries = b"/Type/XRef/Size 15/Index[9 6]/W[1 4 1]/Root 13 0 R/Prev %010d" % table
+        content += b"14 0 obj\n%s\nendobj\nstartxref\n0\n%%%%EOF\n" % stream(rows, entries)
+        for number, body in {**PAGE, **forged}.items():
+            found[number] = len(content)
+            content += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+        places, table = found, len(content)
+    lines = [b"%010d 00000 n \n" % places[n] if n in places else b"0000000000 00000 f \n" for n in range(1, 15)]
+    end = b"trailer\n<</Size 15/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % table
+    return content + b"xref\n0 15\n0000000000 65535 f \n" + b"".join(lines) + end

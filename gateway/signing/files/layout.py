@@ -26,8 +26,10 @@ _EOL = rb"(?:\r\n|\r|\n)"
 _HEADER = re.compile(rb"(?<!\d)(\d++)" + _WS + rb"++(\d++)" + _WS + rb"*+obj")
 _HEADER_AT = re.compile(_WS + rb"*+(\d++)" + _WS + rb"++(\d++)" + _WS + rb"*+obj(?![A-Za-z0-9])")
 _HEADER_GUESSED = re.compile(rb"(?:" + _WS + rb"++|%[^\r\n]*+)*+([^\0\t\n\f\r ]++)" + _WS + rb"++([^\0\t\n\f\r ]++)")
-_TRAILER = re.compile(rb"(?<![A-Za-z])trailer(?:" + _WS + rb"++|%[^\r\n]*+)*+<<")
+_TRAILER = re.compile(rb"(?<![A-Za-z])trailer(?:" + _WS + rb"++|%[^\r\n]{0,200}+(?=[\r\n])){0,20}+<<")
+"""Comments that are longer are not looked behind: a file full of this word would take hours."""
 _GAP = re.compile(rb"(?:" + _WS + rb"++|%(?!%EOF)[^\r\n]*+)*+")
+_FIRST = re.compile(_GAP.pattern + rb"(\d++)" + _GAP.pattern + rb"\d++" + _GAP.pattern + rb"obj")
 _TABLE = re.compile(
     rb"xref[ \t]*"
     + _EOL
@@ -56,6 +58,7 @@ def check_layout(reader: PdfFileReader, *, signed: int) -> None:
     _check_headers(raw, reader)
     _check_order(reader)
     _check_hybrids(reader)
+    _check_linearised(raw, reader)
     sections = [reader.xrefs.get_xref_container_info(n) for n in range(reader.xrefs.total_revisions)]
     tables = {s.end_location for s in sections if s.xref_section_type is not XRefSectionType.STREAM}
     if any(found.end() - 2 not in tables for found in _TRAILER.finditer(raw)):
@@ -136,6 +139,31 @@ def _check_order(reader: PdfFileReader) -> None:
             if at < places.get(number, 0):
                 raise _BROKEN
             places[number] = at
+
+
+def _check_linearised(raw: bytes, reader: PdfFileReader) -> None:
+    """
+    A file whose first object says that it is linearised, and as long as it is, begins with its newest table.
+
+    poppler and pdf.js go by the table that stands there, and not by ``startxref``; only while the length is right, so
+    another document can come to be seen by what is added, whatever that is.
+
+    Source: ISO 32000-2 Annex F.3.
+    """
+    first = _FIRST.match(raw)
+    if first is None:
+        return
+    header = _HEADER_AT.match(raw, first.start(1))
+    if header is None:
+        raise _BROKEN
+    reader.stream.seek(_behind_gap(raw, header.end()))
+    found = generic.read_object(reader.stream, generic.Reference(int(header[1]), int(header[2]), reader))
+    if not isinstance(found, generic.DictionaryObject) or "/Linearized" not in found:
+        return
+    end = _END_OF_OBJECT.match(raw, reader.stream.tell())
+    newest = reader.xrefs.get_xref_container_info(reader.xrefs.total_revisions - 1).declared_startxref
+    if found.get("/L") == len(raw) and (end is None or _behind_gap(raw, end.end()) != _behind_gap(raw, newest)):
+        raise _BROKEN
 
 
 def _check_hybrids(reader: PdfFileReader) -> None:

@@ -129,6 +129,8 @@ def _opened(source: BinaryIO, limits: FileLimits) -> tuple[PdfFileReader, list[A
         check_tables(reader)
         fields = []
         for found in enumerate_sig_fields(reader, filled_status=True):
+            if not isinstance(found[0], str | bytes):
+                raise Unreadable(FileReason.BROKEN)
             fields.append(found)
             if len(fields) > limits.signatures:
                 raise Unreadable(FileReason.TOO_LARGE)

@@ -23,7 +23,7 @@ from gateway.model import FileSignature, FileStanding, FileVerdict, SignerRole
 from gateway.signing.files import FileReason
 from gateway.signing.pdf_sign import PdfSignOptions
 from tests.support import pdfs, pki
-from tests.support.increments import FORGED, FORGED_TEXT, PAGE, TEXT, by_word, revised, stream, written
+from tests.support.increments import FORGED, FORGED_TEXT, PAGE, TEXT, by_word, linearised, revised, stream, written
 
 VALID, ALTERED, UNREADABLE = FileStanding.VALID, FileStanding.ALTERED, FileStanding.UNREADABLE
 NOTHING = {60: b"<</Nothing true>>"}
@@ -184,6 +184,22 @@ def test_two_tables_in_one_are_read_differently() -> None:
     assert (verdict.standing, verdict.reason) == (UNREADABLE, FileReason.BROKEN)
 
 
+def test_a_file_may_not_become_a_linearised_one_by_what_is_added() -> None:
+    # poppler and pdf.js show another page as soon as the file is as long as it says.
+    length = len(revised(signed(linearised(0)), NOTHING))
+    before = signed(linearised(length))
+    assert judged(before).standing is VALID
+    changed = revised(before, NOTHING)
+    assert len(changed) == length
+    verdict = judged(changed)
+    assert (verdict.standing, verdict.reason) == (UNREADABLE, FileReason.BROKEN)
+
+
+def test_what_a_linearised_file_begins_with_is_no_matter_while_it_is_longer() -> None:
+    verdict = judged(revised(signed(linearised(100)), NOTHING))
+    assert verdict.standing is VALID
+
+
 def numbers(*values: float) -> generic.ArrayObject:
     return generic.ArrayObject([generic.FloatObject(v) for v in values])
 
@@ -313,6 +329,19 @@ def test_a_field_for_a_signature_is_drawn_where_it_says(
 ) -> None:
     verdict = judged(field(**entries))
     assert (verdict.standing, verdict.reason) == (ALTERED, reason)
+
+
+def test_a_field_whose_name_is_no_text_makes_a_file_unreadable() -> None:
+    # Its reader crashed: found by changing files at random.
+    again = page().replace(b"/T (", b"/X (", 1).replace(b"/FT /Sig", b"/FT /Sig\n/T <<>>", 1)
+    verdict = judged(again)
+    assert (verdict.standing, verdict.reason) == (UNREADABLE, FileReason.BROKEN)
+
+
+def test_a_file_full_of_words_that_are_looked_for_is_read_once() -> None:
+    # Not in the square of its length, which would be a day; the suite's own bound ends that.
+    words = b"trailer %" * 300_000 + b"1 0 " * 300_000 + b"9" * 1_000_000
+    assert judged(signed(written({**PAGE, 6: stream(words)}))).standing is VALID
 
 
 def test_the_content_of_these_pages_is_what_is_signed() -> None:
