@@ -276,8 +276,8 @@ class RevocationWatch:
         self._seen: Directory | None = None
         self._seen_at = datetime.min.replace(tzinfo=UTC)
         self._kept: _Scene | None = None
-        self._followed = False
-        """Whether this process has followed up what was met before it started."""
+        self._followed: datetime | None = None
+        """When this process has followed up last; ``None``: not what was met before it started."""
         self._decided: tuple[int, datetime] | None = None
         """Facts by which all was judged that waits, and when."""
         self._files: dict[str, tuple[int, int]] = {}
@@ -650,16 +650,16 @@ class RevocationWatch:
         Another process may have accepted it by what it knew a second before, after its page had been turned here.
         When a revocation was met stands in the ledger, so that it does not matter which process met it.
         """
+        # By the time before, and not by this one: what was found may be noted only long after it was met.
+        before = min(now, self._followed) - _LATECOMERS if self._followed else now - _CAUGHT_UP
         for one in watched:
-            if one.revoked_at is None or one.checked_at is None:
-                continue
-            if now - one.checked_at > (_LATECOMERS if self._followed else _CAUGHT_UP):
+            if one.revoked_at is None or one.checked_at is None or one.checked_at < before:
                 continue
             certificate = self._known.get(one.sha256) or self._loaded([one.sha256]).get(one.sha256)
             if certificate is not None:
                 since = max(one.revoked_at, one.checked_at - _LATECOMERS)
                 self._rejudge.of_certificate(certificate, since=since, cause="revoked", now=now, between=turns.rest)
-        self._followed = True
+        self._followed = now
 
     def _decide(self, now: datetime, *, at_once: bool, turns: _Turns) -> None:
         """

@@ -111,18 +111,49 @@ def test_what_another_process_accepted_a_moment_too_late_is_judged_anew_too(aski
     asking.server.revoke(asking.key.certificate, site.clock())
     site.clock.forward(hours=1)
     asking.round()
-    # The other one has not looked at the ledger since.
-    old = TrustAnchors(
-        [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.REQUIRED, facts=facts
-    )
-    parts, site.parts = site.parts, replace(site.parts, anchors=old, freshen=lambda: None)
-    late = asking.send()
-    site.parts = parts
+    late = _sent_by_what_was_known(asking, facts)
     assert asking.verdict(late) == VALID
     site.clock.forward(seconds=20, minutes=minutes)
     # Whoever met the revocation need not be the one that follows it up.
     asking.another_watch().round()
     assert asking.verdict(late) == REVOKED
+
+
+def test_what_came_too_late_is_judged_anew_however_long_the_rest_took(asking: Watched) -> None:
+    site = asking.site
+    asking.round()
+    facts = RevocationFacts(site.parts.anchors.facts.items)
+    asking.server.revoke(asking.key.certificate, site.clock())
+    site.clock.forward(hours=1)
+    late: list[str] = []
+    real = asking.watch._rejudge.of_certificate
+
+    def then(*args: Any, **options: Any) -> int:
+        done = real(*args, **options)
+        if not late:
+            late.append(_sent_by_what_was_known(asking, facts))
+            site.clock.forward(minutes=30)  # there are a hundred thousand others
+        return done
+
+    asking.watch._rejudge.of_certificate = then  # type: ignore[method-assign] # as it is, and long
+    asking.round()
+    assert asking.verdict(late[0]) == VALID
+    site.clock.forward(seconds=20)
+    asking.watch.round()
+    assert asking.verdict(late[0]) == REVOKED
+
+
+def _sent_by_what_was_known(asking: Watched, facts: RevocationFacts) -> str:
+    """Accepted by another process, which has not looked at the ledger since."""
+    site = asking.site
+    old = TrustAnchors(
+        [pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.REQUIRED, facts=facts
+    )
+    parts, site.parts = site.parts, replace(site.parts, anchors=old, freshen=lambda: None)
+    try:
+        return asking.send()
+    finally:
+        site.parts = parts
 
 
 def test_a_date_that_is_moved_back_reaches_what_came_before(asking: Watched) -> None:
