@@ -25,7 +25,8 @@ class MainFile(enum.StrEnum):
     """Which file of a package is its dispatch."""
 
     ANY = "any"
-    """The first one that carries the required signatures: the order of files is nobody's promise."""
+    """One that carries the required signatures: the order of files is nobody's promise. Of several the first that
+    could not be an enclosure, else the first."""
     FIRST = "first"
     """The first one, for senders who keep that order."""
 
@@ -87,8 +88,8 @@ def compare(
     """
     own = [_carried(without(one, of_others), good) for one in files]
     candidates = range(len(files))[:1] if required.which is MainFile.FIRST else range(len(files))
-    main = next((n for n in candidates if required.main <= own[n]), None)
-    if main is None:
+    able = [n for n in candidates if required.main <= own[n]]
+    if not able:
         named = FilePart.MAIN if required.which is MainFile.FIRST else None
         told = (
             replace(one, part=named, lacks=_sorted(required.main - own[n])) if n in candidates else one
@@ -96,14 +97,15 @@ def compare(
         )
         return Compared(files=tuple(told), main=None)
     given = {cover.role} if cover is not None and cover.standing in good else set()
-    shown = []
-    for n, one in enumerate(files):
-        if n == main:
-            shown.append(replace(one, part=FilePart.MAIN))
-            continue
-        lacks = required.others - _carried(one, good) - given if _may_be_pdf(one) else frozenset()
-        shown.append(replace(one, part=FilePart.ENCLOSED, lacks=_sorted(lacks)))
-    return Compared(files=tuple(shown), main=main, lacking=tuple(n for n, one in enumerate(shown) if one.lacks))
+    lacks = [required.others - _carried(one, good) - given if _may_be_pdf(one) else frozenset() for one in files]
+    # Of several that could be it, the one that could not lie beside another.
+    main = next((n for n in able if lacks[n]), able[0])
+    lacks[main] = frozenset()
+    shown = tuple(
+        replace(one, part=FilePart.MAIN if n == main else FilePart.ENCLOSED, lacks=_sorted(lacks[n]))
+        for n, one in enumerate(files)
+    )
+    return Compared(files=shown, main=main, lacking=tuple(n for n, one in enumerate(shown) if one.lacks))
 
 
 def without(one: FileVerdict, of_others: Callable[[str], bool]) -> FileVerdict:

@@ -107,6 +107,22 @@ def test_the_first_file_is_the_dispatch_where_that_is_the_rule() -> None:
     assert not compare([a_file("moi.docx", format="ooxml"), ISSUED], first).met
 
 
+def test_an_enclosure_that_could_be_the_dispatch_does_not_take_its_place() -> None:
+    """A file that carries more than the dispatch must lies before it: it is enclosed, and nothing is missing."""
+    of_person = RequiredSignatures(main=frozenset({PERSON}))
+    signed_by_person = a_file("thu.pdf", PERSON)
+    for files in ([ISSUED, signed_by_person], [signed_by_person, ISSUED]):
+        found = compare(files, of_person)
+        assert found.met
+        assert found.main == files.index(signed_by_person)
+    # Two that lack the agency's: one of them is the dispatch, the other is told.
+    assert told(compare([ISSUED, signed_by_person, signed_by_person], of_person)) == [
+        ("qd.pdf", ENCLOSED, ()),
+        ("thu.pdf", MAIN, ()),
+        ("thu.pdf", ENCLOSED, (AGENCY,)),
+    ]
+
+
 def test_signatures_of_another_agency_make_an_enclosure_and_no_dispatch() -> None:
     def of_others(sha256: str) -> bool:
         return sha256.startswith("qd.pdf")
