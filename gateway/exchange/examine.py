@@ -63,6 +63,8 @@ _log = structlog.get_logger()
 _LOOK_FOR_AHEAD_SECONDS = 60.0
 _TURNS = 5
 """How often an ending is prepared anew because recipients were added meanwhile."""
+_READINGS = 3
+"""How often files are read when something else became known of revocation meanwhile."""
 _LONGEST_TOLD = 200
 """Characters of a file's name that its sender is told."""
 _REFUSED = "Trục liên thông đã kiểm tra và không chuyển văn bản: {why}"
@@ -490,10 +492,9 @@ class Examiner:
     def _judge(
         self, claim: ExaminationClaim, document: DocumentRow, package: Package, reader: FileReader
     ) -> Examined | str:
-        verdicts = self._verdicts(document, package, reader)
+        verdicts = self._by_what_is_known(document, package, reader)
         if verdicts is None:
             return STOPPED
-        note_signers(self._parts.ledger, document.id, verdicts, now=self._parts.clock())
         rules = self._parts.rules.examinations
         required = required_signatures(self._parts, package.envelope) if claim.holds else RequiredSignatures()
         whose = self._signers().of_sender(document.sender, self._parts.directory(), at=document.received_at)
@@ -511,9 +512,29 @@ class Examiner:
             return unread
         return outcome
 
+    def _by_what_is_known(
+        self, document: DocumentRow, package: Package, reader: FileReader
+    ) -> list[FileVerdict] | None:
+        """
+        As ``_verdicts``, by what is known of revocation when the signers have been noted, and not when it began.
+
+        From then on what becomes known of one of them has the files judged anew; before, nobody knew whose they were.
+        """
+        verdicts = None
+        for _ in range(_READINGS):
+            self._parts.freshen()
+            version = self._parts.anchors.facts.version
+            verdicts = self._verdicts(document, package, reader)
+            if verdicts is None:
+                return None
+            note_signers(self._parts.ledger, document.id, verdicts, now=self._parts.clock())
+            self._parts.freshen()
+            if version == self._parts.anchors.facts.version or not any(one.signatures for one in verdicts):
+                break
+        return verdicts
+
     def _verdicts(self, document: DocumentRow, package: Package, reader: FileReader) -> list[FileVerdict] | None:
         """On all files; ``None`` when the program is to end before they are read."""
-        self._parts.freshen()
         sender = self._parts.directory().get(document.sender)
         rules = self._parts.rules
         policy = FilePolicy(
@@ -609,31 +630,34 @@ class _Question:
 
 
 class _KnownFiles:
-    """Verdicts on files that came a moment ago: one annex goes out with many dispatches."""
+    """
+    Verdicts on files that came a moment ago: one annex goes out with many dispatches.
+
+    By content and name: what one looks for in a file depends on what it is called.
+    """
 
     _MOST = 256
 
     def __init__(self, within: timedelta) -> None:
         self._within = within
         self._guard = threading.Lock()
-        self._found: OrderedDict[str, tuple[_Question, tuple[FileVerdict, ...]]] = OrderedDict()
+        self._found: OrderedDict[tuple[str, str], tuple[_Question, tuple[FileVerdict, ...]]] = OrderedDict()
 
     def get(self, attachment: Attachment, question: _Question) -> tuple[FileVerdict, ...] | None:
         """The verdicts as of this attachment; ``None``: it has to be read."""
         with self._guard:
-            known = self._found.get(attachment.sha256)
+            known = self._found.get((attachment.sha256, attachment.name))
         if known is None or not known[0].same(question, self._within):
             return None
-        own = {"content_id": attachment.content_id, "name": attachment.name, "judged_at": question.at}
-        return tuple(replace(one, **own) for one in known[1])  # type: ignore[arg-type] # three fields of three types
+        return tuple(replace(one, content_id=attachment.content_id, judged_at=question.at) for one in known[1])
 
     def put(self, attachment: Attachment, question: _Question, found: tuple[FileVerdict, ...]) -> None:
         """Keep them, unless they may be this machine's fault."""
         if any(one.reason in _PERHAPS_OURS for one in found):
             return
         with self._guard:
-            self._found[attachment.sha256] = (question, found)
-            self._found.move_to_end(attachment.sha256)
+            self._found[attachment.sha256, attachment.name] = (question, found)
+            self._found.move_to_end((attachment.sha256, attachment.name))
             while len(self._found) > self._MOST:
                 self._found.popitem(last=False)
 

@@ -36,8 +36,18 @@ def is_called_pdf_and_both(name: str, source: BinaryIO) -> bool:
 
 
 def is_called_pdf(name: str) -> bool:
-    """Whether who goes by the name takes a file for a PDF; systems drop dots and spaces at the end."""
-    return name.rstrip(". ").lower().endswith(".pdf")
+    """Whether who goes by the name takes a file for a PDF."""
+    return _is_called(name, ".pdf")
+
+
+def is_called_archive(name: str) -> bool:
+    """Whether who goes by the name sees the files in a ZIP, whatever else that is."""
+    return _is_called(name, ".zip")
+
+
+def _is_called(name: str, ending: str) -> bool:
+    """Systems drop dots and spaces at the end."""
+    return name.rstrip(". ").lower().endswith(ending)
 
 
 def recognise(source: BinaryIO) -> Format:

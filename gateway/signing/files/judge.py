@@ -16,7 +16,7 @@ from typing import BinaryIO
 from gateway.model import FileStanding, FileVerdict
 from gateway.signing.files.archive import Archive, Budget, Member
 from gateway.signing.files.cms import judge_cms
-from gateway.signing.files.formats import Format, is_called_pdf_and_both, recognise
+from gateway.signing.files.formats import Format, is_called_archive, is_called_pdf_and_both, recognise
 from gateway.signing.files.limits import FileLimits
 from gateway.signing.files.ooxml import CONTENT_TYPES, LARGEST_PART, judge_ooxml
 from gateway.signing.files.pdf import judge_pdf
@@ -77,7 +77,7 @@ def _judged(
     elif is_called_pdf_and_both(name, source):
         yield None, unreadable(_word(form), FileReason.BROKEN)
     elif form is Format.ZIP:
-        yield from _of_zip(source, None, depth=1, scope=scope, limits=limits, budget=budget)
+        yield from _of_zip(source, None, name, depth=1, scope=scope, limits=limits, budget=budget)
     else:
         yield None, _of_plain(source, form, scope=scope, limits=limits)
 
@@ -93,21 +93,24 @@ def _of_plain(source: BinaryIO, form: Format, *, scope: Scope, limits: FileLimit
 
 
 def _of_zip(
-    source: BinaryIO, within: str | None, *, depth: int, scope: Scope, limits: FileLimits, budget: Budget
+    source: BinaryIO, within: str | None, called: str, *, depth: int, scope: Scope, limits: FileLimits, budget: Budget
 ) -> Iterator[tuple[str | None, Judgement]]:
     """
     The judgements on a ZIP: an Office file by itself, an archive by the files inside it.
 
     :param within: its own place inside another archive; ``None``: it is the attachment.
+    :param called: what is called an archive is one, whatever marks of other formats lie in it: its files are what
+        its receiver sees.
     """
     try:
         archive = Archive(source, limits=limits, budget=budget)
         names = archive.names
-        if CONTENT_TYPES in names:
+        is_archive = is_called_archive(called)
+        if CONTENT_TYPES in names and not is_archive:
             read = partial(archive.part, largest=LARGEST_PART)
             yield within, judge_ooxml(names, read, signatures_max=limits.signatures)
             return
-        if names and (names[0] == "mimetype" or set(names) >= _DOCUMENTS):
+        if names and not is_archive and (names[0] == "mimetype" or set(names) >= _DOCUMENTS):
             yield within, _OTHER
             return
         members = archive.members(too_deep=depth > limits.nesting)
@@ -135,7 +138,9 @@ def _of_member(
     elif form is not Format.ZIP:
         yield inside, _of_plain(content, form, scope=scope, limits=limits)
     else:
-        yield from _of_zip(content, inside, depth=depth + 1, scope=scope, limits=limits, budget=budget)
+        yield from _of_zip(
+            content, inside, member.entry.filename, depth=depth + 1, scope=scope, limits=limits, budget=budget
+        )
 
 
 def _word(form: Format) -> str:

@@ -144,6 +144,19 @@ def test_an_archive_is_its_files_and_one_that_cannot_be_read_may_hold_anything(
     assert row.detail == "Tệp kèm theo «kem.zip» thiếu chữ ký hợp lệ của cơ quan (không đọc được)."
 
 
+def test_the_same_file_under_another_name_is_looked_at_anew(site: Site, inspector: Inspector) -> None:
+    """What is seen of a file depends on its name: as a text of another format it hides what an archive shows."""
+    demand(site)
+    job = Examiner(site.parts, reader=lambda: contextlib.nullcontext(inspector))
+    hiding = zipped(mimetype=b"application/vnd.oasis.opendocument.text", moi_pdf=NEW)
+    reasons = []
+    for number, name in enumerate(["kem.odt", "kem.zip"]):
+        document = sent(site, {"qd.pdf": pdfs.issued(), name: hiding}, number=number)
+        assert job.examine_next([ExaminationKind.FILES], inspector)
+        reasons += [row.reason for row in site.ledger.examinations(document)]
+    assert reasons == ["file.required_signatures_valid", "file.enclosure_signature_required"]
+
+
 def test_an_operator_may_let_enclosures_go_unsigned_and_ask_for_the_dispatch_first(
     site: Site, inspector: Inspector
 ) -> None:

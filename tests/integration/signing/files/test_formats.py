@@ -196,6 +196,17 @@ def test_open_documents_are_no_archives() -> None:
     assert (verdict.member, verdict.format, verdict.standing) == (None, "other", NOT_JUDGED)
 
 
+@pytest.mark.parametrize("mark", ["mimetype", "[Content_Types].xml"])
+@pytest.mark.parametrize("name", ["kèm theo.ZIP", "kem.zip. "])
+def test_what_is_called_an_archive_is_one_whatever_marks_lie_in_it(mark: str, name: str) -> None:
+    """Whoever opens it by its name sees its files: a mark of another format must not hide them."""
+    hiding = zipped({mark: b"<Types/>", "moi.pdf": pdfs.plain()})
+    told = [(v.member, v.format, v.standing) for v in pdfs.judged(hiding, name=name)]
+    assert told == [(mark, "other", NOT_JUDGED), ("moi.pdf", "pdf", FileStanding.UNSIGNED)]
+    nested = zipped({name: hiding})
+    assert [v.member for v in pdfs.judged(nested, name="tat-ca.zip")] == [f"{name}/{mark}", f"{name}/moi.pdf"]
+
+
 # CMS
 
 
