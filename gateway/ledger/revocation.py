@@ -446,7 +446,18 @@ def examine_again(
         # What was let go is not called back: it is judged, and shown.
         .values(state=ExaminationState.PENDING, holds=False, due_at=now, attempts=0, token=None, changed_at=now)
     )
-    done = connection.execute(again).rowcount if found else 0
+    # Whoever is judging them this moment goes by what was known before, and does not end it.
+    begun = (
+        update(examinations)
+        .where(
+            examinations.c.kind == ExaminationKind.FILES,
+            examinations.c.state == ExaminationState.PENDING,
+            examinations.c.token.is_not(None),
+            examinations.c.document.in_(found),
+        )
+        .values(due_at=now, token=None, changed_at=now)
+    )
+    done = sum(connection.execute(one).rowcount for one in (begun, again)) if found else 0
     return done, found[-1] if len(found) == limit else None
 
 

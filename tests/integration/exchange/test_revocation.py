@@ -16,7 +16,7 @@ import pytest
 from gateway.errors import SignatureRejected
 from gateway.exchange import revocation as exchange_revocation
 from gateway.exchange.allowed import AllowedUrls
-from gateway.exchange.examine import ExaminationPace, Examiner
+from gateway.exchange.examine import ExaminationPace, Examiner, FileReader
 from gateway.exchange.parts import ExaminationRules
 from gateway.exchange.revocation import watched_signer
 from gateway.exchange.signing_requests import Signings
@@ -24,6 +24,7 @@ from gateway.ledger.actions import Action
 from gateway.model import (
     ExaminationKind,
     FileStanding,
+    FileVerdict,
 )
 from gateway.signing.files import Inspector
 from gateway.signing.keys import SigningKey
@@ -448,3 +449,41 @@ def test_files_whose_signer_is_found_to_be_revoked_are_judged_anew(site: Site) -
         assert judged() is FileStanding.REVOKED
         told = [e.data["files"] for e in asking.events(Action.DOCUMENT_EXAMINED)]
         assert told == [{"indeterminate": 1}, {"valid": 1}, {"revoked": 1}]
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["for the first time", "anew"])
+def test_files_that_are_read_while_a_revocation_becomes_known_are_judged_by_it(site: Site, before: bool) -> None:
+    site.rule(examinations=ExaminationRules(inspect=True))
+    with watched(site, crl=False) as asking, Inspector() as inspector:
+        person = pki.person(ocsp_url=asking.server.ocsp_url)
+        read: list[str] = []
+
+        class Meanwhile:
+            """Reads well, and takes its time."""
+
+            def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
+                found = inspector.inspect(path, **question)
+                read.append(question["name"])
+                if len(read) == 1:
+                    asking.server.revoke(person.certificate, pki.NOW - DAY)
+                    site.clock.forward(hours=1)
+                    asking.round()
+                return found
+
+        def judge(reader: FileReader) -> FileStanding:
+            job = Examiner(site.parts, reader=lambda: contextlib.nullcontext(reader))
+            while job.examine_next([ExaminationKind.FILES], reader):
+                pass
+            row = next(r for r in site.ledger.examinations(document) if r.kind is ExaminationKind.FILES)
+            assert row.result is not None
+            return row.result.files[0].standing
+
+        asking.round()
+        # The signer is known to be good, by another document.
+        document = asking.send(contents={"main": pdfs.signed(pdfs.plain(), person)})
+        judge(inspector)
+        asking.round()
+        if not before:
+            judge(inspector)
+            document = asking.send(contents={"main": pdfs.signed(pdfs.plain(), person)})
+        assert judge(Meanwhile()) is FileStanding.REVOKED

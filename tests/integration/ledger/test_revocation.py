@@ -5,6 +5,9 @@ import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
+from gateway.errors import LeaseLost
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
 from gateway.ledger.records import Examined, NewExamination
@@ -238,3 +241,19 @@ def test_files_are_judged_anew_that_were_judged_without_knowing(ledger: Ledger) 
     assert again(ledger, known, unknown) == [False, True]
     ledger.note_file_signers(unknown, [(watched(origin="file"), False)], now=at(21))
     assert ledger.examine_files_again(CERTIFICATE, since=None, now=at(22)) == 0
+
+
+def test_whoever_judges_files_while_something_becomes_known_does_not_end_it(ledger: Ledger) -> None:
+    kind = ExaminationKind.FILES
+    document = a_document()
+    ledger.accept(document, [], examinations=[NewExamination(kind=kind, holds=True, due_at=NOON)])
+    (begun,) = ledger.claim_examinations([kind], now=at(1), lease=LEASE, limit=1)
+    ledger.note_file_signers(document.id, [(watched(origin="file"), False)], now=at(1))
+    assert ledger.examine_files_again(CERTIFICATE, since=NOON, now=at(2)) == 1
+    done = Examined(state=ExaminationState.DONE, reason="file.judged")
+    with pytest.raises(LeaseLost):
+        ledger.settle_examination(document.id, kind, done, now=at(3), token=begun.token)
+    # It waits for nobody's lease, and holds what it held.
+    (again,) = ledger.claim_examinations([kind], now=at(3), lease=LEASE, limit=1)
+    assert again.holds
+    assert ledger.settle_examination(document.id, kind, done, now=at(4), token=again.token)
