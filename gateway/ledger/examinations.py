@@ -117,7 +117,7 @@ def bounded(result: ExaminationResult) -> ExaminationResult:
 
 
 _WINDOW = 2_000
-"""So many of the longest due are looked through for one of another sender."""
+"""So many of the longest due, and of those that fell due last, are looked through for one of another sender."""
 
 
 def due(
@@ -136,36 +136,38 @@ def due(
     found: list[Row[Any]] = []
     for holds in (True, False):
         for kind in sorted(kinds):
-            if limit > len(found) and served:
-                found += connection.execute(_of_others(kind, served, holds=holds, now=now, limit=limit - len(found)))
-            if limit > len(found):
-                known = {(one.document, one.kind) for one in found}
-                rows = connection.execute(_due(kind, holds=holds, now=now).limit(limit))
-                found += [one for one in rows if (one.document, one.kind) not in known][: limit - len(found)]
+            all_due = _due(kind, holds=holds, now=now)
+            # Whoever comes after more than a window of another's has his turn when he comes.
+            windows = (all_due.order_by(*_LONGEST), all_due.order_by(*_LAST)) if served else ()
+            queries = [*(_of_others(window, served) for window in windows), all_due.order_by(*_LONGEST)]
+            for query in queries:
+                if limit > len(found):
+                    known = {(one.document, one.kind) for one in found}
+                    rows = connection.execute(query.limit(limit))
+                    found += [one for one in rows if (one.document, one.kind) not in known][: limit - len(found)]
     return found
 
 
-def _of_others(kind: ExaminationKind, served: Collection[AgencyCode], *, holds: bool, now: datetime, limit: int) -> Any:
-    longest = _due(kind, holds=holds, now=now).add_columns(examinations.c.due_at).limit(_WINDOW).subquery()
+_LONGEST = (examinations.c.due_at, examinations.c.document)
+_LAST = (examinations.c.due_at.desc(), examinations.c.document.desc())
+
+
+def _of_others(ordered: Any, served: Collection[AgencyCode]) -> Any:
+    window = ordered.add_columns(examinations.c.due_at).limit(_WINDOW).subquery()
     return (
-        select(longest.c.document, longest.c.kind)
-        .join(documents, documents.c.id == longest.c.document)
+        select(window.c.document, window.c.kind)
+        .join(documents, documents.c.id == window.c.document)
         .where(documents.c.sender.not_in(sorted(served)))
-        .order_by(longest.c.due_at, longest.c.document)
-        .limit(limit)
+        .order_by(window.c.due_at, window.c.document)
     )
 
 
 def _due(kind: ExaminationKind, *, holds: bool, now: datetime) -> Any:
-    return (
-        select(examinations.c.document, examinations.c.kind)
-        .where(
-            examinations.c.kind == kind,
-            examinations.c.holds.is_(holds),
-            examinations.c.state == ExaminationState.PENDING,
-            examinations.c.due_at <= now,
-        )
-        .order_by(examinations.c.due_at, examinations.c.document)
+    return select(examinations.c.document, examinations.c.kind).where(
+        examinations.c.kind == kind,
+        examinations.c.holds.is_(holds),
+        examinations.c.state == ExaminationState.PENDING,
+        examinations.c.due_at <= now,
     )
 
 

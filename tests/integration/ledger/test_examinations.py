@@ -15,7 +15,7 @@ from gateway.errors import (
     ReasonRequired,
     TransitionForbidden,
 )
-from gateway.ledger import Action, Ledger
+from gateway.ledger import Action, Ledger, examinations
 from gateway.ledger.records import (
     Abandoned,
     Claim,
@@ -430,6 +430,19 @@ def test_who_sends_many_at_once_does_not_keep_others_waiting(ledger: Ledger) -> 
     assert claimed(SENDER, OTHER) == [many[1]]
     assert claimed(SENDER) == [many[2]]
     assert claimed(SENDER) == []
+
+
+def test_who_comes_after_more_than_is_looked_through_has_his_turn_too(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examinations, "_WINDOW", 2)
+    senders = [SENDER, SENDER, SENDER, OTHER]
+    queue = [a_document(sender=sender, sender_as_written=sender) for sender in senders]
+    for minute, document in enumerate(queue):
+        one = NewExamination(kind=FILES, due_at=at(minute))
+        ledger.accept(document, [a_delivery()], examinations=[one])
+    claims = ledger.claim_examinations([FILES], now=at(9), lease=LEASE, limit=3, served=[SENDER])
+    assert [c.document for c in claims] == [queue[3].id, queue[0].id, queue[1].id]
 
 
 def test_a_lost_lease_is_claimed_again_and_its_holder_settles_nothing(ledger: Ledger) -> None:
