@@ -116,7 +116,7 @@ def bounded(result: ExaminationResult) -> ExaminationResult:
 # Carrying them out
 
 
-_WINDOW = 2_000
+_WINDOW = 1_000
 """So many of the longest due, and of those that fell due last, are looked through for one of another sender."""
 
 
