@@ -123,7 +123,7 @@ def statement(
             return None
         context = _context(item, certificate, path, at=made[0], store=store, algorithms=algorithms)
         revoked_at, reason = _said(item, certificate, path, context)
-        behind = _behind(item, certificate, path, context)
+        behind = _behind(item, certificate, path, context, store)
     except (CRLValidationError, OCSPValidationError, *FAILURES):
         return None
     return Statement(
@@ -185,7 +185,11 @@ def _said(
 
 
 def _behind(
-    item: RevocationItem, certificate: asn1.Certificate, path: ValidationPath, context: ValidationContext
+    item: RevocationItem,
+    certificate: asn1.Certificate,
+    path: ValidationPath,
+    context: ValidationContext,
+    store: Store,
 ) -> tuple[asn1.Certificate, ...]:
     """The certificates that an item's signature rests on, other than the issuer's in the path."""
     if item.kind == "crl":
@@ -196,9 +200,17 @@ def _behind(
         found = list(answer["certs"] or ())
         if len(found) > _SIGNERS_MAX:
             raise ValueError("An OCSP answer with more certificates than any authority sends along.")
+        # What the answer leaves out is looked for among those that are known.
+        if not any(_signed(item, c) for c in found):
+            found += [c for c in store.intermediates if _may_answer(c) and _signed(item, c)]
     issuer = path.find_issuing_authority(certificate)
     known = issuer.certificate.sha256 if isinstance(issuer, AuthorityWithCert) else None
     return tuple(c for c in found if c.sha256 != known)
+
+
+def _may_answer(certificate: asn1.Certificate) -> bool:
+    purposes = certificate.extended_key_usage_value
+    return purposes is not None and "ocsp_signing" in purposes.native
 
 
 def _signed(item: RevocationItem, certificate: asn1.Certificate) -> bool:

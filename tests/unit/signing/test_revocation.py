@@ -11,7 +11,7 @@ import gc
 import random
 import re
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -266,20 +266,27 @@ def test_an_answer_by_a_responder_that_was_revoked_does_not_count() -> None:
     assert judged(anchors([*items, gone])).revocation is Revocation.UNKNOWN
 
 
+def with_certificates(answer: bytes, enclosed: Sequence[x509.Certificate]) -> bytes:
+    """An answer with these certificates in the place of its own."""
+    basic = asn1_ocsp.OCSPResponse.load(answer).basic_ocsp_response
+    parts = {name: basic[name] for name in ("tbs_response_data", "signature_algorithm", "signature")}
+    if enclosed:
+        parts["certs"] = [asn1_x509.Certificate.load(c.public_bytes(Encoding.DER)) for c in enclosed]
+    inside = core.ParsableOctetString(asn1_ocsp.BasicOCSPResponse(parts).dump())
+    content = {"response_type": "basic_ocsp_response", "response": inside}
+    made: bytes = asn1_ocsp.OCSPResponse({"response_status": "successful", "response_bytes": content}).dump()
+    return made
+
+
 def test_certificates_put_into_an_answer_do_not_hide_its_responder() -> None:
     """They are not signed: whoever encloses the answer in a file chooses them."""
     responder = pki.certify(keys.subject_name("OCSP bị thu hồi"), purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,))
     gone = crl(revoked={responder.certificate.serial_number: (NOW - DAY, None)}, this_update=NOW - 9 * DAY,
                next_update=NOW - 2 * DAY)  # fmt: skip
-    whole = asn1_ocsp.OCSPResponse.load(pki.ocsp_response(pki.agency().certificate, responder=responder))
-    basic = whole.basic_ocsp_response
-    bystander = asn1_x509.Certificate.load(pki.ocsp_responder().certificate_der)  # one of whom nobody asks
+    whole = pki.ocsp_response(pki.agency().certificate, responder=responder)
+    bystander = pki.ocsp_responder().certificate  # one of whom nobody asks
     for many in (1, 4, 8, 20):
-        parts = {name: basic[name] for name in ("tbs_response_data", "signature_algorithm", "signature")}
-        parts["certs"] = [*[bystander] * many, basic["certs"][0]]
-        inside = core.ParsableOctetString(asn1_ocsp.BasicOCSPResponse(parts).dump())
-        content = {"response_type": "basic_ocsp_response", "response": inside}
-        made = asn1_ocsp.OCSPResponse({"response_status": "successful", "response_bytes": content}).dump()
+        made = with_certificates(whole, [*[bystander] * many, responder.certificate])
         items = [of_root(), gone, read_item(made, source="the signed file")]
         assert judged(anchors(items)).revocation is Revocation.UNKNOWN
 
@@ -302,6 +309,29 @@ def test_an_answer_counts_no_longer_than_its_responders_certificate(no_check: bo
         (NOW - 10 * DAY + 10 * MINUTE, Revocation.GOOD),
         (NOW - 15 * DAY, Revocation.GOOD),
     ):
+        assert where.judge(known(pki.agency().certificate), at=at).revocation is known_to_be
+
+
+@pytest.mark.parametrize("no_check", [True, False])
+def test_a_responder_that_its_answer_does_not_enclose_is_held_to_the_same(no_check: bool) -> None:
+    """It is found among the known certificates, and what is outside an answer's signature is anybody's to leave out."""
+    ended = pki.certify(
+        keys.subject_name("OCSP ngày trước"),
+        at=NOW - 30 * DAY,
+        valid_for=20 * DAY,
+        purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,),
+        extensions=((x509.OCSPNoCheck(), False),) if no_check else (),
+    )
+    times = {"this_update": NOW - 15 * DAY, "next_update": NOW + 365 * DAY}
+    raw = with_certificates(pki.ocsp_response(pki.agency().certificate, responder=ended, **times), [])
+    listed = crl(pki.root(), this_update=NOW - 20 * DAY)
+    where = TrustAnchors(
+        [pki.root().certificate],
+        [pki.intermediate().certificate, ended.certificate],
+        mode=RevocationMode.REQUIRED,
+        facts=RevocationFacts([listed, read_item(raw, source="the signed file")]),
+    )
+    for at, known_to_be in ((NOW, Revocation.UNKNOWN), (NOW - 15 * DAY, Revocation.GOOD)):
         assert where.judge(known(pki.agency().certificate), at=at).revocation is known_to_be
 
 
