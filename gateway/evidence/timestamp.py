@@ -129,6 +129,7 @@ def check_token(
         raise TimestampInvalid("The certificate of the time-stamp's authority cannot be read.") from e
     if anchors:
         _refuse_ended(chain[-1], at=at or stamped_at)
+        _refuse_odd_bits(chain[:-1])
     try:
         _refuse_revoked(chain, crls, stamped_at=at or stamped_at, held=held)
     except _LEAKS as e:
@@ -236,6 +237,14 @@ def _refuse_ended(anchor: x509.Certificate, *, at: datetime) -> None:
     """The library takes an anchor whatever its dates are; whose key was thrown away years ago may be found."""
     if not anchor.not_valid_before_utc <= at <= anchor.not_valid_after_utc:
         raise TimestampInvalid("The time-stamp's authority is not believed (the root was not valid at that time).")
+
+
+def _refuse_odd_bits(certificates: Sequence[x509.Certificate]) -> None:
+    """Every signature is of whole octets: how many bits of the last are unused is signed by nobody."""
+    for certificate in certificates:
+        der = certificate.public_bytes(Encoding.DER)
+        if der[-len(certificate.signature) - 1] != 0:
+            raise TimestampInvalid("A certificate that came with the time-stamp was changed.")
 
 
 def _refuse_revoked(

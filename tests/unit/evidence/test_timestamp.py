@@ -182,6 +182,28 @@ def test_no_byte_of_a_stripped_token_can_be_changed() -> None:
             check(token[:place] + bytes([token[place] ^ 1]) + token[place + 1 :])
 
 
+def test_what_a_certificate_above_the_authority_leaves_unsigned_cannot_be_changed() -> None:
+    """How many bits of its signature are unused: where the last one is 0, two encodings are one signature."""
+    while True:
+        between = keys.make_ca(keys.subject_name("Cấp trên"), at=pki.NOW - pki.YEAR, issuer=pki.root())
+        if between.certificate.signature[-1] & 1 == 0:
+            break
+    authority = pki.certify(
+        keys.subject_name("Dấu thời gian"),
+        issuer=between,
+        usages=frozenset({"digital_signature"}),
+        purposes=(ExtendedKeyUsageOID.TIME_STAMPING,),
+        purposes_critical=True,
+    )
+    token = a_token(authority=authority)
+    assert check_token(token, DIGEST, ROOT).chain[1] == between.certificate
+    signature = between.certificate.signature
+    changed = token.replace(b"\x00" + signature, b"\x01" + signature)
+    assert changed != token
+    with pytest.raises(TimestampInvalid):
+        check_token(changed, DIGEST, ROOT)
+
+
 def test_a_token_as_an_authority_sends_it_may_hold_more_than_a_stripped_one() -> None:
     chain = check_token(a_token(), DIGEST, ROOT).chain
     with pytest.raises(TimestampInvalid):
