@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from gateway.errors import OperationOutpaced, RevocationUnknown, SignatureRejected
+from gateway.exchange import rejudge
 from gateway.exchange.parts import Parts
 from gateway.exchange.rejudge import Between, Rejudge
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
+from gateway.ledger.records import NewExamination
 from gateway.model import (
     Business,
     BusinessType,
@@ -393,6 +395,26 @@ def test_whoever_is_killed_while_many_are_judged_anew_is_gone_on_from_and_nothin
     assert sorted(filter(None, told)) == sorted(everything)
     assert [len(ledger.judgements(d)) for d in (everything[0], everything[60], everything[-1])] == [2, 2, 2]
     assert judge(lambda: None) == 0
+
+
+def test_a_long_work_is_heard_of_also_where_there_is_nothing_to_change(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejudge, "_PAGE", 2)
+    key = pki.agency()
+    resting_on(key, ledger, 6)
+    anchors = TrustAnchors([pki.root().certificate], [pki.intermediate().certificate], mode=RevocationMode.REQUIRED)
+    unknown = Verdict(standing=Standing.INDETERMINATE, reason="signature.revocation_unknown", judged_at=pki.NOW)
+    open_ = NewExamination(kind=ExaminationKind.REVOCATION, due_at=pki.NOW)
+    for _ in range(6):
+        ledger.accept(a_document(verdict=unknown), [], examinations=[open_])
+    judging = Rejudge(ledger, anchors, settle=lambda *_: False)
+    heard: list[str] = []
+    at = {"now": pki.NOW, "between": lambda: heard.append("heard")}
+    assert judging.of_certificate(known(key.certificate), since=pki.NOW, cause="revoked", **at) == 0
+    assert len(heard) == 3
+    assert judging.undecided(**at) == 0
+    assert len(heard) == 6
 
 
 def test_a_round_that_is_told_to_end_leaves_the_rest_to_the_next(asking: Watched) -> None:
