@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -300,15 +299,6 @@ def _written(source: BinaryIO, file: Path, out: Path, wishes: _Wishes) -> Renewe
     def ask(digest: bytes, hash_name: HashName) -> bytes:
         return wishes.site.timestamps.fetch(digest, hash_name=hash_name)[0]
 
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=out.name)
-    try:
-        with os.fdopen(handle, "w+b") as made:
-            done = renew(source, made, wishes.given, ask=ask, known=wishes.site.known, hash_name=wishes.hash_name)
-            made.flush()
-            os.fsync(made.fileno())
-        shutil.copymode(file, name)
-        Path(name).replace(out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return done
+    mode = stat.S_IMODE(file.stat().st_mode)
+    with written(out, force=out == file, mode=mode) as made:
+        return renew(source, made, wishes.given, ask=ask, known=wishes.site.known, hash_name=wishes.hash_name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -16,8 +18,10 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from gateway.cli import evidence
 from gateway.cli.opened import opened
 from gateway.cli.root import root
+from gateway.evidence import renewal
 from gateway.evidence.container import MEDIA_TYPE, ContainerReader
 from gateway.signing import keys
 from gateway.signing.keys import SigningKey, certificates_to_pem
@@ -313,7 +317,7 @@ def test_a_file_is_renewed_over_the_network_and_proven_decades_later_without_one
 def test_files_are_renewed_in_their_place_when_they_are_due(
     folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...]
 ) -> None:
-    good, other = tmp_path / "a.asice", tmp_path / "b.asice"
+    good, other = tmp_path / f"{'a' * 249}.asice", tmp_path / "b.asice"  # as long as a name may be
     shutil.copy(folder / "van-ban.asice", good)
     good.chmod(0o640)
     other.write_bytes((folder / "van-ban.asice").read_bytes()[:-1])
@@ -328,6 +332,83 @@ def test_files_are_renewed_in_their_place_when_they_are_due(
     again = renewing(good, *ask, 1)
     assert json.loads(again.stdout) == [{"file": str(good), "renewed": False, "code": None}]
     assert good.read_bytes() == renewed_once
+
+
+def test_a_file_with_the_longest_name_is_renewed_in_its_place_by_any_letters(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...]
+) -> None:
+    long = tmp_path / f"{'ử' * 82}x.asice"
+    assert len(long.name.encode()) == 253
+    shutil.copy(folder / "van-ban.asice", long)
+    done = renewing(long, "--tsa", tsa.tsa_url, *roots, "--replace")
+    assert done.exit_code == 0, done.output
+    assert long.name in done.stdout
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["today.crt", long.name], "no half of one is left"
+
+
+def test_a_file_that_cannot_be_written_is_told_and_kept_and_the_others_are_renewed(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, good = tmp_path / "a.asice", tmp_path / "b.asice"
+    for file in (full, good):
+        shutil.copy(folder / "van-ban.asice", file)
+    before = full.read_bytes()
+    finish = renewal.Prepared.finish
+    calls: list[int] = []
+
+    def finish_or_full(prepared: renewal.Prepared, token: bytes) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finish(prepared, token)
+
+    monkeypatch.setattr(renewal.Prepared, "finish", finish_or_full)
+    done = renewing(full, good, "--tsa", tsa.tsa_url, *roots, "--replace", "--json")
+    assert done.exit_code == 1
+    rows = [(r["renewed"], r["code"]) for r in json.loads(done.stdout)]
+    assert rows == [(False, "cli.file_unusable"), (True, None)]
+    assert "No space left on device" in done.stderr
+    assert full.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.asice", "b.asice", "today.crt"], "no half of one is left"
+
+
+def test_an_interrupted_renewal_leaves_the_file_as_it_was(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.asice"
+    shutil.copy(folder / "van-ban.asice", file)
+    before = file.read_bytes()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(renewal.Prepared, "finish", interrupted)
+    assert renewing(file, "--tsa", tsa.tsa_url, *roots, "--replace").exit_code != 0
+    assert file.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.asice", "today.crt"]
+
+
+def test_a_folder_that_takes_an_hour_is_renewed_to_its_end(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authority is held against the clock as it is when it is asked, not as it was at the first file."""
+    files = [tmp_path / name for name in ("a.asice", "b.asice")]
+    for file in files:
+        shutil.copy(folder / "van-ban.asice", file)
+    began = datetime.now(UTC) - timedelta(hours=1)
+    moments = iter([began])
+    monkeypatch.setattr(evidence, "utc_now", lambda: next(moments, datetime.now(UTC)))
+    done = renewing(*files, "--tsa", tsa.tsa_url, *roots, "--replace", "--json")
+    assert [r["code"] for r in json.loads(done.stdout)] == [None, None], done.stderr
+
+
+def test_an_authority_whose_clock_is_wrong_renews_nothing(
+    folder: Path, tmp_path: Path, tsa: PkiServer, roots: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for away in (timedelta(minutes=-11), timedelta(minutes=11)):
+        monkeypatch.setattr(evidence, "utc_now", lambda away=away: datetime.now(UTC) + away)
+        done = renewing(folder / "van-ban.asice", "--tsa", tsa.tsa_url, *roots, "--out", tmp_path / "o", "--json")
+        assert json.loads(done.stdout)[0]["code"] == "timestamp.refused", away
 
 
 @pytest.mark.parametrize("missing", ["anchor", "place", "two to one", "there"])
