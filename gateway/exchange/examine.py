@@ -244,6 +244,11 @@ class ExaminationPace:
     clocks: timedelta = timedelta(minutes=10)
     """Clocks of several machines may differ by so much; what lies further ahead was written by one that was wrong."""
 
+    @property
+    def longest(self) -> timedelta:
+        """An examiner that is at one for longer hangs, at a disk for instance; from then on others may begin it."""
+        return _READINGS * (self.budget + 2 * self.file) + timedelta(minutes=5)
+
     def wait(self, attempt: int) -> timedelta:
         """Until one that was not possible is tried again; doubles each time."""
         return min(self._doubled(self.first_wait, attempt), self.longest_wait)
@@ -380,7 +385,11 @@ class Examiner:
             thread.join()
 
     def _extend(self, claim: ExaminationClaim, ended: threading.Event) -> None:
+        until = self._monotonic() + self._pace.longest.total_seconds()
         while not ended.wait(self._pace.lease.total_seconds() / 3):
+            if self._monotonic() > until:
+                _log.error("examination.hangs", kind=claim.kind.value, document=claim.document)
+                return
             try:
                 if not self._parts.ledger.extend_examination(claim, lease=self._pace.lease, now=self._parts.clock()):
                     return

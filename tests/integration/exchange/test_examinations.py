@@ -560,6 +560,39 @@ def test_a_living_examiner_keeps_what_it_has_begun_whatever_becomes_of_the_clock
     assert state(site, document) == GOES
 
 
+def test_an_examiner_that_hangs_keeps_a_document_from_others_only_for_a_while(site: Site) -> None:
+    demand(site)
+    document = sent(site)
+    seconds = [0.0]
+
+    def heard_of() -> bool:
+        return any(thread.name == "examining" for thread in threading.enumerate())
+
+    class Hanging(Reader):
+        def inspect(self, path: Path, **question: Any) -> tuple[FileVerdict, ...]:
+            assert heard_of()
+            seconds[0] = 3600.0
+            until = time.monotonic() + 60
+            while heard_of():
+                assert time.monotonic() < until, "it is heard of for ever"
+                time.sleep(0.01)
+            site.clock.forward(minutes=2)
+            examined(site)
+            return super().inspect(path, **question)
+
+    pace = ExaminationPace(lease=timedelta(milliseconds=300))
+    job = Examiner(
+        site.parts,
+        reader=lambda: contextlib.nullcontext(hanging),
+        pace=pace,
+        monotonic=lambda: seconds[0],
+    )
+    hanging = Hanging()
+    assert job.examine_next([FILES], hanging)
+    assert state(site, document) == GOES
+    assert len([e for e in site.ledger.events() if e.action is Action.DOCUMENT_EXAMINED]) == 1
+
+
 def test_senders_take_turns_whoever_has_sent_more(site: Site) -> None:
     rule(site)
     queue = [sent(site, document_id=DocumentId(f"{DEPARTMENT},2026/03/05,{n}/QĐ")) for n in range(3)]
