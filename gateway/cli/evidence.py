@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -17,14 +18,14 @@ from cryptography import x509
 from gateway.bootstrap import join, make_evidence, make_http, make_timestamps, timestamp_anchors
 from gateway.cli import exits
 from gateway.cli.command import Group, for_programs, option
-from gateway.cli.misuse import Misuse
+from gateway.cli.misuse import CODE, Misuse
 from gateway.cli.opened import actor
 from gateway.cli.output import written
 from gateway.cli.shell import Shell, moment
 from gateway.cli.words import Text
 from gateway.clock import utc_now
 from gateway.delivery.http import HttpClient, HttpSettings
-from gateway.errors import DeliveryError, EvidenceInvalid, EvidenceTooLarge, NotFound
+from gateway.errors import DeliveryError, EvidenceInvalid, EvidenceTooLarge, NotFound, StorageFull
 from gateway.evidence.given import Given
 from gateway.evidence.renewing import Renewed, is_due, renew
 from gateway.exchange.stamping import Timestamps
@@ -261,16 +262,23 @@ def _authority(shell: Shell, urls: tuple[str, ...]) -> Iterator[_Site]:
 def _renewed(shell: Shell, file: Path, out: Path, wishes: _Wishes) -> dict[str, object]:
     """Renew one file, and tell it; what is wrong with one file keeps no other from being renewed."""
     row: dict[str, object] = {"file": file, "renewed": False, "code": None}
+    # A folder may take hours.
+    wishes = replace(wishes, given=replace(wishes.given, at=utc_now()))
     try:
         with file.open("rb") as source:
-            if wishes.due is not None and not is_due(source, wishes.given, within=timedelta(days=wishes.due)):
-                shell.say(Text("{file}: chưa đến hạn.", "{file}: not due yet."), file=file)
-                return row
-            made = _written(source, file, out, wishes)
+            due = wishes.due is None or is_due(source, wishes.given, within=timedelta(days=wishes.due))
+            made = _written(source, file, out, wishes) if due else None
+    except OSError as e:
+        full = e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        shell.note(Text("{file}: {why}.", "{file}: {why}."), file=file, why=e.strerror or e)
+        return {**row, "code": StorageFull.code if full else CODE}
     except (EvidenceInvalid, EvidenceTooLarge, DeliveryError) as e:
         said = Text("{file}: {vi} ({code}: {detail})", "{file}: {detail} ({code})")
         shell.note(said, file=file, vi=e.vi, detail=e.detail, code=e.code)
         return {**row, "code": e.code}
+    if made is None:
+        shell.say(Text("{file}: chưa đến hạn.", "{file}: not due yet."), file=file)
+        return row
     shell.say(
         Text(
             "{file}: đã gia hạn lần {number}; {authority}, {at}.",
@@ -297,7 +305,7 @@ def _written(source: BinaryIO, file: Path, out: Path, wishes: _Wishes) -> Renewe
     """The renewed file in its place; there is never half of one."""
 
     def ask(digest: bytes, hash_name: HashName) -> bytes:
-        return wishes.site.timestamps.fetch(digest, hash_name=hash_name)[0]
+        return wishes.site.timestamps.fetch(digest, hash_name=hash_name, near=utc_now())[0]
 
     mode = stat.S_IMODE(file.stat().st_mode)
     with written(out, force=out == file, mode=mode) as made:

@@ -30,7 +30,7 @@ from gateway.evidence.container import ContainerReader
 from gateway.evidence.files import FileVerdicts
 from gateway.evidence.points import Findings, Outcome, Point, Words
 from gateway.evidence.receipt import ReceiptFacts, check_receipt
-from gateway.evidence.renewal import Renewal, facts_folder
+from gateway.evidence.renewal import Fact, Renewal, facts_folder
 from gateway.evidence.seal import FIRST_NAMESPACE, SealedAttachment, SealFacts, check_seal, read_seal
 from gateway.model import DocumentNumber, Envelope, SignedBy, Standing, Verdict
 from gateway.signing import xades
@@ -49,6 +49,9 @@ _STAMPS_MAX = 500
 _CERTIFICATES_MAX = 1_000
 _ITEMS_MAX = 1_000
 """Parts of one kind that are judged: each is held against many others."""
+_CERTIFICATES: Final = ("certificates/", _CERTIFICATES_MAX, (".cer",))
+_ITEMS: Final = ("revocation/", _ITEMS_MAX, (".crl", ".ors"))
+"""Folder, how many at most, and how those end that renewals brought."""
 _SMALL_MAX = 1024 * 1024
 _NAMED_MAX = 20
 """Members and parts that are named one by one."""
@@ -168,7 +171,7 @@ class Whole:
 
         :raises EvidenceAltered: one is none, or there are more than an evidence file has.
         """
-        return [_certificate_part(self.reader, n) for n in self.facts("certificates/", _CERTIFICATES_MAX, (".cer",))]
+        return [_certificate_part(self.reader, n) for n in self.facts(*_CERTIFICATES)]
 
     def items(self) -> list[RevocationItem]:
         """
@@ -176,7 +179,16 @@ class Whole:
 
         :raises EvidenceAltered: as for :meth:`certificates`.
         """
-        return [_item_part(self.reader, n) for n in self.facts("revocation/", _ITEMS_MAX, (".crl", ".ors"))]
+        return [_item_part(self.reader, n) for n in self.facts(*_ITEMS)]
+
+    def has_room(self, facts: Sequence[Fact]) -> bool:
+        """Whether it could still be read with these in it: nobody reads more than an evidence file has."""
+        for folder, most, suffixes in (_CERTIFICATES, _ITEMS):
+            sizes = [self.reader.entries[n].size for n in self.facts(folder, most, suffixes)]
+            sizes += [len(fact.der) for fact in facts if fact.name.endswith(suffixes)]
+            if len(sizes) > most or sum(sizes) > _ITEM_MAX:
+                return False
+        return True
 
 
 def read_whole(source: BinaryIO) -> Whole:

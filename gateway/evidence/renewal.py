@@ -16,6 +16,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import BinaryIO, Final, get_args
 from xml.sax.saxutils import quoteattr
 
@@ -49,6 +50,10 @@ _METHOD: Final = re.compile(rb'<ds:DigestMethod Algorithm="([^"]{1,100})"/>')
 _REFERENCE: Final = re.compile(
     rb'<asic:DataObjectReference URI="([^"]{1,120})" .{0,300}?<ds:DigestValue>([^<]{1,100})<'
 )
+
+
+_FACT: Final = re.compile(r"[0-9a-f]{32}\.(cer|crl|ors)")
+"""What a renewal brings is named after its SHA-256: nothing else can be put in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +105,8 @@ def split(names: Sequence[str]) -> tuple[list[str], list[Renewal]]:
     if container.SIGNATURES not in names:
         return list(names), []
     first = list(names).index(container.SIGNATURES) + 1
-    count = sum(name == token_name(n) for n, name in enumerate(filter(_is_token, names[first:]), start=1))
+    tokens = enumerate(filter(_is_token, names[first:]), start=1)
+    count = len(list(takewhile(lambda token: token[1] == token_name(token[0]), tokens)))
     if count > RENEWALS_MAX:
         raise EvidenceAltered(part="META-INF", detail="There are more renewals than a file can have.")
     renewals: list[Renewal] = []
@@ -108,7 +114,7 @@ def split(names: Sequence[str]) -> tuple[list[str], list[Renewal]]:
     for number in range(1, count + 1):
         end = list(names).index(token_name(number), at)
         *facts, manifest = names[at:end] or [""]
-        wrong = [n for n in facts if not n.startswith(facts_folder(number))]
+        wrong = [n for n in facts if not (n.startswith(facts_folder(number)) and _FACT.fullmatch(_last(n)))]
         if wrong or manifest != manifest_name(number, count):
             raise _stray(wrong[0] if wrong else manifest or token_name(number))
         renewals.append(
@@ -169,12 +175,17 @@ def token_of(reader: ContainerReader, renewal: Renewal) -> bytes:
 
 def differing(reader: ContainerReader, renewal: Renewal) -> Iterator[str]:
     """
-    The parts that are not what a renewal's manifest names, or the manifest itself where it is what was changed.
+    The parts that are not what a renewal's manifest names, or the manifest itself where it is what was changed; and
+    those that it brought under another name than their own.
 
     Who compares has to say, by :meth:`ContainerReader.hash_by`, which digests will be asked for.
 
     :raises EvidenceAltered: a part cannot be read.
     """
+    misnamed = [n for n in renewal.facts if not _last(n).startswith(_named_after(reader.digest(n)))]
+    if misnamed:
+        yield from misnamed
+        return
     hash_name = hash_of(reader, renewal)
     found = reader.read(renewal.manifest, limit=_MANIFEST_MAX)
     digests = {name: reader.digest(name, hash_name) for name in renewal.covered}
@@ -197,8 +208,8 @@ def facts_missing(
     folder = facts_folder(len(renewals) + 1)
     ders = [(c.public_bytes(Encoding.DER), "cer") for c in certificates]
     ders += [(i.der, "crl" if i.kind == "crl" else "ors") for i in items]
-    there = {name.rpartition("/")[2] for name in reader.entries}
-    named = {f"{hashlib.sha256(der).hexdigest()[:32]}.{kind}": der for der, kind in ders}
+    there = {_last(name) for name in reader.entries}
+    named = {f"{_named_after(hashlib.sha256(der).digest())}.{kind}": der for der, kind in ders}
     return [Fact(name=f"{folder}{name}", der=der) for name, der in named.items() if name not in there]
 
 
@@ -244,6 +255,14 @@ class Prepared:
 
 def _covered(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name != container.MIMETYPE)
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _named_after(sha256: bytes) -> str:
+    return sha256.hex()[:32]
 
 
 def _is_token(name: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
@@ -18,18 +18,20 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.errors import EvidenceAltered, EvidenceInvalid, TimestampInvalid
+from gateway.errors import EvidenceAltered, EvidenceInvalid, EvidenceTooLarge, TimestampInvalid
 from gateway.evidence import bundle, container, renewal
 from gateway.evidence.belief import Belief
 from gateway.evidence.given import Given
 from gateway.evidence.offline import Whole, read_whole
+from gateway.evidence.renewal import Fact
 from gateway.evidence.seal import read_seal
 from gateway.evidence.timestamp import Stamp, check_token, stripped
 from gateway.signing.timestamp import HashName
 from gateway.signing.trust import CLOCK_SKEW, RevocationFacts, RevocationItem
 
 Ask = Callable[[bytes, HashName], bytes]
-"""``ask(digest, hash_name)``: an RFC 3161 token over the digest, DER; raises a DeliveryError when there is none."""
+"""``ask(digest, hash_name)``: an RFC 3161 token over the digest, DER, that names the moment of asking; raises a
+DeliveryError when there is none."""
 
 _SEAL_MAX: Final = 1024 * 1024
 _LOG_STAMPS_MAX: Final = 500
@@ -72,28 +74,35 @@ def renew(
     :param out: seekable; what stands in it after an error is to be thrown away.
     :param given: whom to believe; the authority that is asked must chain to ``stamp_anchors``. All of ``revocation``
         goes in.
-    :param known: of which goes in what is about the authorities in the file.
+    :param known: of which goes in what is about the authorities in the file, as far as there is room.
     :param hash_name: stronger than what the file was signed with, so that it outlives the ageing of that.
     :raises EvidenceAltered: a part is not what was signed: what was changed is not made to look old.
     :raises EvidenceInvalid: it is no evidence file, or its signature does not hold.
-    :raises EvidenceTooLarge: one more renewal does not fit.
-    :raises TimestampInvalid: the token is not over what was asked, or its authority is not believed.
+    :raises EvidenceTooLarge: one more renewal does not fit, or what is given about revocation.
+    :raises TimestampInvalid: the token is not over what was asked, or its authority is not believed, or is known to be
+        revoked.
     """
     whole = _unaltered(source)
+    known = known or RevocationFacts()
     chains, doubtful = _chains(whole, given)
     # The authorities' own are in their tokens.
-    certificates = dict.fromkeys(c for chain in chains for c in chain[1:])
-    items = [*given.revocation, *_about(chains, known or RevocationFacts())]
-    facts = renewal.facts_missing(whole.reader, list(certificates), items)
+    certificates = list(dict.fromkeys(c for chain in chains for c in chain[1:]))
+    facts = _facts(whole, certificates, given.revocation, about=_about(chains, known))
     prepared = renewal.copy_with(whole.reader, out, facts, hash_name)
     token = ask(prepared.digest, hash_name)
     extra = [*whole.certificates(), *certificates]
     stamp = check_token(token, prepared.digest, given.stamp_anchors, extra=extra, hash_name=hash_name)
-    if abs(stamp.at - given.at) > CLOCK_SKEW:
+    if stamp.at < given.at - CLOCK_SKEW:
         raise TimestampInvalid("The authority's clock and this machine's differ by more than ten minutes.")
     token = stripped(token, stamp.chain[:-1] or stamp.chain)
-    if check_token(token, prepared.digest, given.stamp_anchors, extra=extra, hash_name=hash_name) != stamp:
-        raise TimestampInvalid("The time-stamp is not written as RFC 3161 has it.")
+    # As whoever reads the file will judge it; copying a large one took its time.
+    told = [*whole.items(), *given.revocation, *_about([*chains, stamp.chain], known)]
+    belief = Belief(replace(given, at=max(given.at, stamp.at)), extra, told)
+    points, again = belief.stamp(
+        renewal.token_name(prepared.number), token, prepared.digest, hash_name=hash_name, renews=True
+    )
+    if again != stamp:
+        raise TimestampInvalid(f"The time-stamp would not be believed ({points[0].code}).")
     prepared.finish(token)
     return Renewed(number=prepared.number, stamp=stamp, doubtful=tuple(doubtful))
 
@@ -165,6 +174,30 @@ def _of_seal(raw: bytes) -> Iterator[_Old]:
     if signature.token is not None:
         digest = hashlib.sha256(signature.stamped_bytes()).digest()
         yield _Old(part=bundle.SEAL, token=signature.token, digest=digest)
+
+
+def _facts(
+    whole: Whole,
+    certificates: Sequence[x509.Certificate],
+    items: Sequence[RevocationItem],
+    *,
+    about: Iterator[RevocationItem],
+) -> list[Fact]:
+    """
+    What goes in.
+
+    :param items: all of these.
+    :param about: of these what there is room for.
+    :raises EvidenceTooLarge: there is none for what must go in.
+    """
+    facts = renewal.facts_missing(whole.reader, certificates, items)
+    if not whole.has_room(facts):
+        raise EvidenceTooLarge
+    needed = {fact.name for fact in facts}
+    for fact in renewal.facts_missing(whole.reader, certificates, [*items, *about]):
+        if fact.name not in needed and whole.has_room([*facts, fact]):
+            facts.append(fact)
+    return facts
 
 
 def _about(chains: Sequence[Sequence[x509.Certificate]], known: RevocationFacts) -> Iterator[RevocationItem]:

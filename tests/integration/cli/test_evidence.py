@@ -366,7 +366,7 @@ def test_a_file_that_cannot_be_written_is_told_and_kept_and_the_others_are_renew
     done = renewing(full, good, "--tsa", tsa.tsa_url, *roots, "--replace", "--json")
     assert done.exit_code == 1
     rows = [(r["renewed"], r["code"]) for r in json.loads(done.stdout)]
-    assert rows == [(False, "cli.file_unusable"), (True, None)]
+    assert rows == [(False, "storage.full"), (True, None)]
     assert "No space left on device" in done.stderr
     assert full.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.asice", "b.asice", "today.crt"], "no half of one is left"

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.console.words import called
-from gateway.errors import EvidenceAltered, TimestampInvalid
-from gateway.evidence import container
+from gateway.errors import EvidenceAltered, EvidenceTooLarge, TimestampInvalid
+from gateway.evidence import container, offline, renewal
 from gateway.evidence.container import ContainerReader, ContainerWriter
 from gateway.evidence.given import Given
 from gateway.evidence.offline import verify_bundle
@@ -369,6 +369,47 @@ def test_a_renewal_by_another_algorithm_covers_all_parts_with_it(
     assert judged(raw, tmp_path, given(at, years=(0,))).proven
 
 
+@pytest.mark.parametrize(
+    "name", ["page.vi.html", f"{'0' * 32}.cer", f"{'0' * 32}.html"], ids=["page", "another's name", "suffix"]
+)
+def test_a_renewal_brings_nothing_but_certificates_and_what_is_known_of_revocation(
+    made: bytes, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can have a stamp could otherwise put in anything that people take for a part of the evidence."""
+    at = pki.NOW + timedelta(days=60)
+    content = pki.intermediate().certificate.public_bytes(Encoding.DER)
+    brought = f"META-INF/renewal001/{name}"
+    monkeypatch.setattr(renewal, "facts_missing", lambda *_: [renewal.Fact(name=brought, der=content)])
+    raw = renewed(made, at=at, by=tsa_of(0), years=(0,))
+    assert found(judged(raw, tmp_path, given(at, years=(0,))), "broken") == [(brought, "container.altered")]
+
+
+def test_an_authority_known_to_be_revoked_renews_nothing(made: bytes) -> None:
+    """Else what was proven before would be so no more."""
+    at = pki.NOW + timedelta(days=60)
+    theft = a_list(root_of(0), tsa_of(0), at - timedelta(days=5), COMPROMISED)
+    with pytest.raises(TimestampInvalid):
+        renewed(made, at=at, by=tsa_of(0), years=(0,), items=[theft])
+    with pytest.raises(TimestampInvalid):
+        renewed(made, at=at, by=tsa_of(0), years=(0,), known=RevocationFacts([theft]))
+
+
+def test_a_renewal_that_nobody_could_read_is_not_made(
+    made: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists of every year add up to more than the evidence may have of them."""
+    at = pki.NOW + timedelta(days=60)
+    lists = [pki.crl(pki.root(), this_update=at, next_update=None, number=n) for n in range(1, 20)]
+    many = [read_item(der, source="test.crl") for der in lists]
+    monkeypatch.setattr(offline, "_ITEM_MAX", 3_000)
+    assert judged(made, tmp_path, given(at)).proven
+    with pytest.raises(EvidenceTooLarge):
+        renewed(made, at=at, by=tsa_of(0), years=(0,), items=many)
+    known = RevocationFacts(many)
+    raw = renewed(made, at=at, by=tsa_of(0), years=(0,), known=known)
+    assert judged(raw, tmp_path, given(at, years=(0,))).proven, "what does not fit is left out"
+
+
 def test_what_was_changed_is_not_made_to_look_old(made: bytes) -> None:
     parts = parts_of(made)
     changed = packed({**parts, "receipt.json": parts["receipt.json"] + b" "})
@@ -471,9 +512,10 @@ LAST = "META-INF/ASiCArchiveManifest.xml"
         (lambda p: {**p, LAST: b""}, LAST),
         (lambda p: {**p, LAST: p[LAST].replace(b"?>\n", b"?>\n<!DOCTYPE a [<!ENTITY b 'c'>]>\n")}, LAST),
         (lambda p: {**p, "META-INF/ASiCArchiveManifest001.xml": p[LAST]}, None),
+        (lambda p: {n.replace("timestamp002", "timestamp009"): c for n, c in p.items()}, None),
     ],
     ids=["first token", "last token", "last manifest", "the middle", "moved", "exchanged", "stray in META-INF", "stray",
-         "one token more", "algorithm", "empty", "entity", "manifest of another"],
+         "one token more", "algorithm", "empty", "entity", "manifest of another", "misnumbered"],
 )  # fmt: skip
 def test_renewals_removed_moved_or_added_are_refused(
     thrice: bytes, change: Any, part: str | None, tmp_path: Path
@@ -499,9 +541,6 @@ def test_a_stamp_that_is_later_than_what_renews_it_is_told(made: bytes, tmp_path
 
 
 def test_more_renewals_than_a_century_needs_are_refused(made: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gateway.errors import EvidenceTooLarge
-    from gateway.evidence import renewal
-
     monkeypatch.setattr(renewal, "RENEWALS_MAX", 1)
     once = renewed(made, at=pki.NOW + timedelta(days=60))
     with pytest.raises(EvidenceTooLarge):
