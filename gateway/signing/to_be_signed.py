@@ -108,11 +108,12 @@ def _signed_info(data: bytes) -> ToBeSigned:
         if root.tag != _ds("SignedInfo"):
             raise NothingToSign
         info = form.read_signed_info(root, _STRICT)
+        canonical = _canonical(root, info)
     # What another form's transforms select, no person who compares a digest has seen.
-    except (etree.XMLSyntaxError, ValueError, form.Finding) as e:
+    except (etree.XMLSyntaxError, etree.C14NError, ValueError, form.Finding) as e:
         raise NothingToSign from e
     # Its own canonical form: nothing is signed that was not seen, such as a comment or an entity.
-    if data != _canonical(root, info) or any(map(_says_more, root.iter())):
+    if data != canonical or any(map(_says_more, root.iter())):
         raise NothingToSign
     digests = [info.document.digest, *([info.own.digest] if info.own else [])]
     if any(len(digest) not in _DIGEST_LENGTHS for digest in digests):

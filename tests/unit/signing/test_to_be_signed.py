@@ -111,6 +111,7 @@ UNSEEN: dict[str, bytes] = {
     "an attribute of the method": changed('rsa-sha256">', 'rsa-sha256" Note="I agree">'),
     "an element that nobody knows": changed("</ds:Reference>", "<ds:Promise></ds:Promise></ds:Reference>"),
     "a namespace that nobody needs": changed(f'xmlns:ds="{DS}"', f'xmlns:ds="{DS}" xmlns:x="urn:i-owe-you"'),
+    "a namespace that has no canonical form": changed(f'xmlns:ds="{DS}"', f'xmlns:ds="{DS}" xmlns:x="I-owe-you"'),
     "a second reference to anything": signed_info(more=of_properties("urn:other")),
     "two references to properties": signed_info(more=of_properties() + of_properties(identity="again")),
 }
