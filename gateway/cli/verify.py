@@ -228,13 +228,13 @@ def _tell(shell: Shell, findings: Findings) -> int:
         for point in findings.points:
             outcome = _OUTCOMES[point.outcome].say(shell.language)
             click.echo(f"{outcome:<18} {plain(point.part):<26} {plain(point.say(shell.language, words))}")
+        if findings.proven and findings.revocation_unknown:
+            click.echo(_REVOCATION_UNKNOWN.say(shell.language, count=str(findings.revocation_unknown)))
         named = next((p.values["subject"] for p in findings.points if p.code == "gateway.named"), None)
         if findings.proven and named is not None:
             click.echo(_PROVEN_AS_SAID.say(shell.language, subject=plain(named)))
         else:
             click.echo((_PROVEN if findings.proven else _NOT_PROVEN).say(shell.language))
-        if findings.proven and findings.revocation_unknown:
-            click.echo(_REVOCATION_UNKNOWN.say(shell.language, count=str(findings.revocation_unknown)))
     return exits.DONE if findings.proven else exits.FAILED
 
 
