@@ -402,7 +402,11 @@ def make_signings(gateway: Gateway) -> Signings:
             largest_bytes=section.largest_bytes,
         ),
         apart=PreparedApart(
-            Bounds(time=timedelta(seconds=section.prepare_seconds), memory_bytes=section.prepare_memory_bytes)
+            Bounds(
+                time=timedelta(seconds=section.prepare_seconds),
+                patience=timedelta(seconds=3 * section.prepare_seconds),
+                memory_bytes=section.prepare_memory_bytes,
+            )
         ),
         stamp=_stamp_at_once(gateway.settings) if gateway.settings.timestamps.urls else None,
     )

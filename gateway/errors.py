@@ -640,6 +640,14 @@ class TooManySignings(RequestError):
     disposition = Disposition.RETRY
 
 
+class SigningBusy(RequestError):
+    """The gateway has no time to prepare the file now; nothing is wrong with it. Try again in a moment."""
+
+    code = "signing.busy"
+    vi = "Trục đang bận, chưa chuẩn bị được tệp để ký; tệp không có lỗi. Hãy thử lại sau ít phút."
+    disposition = Disposition.RETRY
+
+
 # The helper on a clerk's machine
 
 

@@ -39,6 +39,7 @@ _STATUS: dict[type[errors.GatewayError], int] = {
     errors.TooManyRequests: 429,
     errors.TooManyRegistrations: 429,
     errors.TooManySignings: 429,
+    errors.SigningBusy: 503,
     errors.SigningCertificateUnusable: 422,
     errors.SigningMismatch: 422,
     errors.SigningExpired: 410,

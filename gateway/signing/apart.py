@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import multiprocessing
+import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +26,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.errors import FileNotSignable, GatewayError, StorageFull, TooManySignings, every_error
+from gateway.errors import FileNotSignable, GatewayError, SigningBusy, StorageFull, every_error
 from gateway.signing.pdf_sign import PdfSignOptions
 from gateway.signing.prepare import Prepared, prepare_pdf
 
@@ -31,6 +34,8 @@ _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods(
 _LOADED_BEFORE = ("__main__", "gateway.signing.prepare")
 _LONGEST_ANSWER = 1024 * 1024
 """Hashes, numbers and certificates, never the document."""
+_LAST_BREATH = timedelta(seconds=10)
+"""Between the end of what a process says and its own end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +43,13 @@ class Bounds:
     """What the preparation of one file may take."""
 
     time: timedelta = timedelta(seconds=20)
+    """Of computing, where the system counts it."""
+    patience: timedelta = timedelta(seconds=60)
+    """How long it is waited for: longer, because a machine has other work too."""
     memory_bytes: int = 1536 * 1024 * 1024
     """Of address space, libraries included."""
     at_once: int = 2
-    """Files; others wait for as long as one may take."""
+    """Files; others wait for as long as one may compute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +62,7 @@ class _Work:
     """DER; the signer's first."""
     options: PdfSignOptions
     at: datetime
+    seconds: float
     memory_bytes: int
 
 
@@ -81,10 +90,10 @@ class PreparedApart:
 
         :raises FileNotSignable: also when it takes too long, too much memory, or the process dies of it.
         :raises StorageFull: there is no room for what is prepared.
-        :raises TooManySignings: others have taken all places for too long.
+        :raises SigningBusy: others have taken all places, or the whole machine, for too long.
         """
         if not self._places.acquire(timeout=self._bounds.time.total_seconds()):
-            raise TooManySignings("Other files are being prepared; try again.")
+            raise SigningBusy("Other files are being prepared.")
         try:
             certificates = [c.public_bytes(Encoding.DER) for c in (certificate, *chain)]
             work = _Work(
@@ -93,6 +102,7 @@ class PreparedApart:
                 certificates=certificates,
                 options=options,
                 at=at,
+                seconds=self._bounds.time.total_seconds(),
                 memory_bytes=self._bounds.memory_bytes,
             )
             return Prepared.from_state(self._run(work))
@@ -107,13 +117,15 @@ class PreparedApart:
         process.start()
         theirs.close()
         try:
-            if not ours.poll(self._bounds.time.total_seconds()):
-                raise FileNotSignable("The PDF takes too long to read.")
+            if not ours.poll(self._bounds.patience.total_seconds()):
+                raise SigningBusy("The machine has no time to read the PDF.")
             # Never unpickled: whoever took that process over by a PDF would be here with the next step.
             answer = json.loads(ours.recv_bytes(_LONGEST_ANSWER))
             error, state = answer["error"], answer["state"]
         except (EOFError, OSError, ValueError, KeyError, TypeError) as e:
-            raise FileNotSignable("The reader of the PDF died of it.") from e
+            process.join(_LAST_BREATH.total_seconds())
+            end = "takes too long to read" if process.exitcode == -_TOOK_TOO_LONG else "makes its reader die"
+            raise FileNotSignable(f"The PDF {end}.") from e
         finally:
             process.kill()
             process.join()
@@ -125,7 +137,7 @@ class PreparedApart:
 
 def _prepare(answer: Connection, work: _Work) -> None:
     """In the process apart: one file, then the end."""
-    _bound_memory(work.memory_bytes)
+    _bound(work.seconds, work.memory_bytes)
     certificate, *chain = map(x509.load_der_x509_certificate, work.certificates)
     try:
         prepared = prepare_pdf(
@@ -155,15 +167,20 @@ def _error(code: str, detail: str) -> GatewayError:
 
 
 if sys.platform == "win32":
+    _TOOK_TOO_LONG = 0
 
-    def _bound_memory(limit_bytes: int) -> None:
-        """Windows has no such bound for a process by itself; the one on time holds."""
-        del limit_bytes
+    def _bound(seconds: float, memory_bytes: int) -> None:
+        """Windows has no such bounds for a process by itself; the one on waiting holds."""
+        del seconds, memory_bytes
 
 else:
     import resource
 
-    def _bound_memory(limit_bytes: int) -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    _TOOK_TOO_LONG = signal.SIGXCPU
+
+    def _bound(seconds: float, memory_bytes: int) -> None:
+        counted = math.ceil(time.process_time() + seconds)  # what was loaded before counts too
+        resource.setrlimit(resource.RLIMIT_CPU, (counted, counted + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         # A crash is told by the end of the process; a dump of a stranger's document would stay on the disk.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -26,14 +26,14 @@ from gateway.signing.keys import certificates_to_pem, load_certificates
 from tests.support import documents
 from tests.support.gateways import RunningGateway, a_gateway
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 AXIS = AgencyCode("000.00.22.W00")
 PROVINCE, DEPARTMENT, COMMUNE = (AgencyCode(c) for c in ("000.00.00.H37", "000.00.14.H37", "H37.21"))
 NEIGHBOUR, OTHER = (AgencyCode(c) for c in ("000.00.00.H38", "000.00.00.H41"))
 SYSTEM = "00.37.W00"
 MAILBOX = Endpoint(channel=Channel.MAILBOX)
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
 
 
 def until(true: Callable[[], bool], what: str, log: Callable[[], str]) -> None:

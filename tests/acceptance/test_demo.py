@@ -10,7 +10,7 @@ import pytest
 from tests.support.samples import sample_names
 
 # Other tests may keep both cores busy; alone it takes about twenty seconds.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def _demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,7 +21,7 @@ def _demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment | {"TMPDIR": str(tmp_path / "tmp")},
         capture_output=True,
         text=True,
-        timeout=230,
+        timeout=580,
         check=False,
     )
 

@@ -24,7 +24,7 @@ from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.torture import PROVINCE, SENDER, Item, Press, a_key, agencies_of, quiet_port
 
 pytestmark = [
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(sys.platform != "linux", reason="the means are Linux's"),
 ]
 

@@ -26,11 +26,11 @@ from tests.support import documents
 from tests.support.agencies import MAILBOX, an_agency
 from tests.support.gateways import RunningGateway, a_gateway
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(600)
 
 PROVINCE, AGENCY, ABOVE = AgencyCode("000.00.00.H37"), AgencyCode("000.00.14.H37"), AgencyCode("00.22.W00")
 SYSTEM, SECRET = "02.37.W00", "bi-mat-de-thu"
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
 CREDENTIAL = {
     "vxp": SECRET,
     "lgsp": json.dumps({"username": SYSTEM, "password": SECRET, "application_code": "edoc", "secret_key": SECRET}),

@@ -24,7 +24,7 @@ from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.systems import a_system
 from tests.support.vxp_client import LgspClient, Part, Reply, multipart
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 PROVINCE, SENDER = AgencyCode("000.00.00.H37"), AgencyCode("000.00.14.H37")
 COMMUNE, STRANGER = AgencyCode("H37.21"), AgencyCode("000.00.15.H37")

@@ -17,7 +17,7 @@ from gateway.model import DeliveryState, RecallState, StatusCode
 from tests.acceptance.test_two_gateways import Pair, a_pair, until
 from tests.support.torture import NEIGHBOUR, SENDER
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from tests.acceptance.test_axis_above import COMMUNE, DEPARTMENT, NEIGHBOUR, OTH
 from tests.support import documents
 from tests.support.gateways import RunningGateway
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

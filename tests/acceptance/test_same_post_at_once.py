@@ -20,7 +20,7 @@ from tests.support.databases import PostgresServer
 from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.torture import PROVINCE, SENDER, Press, a_key, agencies_of, quiet_port
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 CLIENTS = 50
 DOCUMENTS = 20

@@ -23,7 +23,7 @@ from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.programs import needs
 from tests.support.signer import PIN, Desk, KeysInMemory
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), needs("chromium")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs("chromium")]
 
 PERSON = pki.person()
 

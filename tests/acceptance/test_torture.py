@@ -120,7 +120,7 @@ def test_nothing_is_lost_or_doubled_when_it_dies_at_any_moment(
         recover(rack)
 
 
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(600)
 def test_a_gateway_killed_in_accept_deliver_and_acknowledge_loses_and_doubles_nothing(
     engine: str, ledger_url: str | None, tmp_path: Path
 ) -> None:

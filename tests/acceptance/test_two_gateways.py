@@ -43,9 +43,9 @@ from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.peer import PORTAL, RESETS, Receiver, Reply, Request, a_receiver, fails, says
 from tests.support.torture import ABOVE, NEIGHBOUR, PROVINCE, PUSH_SECRET, PUSHED, SENDER, a_key, quiet_port
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(600)
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 def until(true: Callable[[], bool], what: str, *, log: Callable[[], str] = str) -> None:

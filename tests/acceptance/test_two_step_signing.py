@@ -34,7 +34,7 @@ from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.pages import fences
 from tests.support.tokens import PIN, SoftToken, needs_softhsm, soft_token
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), needs_softhsm()]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_softhsm()]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "https://eoffice.example.vn"
@@ -131,7 +131,7 @@ class Helper:
 
     def until(self, pattern: str) -> re.Match[str]:
         """Read the screen until this stands there."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while (found := re.search(pattern, self.shown)) is None:
             assert time.monotonic() < until, self.shown
             if select.select([self.terminal], [], [], 0.1)[0]:

@@ -23,7 +23,7 @@ from tests.support.exchange import COMMUNE, DEPARTMENT, MAILBOX, PROVINCE, Site,
 from tests.support.gateways import RunningGateway, a_gateway
 from tests.support.systems import a_system
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tests.support.pages import example
 from tests.support.programs import needs
 from tests.support.systems import a_system
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "integrate" / "vxp.md"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.programs import program
 
-_SECONDS = 60.0
+_SECONDS = 120.0
 
 
 class Page:

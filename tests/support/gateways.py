@@ -31,7 +31,7 @@ from gateway.model import Agency, AgencyCode
 from gateway.settings import Settings, load_settings
 from gateway.signing.keys import SigningKey
 
-START_SECONDS = 40.0
+START_SECONDS = 120.0
 """Until a process must answer ``/readyz``; generous, for busy machines."""
 
 
@@ -135,7 +135,7 @@ class RunningGateway:
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def stop(self, *, seconds: float = 40) -> int:
+    def stop(self, *, seconds: float = 120) -> int:
         """Ask it to end (SIGTERM) and wait; the exit code of the web process."""
         codes = [_end(p, signal.SIGTERM, seconds) for p in (self.worker, self.process) if p is not None]
         self.worker = self.process = None
@@ -145,10 +145,10 @@ class RunningGateway:
         """As a power cut would: SIGKILL, nothing is finished."""
         for process in (self.process, self.worker):
             if process is not None:
-                _end(process, signal.SIGKILL, 20)
+                _end(process, signal.SIGKILL, 60)
         self.process = self.worker = None
 
-    def wait_for_end(self, *, seconds: float = 20) -> int:
+    def wait_for_end(self, *, seconds: float = 120) -> int:
         """Wait until the web process has ended by itself; its exit code (negative: a signal)."""
         assert self.process is not None
         code = self.process.wait(timeout=seconds)
@@ -162,7 +162,7 @@ class RunningGateway:
             env=_environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -261,13 +261,13 @@ def is_ready(url: str) -> bool:
 
 def _end(process: subprocess.Popen[bytes], how: signal.Signals, seconds: float) -> int:
     with suppress(ProcessLookupError):
-        if how is signal.SIGKILL:
+        if how is signal.SIGKILL and os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, how)
         else:
             process.send_signal(how)
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.kill()
+        process.wait(timeout=60)
         raise AssertionError(f"process {process.pid} did not end within {seconds} s") from None

@@ -66,9 +66,9 @@ PUSH_SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMhIQ=="
 
 POSTERS = 4
 COLLECTORS = 2
-DEATH_SECONDS = 45.0
+DEATH_SECONDS = 120.0
 """Until a process must have met its end; generous, for busy machines."""
-DRAIN_SECONDS = 90.0
+DRAIN_SECONDS = 240.0
 
 KILLS: Counter[tuple[str, str]] = Counter()
 """(engine, step) → kills made in this test run, for the summary."""

@@ -20,7 +20,7 @@ from typing import Any
 
 PREFIX = "XroadVnpt-"
 AGENT = "JAVASDKAgent/1.0.0 XRoad/VPCP"
-_SECONDS = 30.0
+_SECONDS = 90.0
 
 
 # How Java orders and writes things

@@ -112,7 +112,9 @@ def demo(
         (folder / "logs").mkdir()
         with Children(folder / "logs") as children:
             try:
-                show = _start(shell, folder, children, port_base=port_base, without=without, patience=patience)
+                # However short one waits for documents, programs take their time to start.
+                starting = Patience(still=max(still, STILL_SECONDS))
+                show = _start(shell, folder, children, port_base=port_base, without=without, patience=starting)
             except OperatorError:
                 hold()
                 _tails(shell, children)

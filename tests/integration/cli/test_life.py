@@ -262,7 +262,7 @@ def test_several_processes_serve_and_end_together(idle: RunningGateway, tmp_path
             stderr=subprocess.STDOUT,
         )
     idle.process = process
-    idle.wait_ready(port_file, 60)
+    idle.wait_ready(port_file)
     package = tmp_path / "package.edxml"
     package.write_bytes(documents.a_package(recipients=(documents.an_organization(COMMUNE),)))
     as_agency(idle, DEPARTMENT, tmp_path, "send", str(package))

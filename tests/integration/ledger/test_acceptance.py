@@ -244,7 +244,7 @@ def at_once(number: int, work: Callable[[int], object]) -> list[object]:
         return list(pool.map(begin, range(number)))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_fifty_identical_posts_at_once_make_one_document(ledger: Ledger) -> None:
     for _ in range(5):
         document = a_document()

@@ -161,7 +161,7 @@ def test_an_operation_on_two_documents_waits_for_both(ledger: Ledger) -> None:
     assert claim_one(ledger).document_id == operation.id
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_an_operation_accepted_while_its_document_leaves_is_never_stuck(ledger: Ledger) -> None:
     for _ in range(15):
         document = a_document()

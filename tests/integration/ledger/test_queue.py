@@ -382,7 +382,7 @@ def test_those_that_wait_for_several_settled_together_go_once_all_have_left(ledg
     assert (last.document_id, last.trying_since) == (recall.id, at(2))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_workers_that_settle_together_do_not_wait_in_a_circle(ledger: Ledger) -> None:
     for _ in range(40):
         enqueue(ledger)
@@ -543,7 +543,7 @@ def test_a_full_batch_does_not_cost_an_endpoint_its_probe(ledger: Ledger) -> Non
 # Many at once
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_concurrent_workers_never_claim_the_same_delivery(ledger: Ledger) -> None:
     vias = [AgencyCode(f"H37.{n}") for n in range(4)]
     for n in range(120):
@@ -571,7 +571,7 @@ def test_concurrent_workers_never_claim_the_same_delivery(ledger: Ledger) -> Non
     assert len(taken) == len(set(taken)) == 120
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_of_many_settlements_of_one_claim_one_counts(ledger: Ledger) -> None:
     document = a_document()
     ledger.accept(document, [a_delivery()])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from gateway.errors import FileNotSignable, PersonSignatureMissing, StorageFull, TooManySignings
+from gateway.errors import FileNotSignable, PersonSignatureMissing, SigningBusy, StorageFull
 from gateway.model import SignerRole
 from gateway.signing.apart import Bounds, PreparedApart
 from gateway.signing.pdf_sign import PdfSignOptions
@@ -48,9 +49,38 @@ def test_an_error_comes_out_by_its_name(tmp_path: Path) -> None:
         prepare(PreparedApart(), tmp_path, pdfs.plain(), SignerRole.AGENCY)
 
 
-def test_a_file_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+def of_many_objects(count: int) -> bytes:
+    """One page that refers to so many dictionaries, each of which must be read: seconds of work."""
+    referred = b" ".join(b"%d 0 R" % number for number in range(4, 4 + count))
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/PieceInfo[" + referred + b"]>>",
+        *(b"<</A %d/B[1 2 3]>>" % number for number in range(count)),
+    ]
+    return pdf_of(objects)
+
+
+def pdf_of(objects: Sequence[bytes]) -> bytes:
+    """A PDF with a plain table; the first object is the catalogue."""
+    content, offsets = bytearray(b"%PDF-1.7\n"), []
+    for number, value in enumerate(objects, 1):
+        offsets.append(len(content))
+        content += b"%d 0 obj\n%b\nendobj\n" % (number, value)
+    table, size = len(content), len(objects) + 1
+    content += b"xref\n0 %d\n0000000000 65535 f \n" % size + b"".join(b"%010d 00000 n \n" % o for o in offsets)
+    return bytes(content) + b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, table)
+
+
+def test_a_file_whose_preparation_takes_too_much_computing_is_refused(tmp_path: Path) -> None:
+    bounds = Bounds(time=timedelta(seconds=1), patience=timedelta(minutes=4))
     with pytest.raises(FileNotSignable, match="too long"):
-        prepare(PreparedApart(Bounds(time=timedelta(microseconds=1))), tmp_path, pdfs.plain())
+        prepare(PreparedApart(bounds), tmp_path, of_many_objects(200_000))
+
+
+def test_a_machine_that_has_no_time_is_not_the_file_s_fault(tmp_path: Path) -> None:
+    with pytest.raises(SigningBusy):
+        prepare(PreparedApart(Bounds(patience=timedelta(microseconds=1))), tmp_path, pdfs.plain())
 
 
 def test_a_file_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
@@ -69,7 +99,7 @@ def test_a_full_disk_is_not_the_file_s_fault(tmp_path: Path) -> None:
 
 
 def test_when_all_places_are_taken_for_too_long_the_next_is_told_to_come_again(tmp_path: Path) -> None:
-    with pytest.raises(TooManySignings):
+    with pytest.raises(SigningBusy):
         prepare(PreparedApart(Bounds(time=timedelta(microseconds=1), at_once=0)), tmp_path, pdfs.plain())
 
 
