@@ -83,7 +83,8 @@ def export(shell: Shell, *, document: str, output: Path | None, force: bool) -> 
         gateway.ledger.engine.dispose()
     if shell.json:
         shell.result({"document": trace.document.id, "file": path, "size": path.stat().st_size})
-    shell.say(
+    # Beside the result: the file itself may go to standard output.
+    shell.note(
         Text(
             "Đã ghi {path}; kiểm tra: gateway verify {path} --anchor CHỨNG-THƯ-GỐC.",
             "Wrote {path}; check it with: gateway verify {path} --anchor ROOT-CERTIFICATE.",

@@ -228,7 +228,8 @@ def test_it_is_proven_after_the_gateway_and_its_database_are_gone(served: Runnin
     over_http = asked_over_http(served, document)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    call(served, "evidence", "export", document, "-o", str(elsewhere / "van-ban.asice"))
+    exported = call(served, "evidence", "export", document, "-o", str(elsewhere / "van-ban.asice"))
+    assert (exported.stdout, "gateway verify" in exported.stderr) == ("", True), "the file may go to standard output"
     assert served.stop() == 0
     shutil.rmtree(served.folder)
 
