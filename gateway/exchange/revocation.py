@@ -636,9 +636,12 @@ class RevocationWatch:
                 cause = "revoked" if found.revoked_at else "unrevoked"
                 self._rejudge.of_certificate(certificate, since=since, cause=cause, now=now, between=turns.rest)
                 self._ledger.examine_files_again(before.sha256, since=since, now=now, between=turns.rest)
-            elif found.state == Revocation.GOOD and before.state != Revocation.GOOD:
+                # At once: an authority may revoke a thousand, and whoever goes on begins with the next one.
+                self._ledger.note_revocation([found], now=now)
+                continue
+            if found.state == Revocation.GOOD and before.state != Revocation.GOOD:
                 self._ledger.examine_files_again(before.sha256, since=None, now=now, between=turns.rest)
-            if before.checked_at is None or before.state != found.state or _differs(before, found):
+            if before.checked_at is None or before.state != found.state:
                 findings.append(found)
         if findings:
             self._ledger.note_revocation(findings, now=now)

@@ -12,11 +12,13 @@ import pytest
 
 from gateway.errors import OperationOutpaced, RevocationUnknown, SignatureRejected
 from gateway.exchange import rejudge
-from gateway.exchange.parts import Parts
+from gateway.exchange.examine import settle
+from gateway.exchange.parts import ExaminationRules, Parts
 from gateway.exchange.rejudge import Between, Rejudge
+from gateway.exchange.revocation import watched_signer
 from gateway.ledger import Ledger
 from gateway.ledger.actions import Action
-from gateway.ledger.records import NewExamination
+from gateway.ledger.records import Examined, NewExamination
 from gateway.model import (
     Business,
     BusinessType,
@@ -26,7 +28,7 @@ from gateway.model import (
     StatusCode,
     Verdict,
 )
-from gateway.signing.keys import SigningKey, known
+from gateway.signing.keys import KnownCertificate, SigningKey, known
 from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
 from tests.support import documents, pki, revocation
 from tests.support.exchange import COMMUNE, DEPARTMENT, PUSHED, Site
@@ -395,6 +397,46 @@ def test_whoever_is_killed_while_many_are_judged_anew_is_gone_on_from_and_nothin
     assert sorted(filter(None, told)) == sorted(everything)
     assert [len(ledger.judgements(d)) for d in (everything[0], everything[60], everything[-1])] == [2, 2, 2]
     assert judge(lambda: None) == 0
+
+
+def test_whoever_is_ended_between_two_certificates_has_no_files_read_twice(asking: Watched) -> None:
+    site = asking.site
+    site.rule(examinations=ExaminationRules(inspect=True))
+    asking.round()
+    document = asking.send(contents={"main": documents.PDF})
+    done = Examined(state=ExaminationState.DONE, reason="file.judged")
+
+    def judged() -> None:
+        assert settle(site.parts, document, ExaminationKind.FILES, done)
+
+    judged()
+    keys = [asking.key, asking.seal()]
+    signers = [(watched_signer(key.certificate), False) for key in keys]
+    site.ledger.note_file_signers(document, signers, now=site.clock())
+    asking.round()
+    for key in keys:
+        asking.server.revoke(key.certificate, site.clock() - DAY)
+    site.clock.forward(hours=2)
+    stop = threading.Event()
+    real, met = asking.watch._rejudge.of_certificate, []
+
+    def of_certificate(certificate: KnownCertificate, **options: Any) -> int:
+        met.append(certificate.sha256)
+        if len(met) == 2:
+            stop.set()
+            options["between"]()
+        return real(certificate, **options)
+
+    asking.watch._rejudge.of_certificate = of_certificate  # type: ignore[method-assign] # as it is, and counted
+    assert asking.watch.round(stop=stop)
+    assert [e.data["certificate"] for e in asking.events(Action.CERTIFICATE_REVOKED)] == met[:1]
+    judged()
+    site.ledger.note_file_signers(document, [s for s in signers if s[0].sha256 == met[0]], now=site.clock())
+    site.clock.forward(minutes=1)
+    assert asking.another_watch().round()
+    assert len(asking.events(Action.CERTIFICATE_REVOKED)) == 2
+    (row,) = site.ledger.examinations(document)
+    assert row.state is ExaminationState.DONE
 
 
 def test_a_long_work_is_heard_of_also_where_there_is_nothing_to_change(
