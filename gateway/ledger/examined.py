@@ -13,7 +13,7 @@ from gateway.ledger import acceptance, concerns, recalls, settling
 from gateway.ledger.actions import Action
 from gateway.ledger.bounds import LONGEST_DESCRIPTION, cut, made_storable
 from gateway.ledger.examinations import bounded, kept_back, of_document
-from gateway.ledger.records import Examined, Reply
+from gateway.ledger.records import ExaminationResult, Examined, Reply
 from gateway.ledger.statements import event, lock_names, record
 from gateway.ledger.states import DeliveryEvent
 from gateway.ledger.tables import deliveries, documents, examinations, operation_requests
@@ -41,7 +41,7 @@ def settle(
         raise ValueError("What keeps a document here is postponed, not given up.")
     if outcome.state is ExaminationState.REFUSED and not row.holds:
         raise ValueError("A document that was not kept here may have left already.")
-    _end(connection, document_id, kind, outcome, now=now)
+    _end(connection, document_id, kind, outcome, before=row.result, now=now)
     concerns.renew(connection, document_id, rejudged=concerns.differ(row.result, outcome.result))
     if row.holds and outcome.state is ExaminationState.REFUSED:
         _reject(connection, document_id, kind, outcome, now=now, replies=replies)
@@ -74,8 +74,18 @@ def _locked(connection: Connection, document_id: str, kind: ExaminationKind) -> 
     ).one_or_none()
 
 
-def _end(connection: Connection, document_id: str, kind: ExaminationKind, outcome: Examined, *, now: datetime) -> None:
+def _end(
+    connection: Connection,
+    document_id: str,
+    kind: ExaminationKind,
+    outcome: Examined,
+    *,
+    before: ExaminationResult | None,
+    now: datetime,
+) -> None:
     result = None if outcome.result is None else bounded(outcome.result)
+    # That files could not be judged anew takes nothing back of what was found in them.
+    kept = before if outcome.state is ExaminationState.FAILED and result is None else result
     connection.execute(
         update(examinations)
         .where(examinations.c.document == document_id, examinations.c.kind == kind)
@@ -85,8 +95,8 @@ def _end(connection: Connection, document_id: str, kind: ExaminationKind, outcom
             changed_at=now,
             reason=outcome.reason,
             detail=cut(None if outcome.detail is None else made_storable(outcome.detail), LONGEST_DESCRIPTION),
-            signed=concerns.signed(result),
-            result=result,
+            signed=concerns.signed(kept),
+            result=kept,
         )
     )
     record(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import event, text
@@ -175,6 +177,37 @@ def test_files_that_are_judged_anew_keep_their_marks_until_then(ledger: Ledger) 
         assert ledger.glances([document.id])[document.id].pending
         settle(ledger, document, standing)
         assert concerns(ledger, document) == marks
+
+
+def test_what_was_found_is_not_forgotten_when_files_could_not_be_judged_anew(ledger: Ledger) -> None:
+    document = judged(ledger, FileStanding.ALTERED)
+    signer = NewWatched(sha256="cd" * 32, origin="file", subject="CN=Sở", not_after=at(10_000), der=b"der")
+    ledger.note_file_signers(document.id, [(signer, False)], now=at(1))
+    assert ledger.examine_files_again(signer.sha256, since=NOON, now=at(2)) == 1
+    failed = Examined(state=ExaminationState.FAILED, reason="examination.given_up")
+    assert ledger.settle_examination(document.id, FILES, failed, now=at(3))
+    assert concerns(ledger, document) == (Concern.ALTERED, Concern.UNEXAMINED)
+    assert ledger.glances([document.id])[document.id].signed is SignedFiles.NONE
+    assert ["files" in e.data for e in ledger.events() if e.data.get("state") == "failed"] == [False]
+
+
+def test_of_changes_at_once_none_loses_a_reason(ledger: Ledger) -> None:
+    for _ in range(4):
+        document = a_document(verdict=VALID)
+        new = [NewExamination(kind=kind, due_at=NOON) for kind in (FILES, MALWARE)]
+        ledger.accept(document, [a_delivery()], examinations=new)
+        altered = Examined(state=DONE, reason="file.judged", result=result(FileStanding.ALTERED))
+        failed = Examined(state=ExaminationState.FAILED, reason="malware.scanner_unreachable")
+        changes = [
+            partial(ledger.settle_examination, document.id, FILES, altered, now=at(1)),
+            partial(ledger.settle_examination, document.id, MALWARE, failed, now=at(1)),
+            partial(ledger.rejudge, [Rejudged(document=document.id, old=VALID, new=REVOKED, cause="c")], now=at(1)),
+        ]
+        with ThreadPoolExecutor(len(changes)) as pool:
+            assert all(done.result() for done in [pool.submit(change) for change in changes])
+        assert concerns(ledger, document) == (
+            Concern.ALTERED, Concern.REVOKED, Concern.UNEXAMINED, Concern.REJUDGED
+        )  # fmt: skip
 
 
 # Lists
