@@ -291,16 +291,21 @@ def test_certificates_put_into_an_answer_do_not_hide_its_responder() -> None:
         assert judged(anchors(items)).revocation is Revocation.UNKNOWN
 
 
-@pytest.mark.parametrize("no_check", [True, False])
-def test_an_answer_counts_no_longer_than_its_responders_certificate(no_check: bool) -> None:
-    """Whoever finds the key of a responder that has ended could else say "good" for ever, in its name and its days."""
-    ended = pki.certify(
+def ended_responder(*, no_check: bool) -> SigningKey:
+    """One whose certificate ended ten days ago."""
+    return pki.certify(
         keys.subject_name("OCSP ngày trước"),
         at=NOW - 30 * DAY,
         valid_for=20 * DAY,
         purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,),
         extensions=((x509.OCSPNoCheck(), False),) if no_check else (),
     )
+
+
+@pytest.mark.parametrize("no_check", [True, False])
+def test_an_answer_counts_no_longer_than_its_responders_certificate(no_check: bool) -> None:
+    """Whoever finds the key of a responder that has ended could else say "good" for ever, in its name and its days."""
+    ended = ended_responder(no_check=no_check)
     old = answer(responder=ended, this_update=NOW - 15 * DAY, next_update=NOW + 365 * DAY)
     where = anchors([crl(pki.root(), this_update=NOW - 20 * DAY), old])
     for at, known_to_be in (
@@ -315,13 +320,7 @@ def test_an_answer_counts_no_longer_than_its_responders_certificate(no_check: bo
 @pytest.mark.parametrize("no_check", [True, False])
 def test_a_responder_that_its_answer_does_not_enclose_is_held_to_the_same(no_check: bool) -> None:
     """It is found among the known certificates, and what is outside an answer's signature is anybody's to leave out."""
-    ended = pki.certify(
-        keys.subject_name("OCSP ngày trước"),
-        at=NOW - 30 * DAY,
-        valid_for=20 * DAY,
-        purposes=(ExtendedKeyUsageOID.OCSP_SIGNING,),
-        extensions=((x509.OCSPNoCheck(), False),) if no_check else (),
-    )
+    ended = ended_responder(no_check=no_check)
     times = {"this_update": NOW - 15 * DAY, "next_update": NOW + 365 * DAY}
     raw = with_certificates(pki.ocsp_response(pki.agency().certificate, responder=ended, **times), [])
     listed = crl(pki.root(), this_update=NOW - 20 * DAY)
