@@ -577,6 +577,12 @@ class _Check:
             for n in range(1, count + 1)
         ]
         self._known_parts.update(*rows)
+        told_of, without = told.packages(self._facts, kind.folder)
+        if told_of - {name for name, *_ in rows}:
+            self._differing.append(kind.folder)
+        if without:
+            values = {"count": str(without)}
+            yield Point(part=f"{kind.folder}/", outcome=Outcome.NOTED, code=f"{kind.folder}.without", values=values)
         for name, part, receipt in rows:
             try:
                 raw = self._reader.read(part, limit=_SMALL_MAX)

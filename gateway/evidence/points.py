@@ -291,6 +291,10 @@ _SENTENCES: Final[dict[str, Sentence]] = {
         "{count} gói trạng thái: niêm phong và biên nhận đúng, nội dung đúng như lúc nhận.",
         "{count} status packages: their seals and receipts hold, and they are as received.",
     ),
+    "statuses.without": Sentence(
+        "{count} trạng thái được kể mà không có gói tin kèm theo: đó chỉ là lời của trục.",
+        "{count} statuses are told without their packages: they are the gateway's word.",
+    ),
     "status.broken": Sentence("Gói trạng thái này không đúng: {detail}", "This status package does not hold: {detail}"),
     "status.elsewhere": Sentence(
         "Gói trạng thái này không nêu số hay mã của văn bản: nó nói về văn bản này chỉ là lời của trục.",
@@ -299,6 +303,10 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     "operations.hold": Sentence(
         "{count} gói thu hồi, cập nhật hoặc thay thế: niêm phong và biên nhận đúng, nội dung đúng như lúc nhận.",
         "{count} packages that recall, update or replace it: their seals and receipts hold, and they are as received.",
+    ),
+    "operations.without": Sentence(
+        "{count} lần thu hồi, cập nhật hoặc thay thế được kể mà không có gói tin kèm theo: đó chỉ là lời của trục.",
+        "{count} recalls, updates or replacements are told without their packages: they are the gateway's word.",
     ),
     "operation.broken": Sentence(
         "Gói thu hồi, cập nhật hoặc thay thế này không đúng: {detail}",

@@ -98,6 +98,19 @@ def of_operation(facts: Mapping[str, Any], part: str, envelope: Envelope, sealed
     return [name for row in told for name in _differing(row, "operations.", expected)]
 
 
+def packages(facts: Mapping[str, Any], member: str) -> tuple[set[str], int]:
+    """
+    The parts that are told to be the packages of statuses or operations, and how many of these have none.
+
+    :param member: ``statuses`` or ``operations``.
+    """
+    places = [row.get("package") for row in _objects(facts, member)]
+    if member == "statuses" and _object(facts, "document").get("kind") == "status":
+        # The report of a status is itself.
+        places = [place for place in places if place is not None]
+    return {place for place in places if isinstance(place, str)}, sum(not isinstance(place, str) for place in places)
+
+
 def operates_on(envelope: Envelope, sealed: SealFacts, number: DocumentNumber) -> bool:
     """Whether a package recalls, updates or replaces a document that it names by its id or by its number."""
     business = envelope.business

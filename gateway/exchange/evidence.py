@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, BinaryIO, cast
 
 import jwt
+import structlog
 from cryptography import x509
 
 from gateway.directory import certificate_of
@@ -47,6 +48,7 @@ OPERATIONS_MAX = 200
 """Packages that recalled, updated or replaced a document; more of them are told, without the package."""
 
 _CHUNK = 256 * 1024
+_log = structlog.get_logger()
 
 
 class EvidenceMaker:
@@ -93,8 +95,8 @@ class EvidenceMaker:
         stamp = _until_silent(self._stamp)
         seal, stamped = self._stamped_seal(document, stamp, now)
         proofs = self._proofs(trace)
-        statuses = self._statuses(trace)
-        operations = self._operations(trace)
+        statuses = [row for row in self._statuses(trace) if self._is_whole(row)]
+        operations = [row for row in self._operations(trace) if self._is_whole(row)]
         signers = self._signers(trace, [*statuses, *operations])
         findings = [f for f in signers.values() if f is not None]
         findings += self._stampers(seal, proofs)
@@ -150,6 +152,16 @@ class EvidenceMaker:
         """The packages that recalled, updated or replaced the document, oldest first."""
         rows = (self._parts.ledger.document(o.id) for o in trace.operations[:OPERATIONS_MAX])
         return [row for row in rows if row is not None]
+
+    def _is_whole(self, row: DocumentRow) -> bool:
+        """Whether a package beside the document's is there: without it, it is told alone."""
+        try:
+            for _ in _pieces(self._parts, row.sha256):
+                pass
+        except PayloadMissing:
+            _log.warning("evidence.package_missing", document=row.id)
+            return False
+        return True
 
     def _sealed(self, document: DocumentRow, seal: bytes) -> SealedPackage:
         content = functools.partial(_pieces, self._parts, document.sha256)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from gateway.console.words import called
+from gateway.evidence import report
 from gateway.evidence.bundle import Stamper
+from gateway.evidence.points import Language, Words
 from gateway.evidence.seal import SealFacts, make_seal
 from gateway.evidence.timestamp import Stamp, check_token
 from gateway.exchange.evidence import EvidenceMaker
@@ -120,6 +126,24 @@ def of_the_first_form(sealed: SealFacts, key: SigningKey) -> bytes:
     manifest = (new[: new.index(b"<ds:Signature ")] + b"</Seal>").replace(b"gateway:seal:2", b"gateway:seal:1")
     signature = enveloped_signature(hashlib.sha256(manifest).digest(), key)
     return manifest.replace(b"</Seal>", signature + b"</Seal>")
+
+
+def each_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make each page of the same facts once: laying out a PDF is most of the time that evidence takes."""
+    for name in ("as_html", "as_pdf"):
+        monkeypatch.setattr(report, name, functools.partial(_page, getattr(report, name)))
+
+
+_pages: dict[tuple[str, str, Words, str], bytes] = {}
+
+
+def _page(
+    make: Callable[[dict[str, Any], Language, Words], bytes], facts: dict[str, Any], language: Language, words: Words
+) -> bytes:
+    asked = make.__name__, language, words, json.dumps(facts)
+    if asked not in _pages:
+        _pages[asked] = make(facts, language, words)
+    return _pages[asked]
 
 
 YEARS_LATER = pki.NOW + timedelta(days=5 * 365)

@@ -27,7 +27,7 @@ from gateway.signing import keys
 from gateway.signing.keys import SigningKey, certificates_to_pem
 from tests.integration.cli.test_life import COMMUNE, DEPARTMENT, PROVINCE, agencies, call
 from tests.support import documents, pdfs, pki
-from tests.support.evidence import YEARS_LATER, an_evidence_file
+from tests.support.evidence import YEARS_LATER, an_evidence_file, each_page_once
 from tests.support.gateways import RunningGateway, a_gateway, start_gateway
 from tests.support.ledger import a_delivery, a_document
 from tests.support.pki_server import PkiServer
@@ -35,6 +35,11 @@ from tests.support.pki_server import PkiServer
 
 def told(*arguments: object) -> Result:
     return CliRunner().invoke(root, ["verify", "--lang", "en", *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True)
+def _each_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    each_page_once(monkeypatch)
 
 
 @pytest.fixture(scope="module")

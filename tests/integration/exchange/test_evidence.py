@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from gateway.console.words import called
 from gateway.errors import PayloadMissing
@@ -64,6 +64,7 @@ from tests.support.evidence import (
     a_maker,
     accepted_and_reported,
     an_evidence_file,
+    each_page_once,
     exported,
     nobody,
     of_the_first_form,
@@ -114,6 +115,11 @@ def broken(findings: Findings) -> list[tuple[str, str]]:
 
 def unproven(findings: Findings) -> list[tuple[str, str]]:
     return [(p.part, p.code) for p in findings.points if p.outcome == "unproven"]
+
+
+@pytest.fixture(autouse=True)
+def _each_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    each_page_once(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -956,6 +962,39 @@ def test_what_recalled_updated_and_replaced_a_document_is_in_its_evidence(site: 
     assert ("evidence.json", "facts.differ") in broken(
         judged(resigned(parts, pki.gateway(), **{"evidence.json": untold}), tmp_path / "v", at=site.clock())
     )
+
+
+@pytest.mark.parametrize("kind", ["operations", "statuses"])
+def test_a_package_that_is_told_and_is_not_there_is_a_lie(parts: dict[str, bytes], kind: str, tmp_path: Path) -> None:
+    rows = json.loads(parts["evidence.json"])[kind]
+    lie = with_json(parts["evidence.json"], **{kind: [*rows, {"package": f"{kind}/0009.edxml"}]})
+    findings = judged(resigned(parts, pki.gateway(), **{"evidence.json": lie}), tmp_path)
+    assert ("evidence.json", "facts.differ") in broken(findings)
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["missing", "damaged"])
+def test_a_recall_whose_package_is_missing_does_not_keep_the_document_from_its_evidence(
+    site: Site, damaged: bool, tmp_path: Path
+) -> None:
+    """It is told, and that only the gateway says so."""
+    document = recalled(site)
+    trace = site.ledger.trace(document)
+    assert trace is not None
+    lost = site.ledger.document(trace.operations[0].id)
+    with site.ledger.engine.begin() as connection:
+        here = payloads.c.sha256 == lost.sha256
+        connection.execute(
+            update(payloads).where(here).values(content=other_package()) if damaged else delete(payloads).where(here)
+        )
+    raw = exported(site, document)
+    facts = json.loads(ContainerReader(io.BytesIO(raw)).read("evidence.json", limit=10**7))
+    told = [(o["id"] == lost.id, o["package"]) for o in facts["operations"]]
+    assert told == [(True, None), (False, "operations/0001.edxml"), (False, "operations/0002.edxml")]
+    (tmp_path / "v").mkdir()
+    findings = judged(raw, tmp_path / "v", at=site.clock())
+    assert findings.proven
+    (noted,) = [p for p in findings.points if p.code == "operations.without"]
+    assert (noted.part, noted.outcome, noted.values["count"]) == ("operations/", "noted", "1")
 
 
 def test_a_package_that_operates_on_another_document_is_told(

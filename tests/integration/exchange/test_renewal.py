@@ -31,7 +31,7 @@ from gateway.signing.keys import SigningKey
 from gateway.signing.timestamp import HashName
 from gateway.signing.trust import RevocationFacts, RevocationItem, read_item
 from tests.support import pki
-from tests.support.evidence import an_evidence_file, nobody
+from tests.support.evidence import an_evidence_file, each_page_once, nobody
 from tests.support.programs import needs
 
 ROOT = pki.root().certificate
@@ -58,6 +58,11 @@ def tsa_of(year: int) -> SigningKey:
         purposes=(ExtendedKeyUsageOID.TIME_STAMPING,),
         purposes_critical=True,
     )
+
+
+@pytest.fixture(autouse=True)
+def _each_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    each_page_once(monkeypatch)
 
 
 @pytest.fixture(scope="module")
