@@ -35,7 +35,6 @@ from pyhanko.pdf_utils.font.opentype import GlyphAccumulator
 from pyhanko.pdf_utils.images import PdfImage
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.text import TextBoxStyle
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.sign import fields, signers
@@ -50,6 +49,7 @@ from gateway.signing.files.pdf import check_signable, judge_pdf
 from gateway.signing.files.policy import FilePolicy
 from gateway.signing.files.reasons import FileReason
 from gateway.signing.files.signer import Scope
+from gateway.signing.files.usages import CountedReader
 from gateway.signing.files.verdicts import Unreadable
 from gateway.signing.keys import der_signature, fingerprint, scheme_of
 from gateway.signing.pdf_page import Page, Rectangle, newest_picture, page_of
@@ -179,9 +179,8 @@ def write_empty_signature(
     scheme = scheme_of(certificate)
     try:
         with source.open("rb") as file:
-            writer = IncrementalPdfFileWriter(file, strict=False)
-            reader = writer.prev
-            assert isinstance(reader, PdfFileReader)
+            reader = CountedReader(file, strict=False)
+            writer = IncrementalPdfFileWriter.from_reader(reader)
             if reader.encrypted:
                 raise FileNotSignable("The PDF is encrypted.")
             before = _signatures(file, at) if reader.embedded_signatures else ()
@@ -206,6 +205,8 @@ def write_empty_signature(
         intact = {s.field for s in _signatures(out, at) if _is_intact(s)}
         if not intact.issuperset(s.field for s in before if _is_intact(s)):
             raise FileNotSignable("The PDF is locked or broken: one more signature would break one that is in it.")
+    except Unreadable as e:
+        raise FileNotSignable(f"The PDF could not be read by others ({e.reason}).") from e
     except _LEAKS as e:
         _refuse(e)
     return EmptySignature(

@@ -34,6 +34,7 @@ from gateway.signing.files.objects import dictionary
 from gateway.signing.files.reasons import FileReason
 from gateway.signing.files.signer import Scope, believed, judge_signer, role_of
 from gateway.signing.files.tables import check_tables
+from gateway.signing.files.usages import CountedReader
 from gateway.signing.files.verdicts import Judgement, Unreadable, joined
 from gateway.signing.keys import known
 
@@ -121,7 +122,7 @@ def _opened(source: BinaryIO, limits: FileLimits) -> tuple[PdfFileReader, list[A
     :raises Unreadable: see :func:`judge_pdf`.
     """
     try:
-        reader = PdfFileReader(_from_header(source), strict=True)
+        reader = CountedReader(_from_header(source))
         if reader.encrypted:
             raise Unreadable(FileReason.ENCRYPTED)
         if reader.xrefs.total_revisions > limits.revisions:
