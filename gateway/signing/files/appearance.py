@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import Reference
 
-from gateway.signing.files.content import TooMuch, operators
+from gateway.signing.files.content import TooMuch, Work, operators
 from gateway.signing.files.leaks import LEAKS
 from gateway.signing.files.objects import dictionary, raw_items, resolved
 from gateway.signing.files.painted import UNIT, Matrix, Rectangle, moved, rectangle_of
@@ -24,8 +24,8 @@ _SMALLEST, _LARGEST = 0.1, 1e5
 _OBJECTS_MAX = 2_000
 _DEPTH_MAX = 32
 _WAYS_OUT = frozenset({"/Parent", "/P", "/Metadata"})
-_CONTENT_MAX = 200_000
-"""Operators of all that one annotation shows."""
+_WORK_MAX = 500_000
+"""Tokens of all that one annotation shows, and what takes as long."""
 _OPERATORS = frozenset(
     b"b B b* B* BDC BMC BT BX c cm CS cs d d0 d1 Do DP EMC ET EX f F f* G g gs h i j J K k l m M MP n q Q re RG rg ri "
     b"s S SC sc SCN scn sh T* Tc Td TD Tf Tj TJ TL Tm Tr Ts Tw Tz v w W W* y ' \"".split()
@@ -79,7 +79,7 @@ def _matrix(value: generic.PdfObject | None) -> Matrix | None:
 
 def _is_plain(looks: generic.PdfObject) -> bool:
     """Whether all content in an appearance keeps to itself."""
-    left = _CONTENT_MAX
+    work = Work(_WORK_MAX)
     for stream in _streams(looks):
         # An image is a stream that says its width; programs and fonts are none that is content.
         if "/BBox" not in stream and "/Width" in stream:
@@ -88,24 +88,26 @@ def _is_plain(looks: generic.PdfObject) -> bool:
             continue
         if "/F" in stream or extent(stream) is None:
             return False
-        left = _balanced(stream.data, left)
-        if left < 0:
+        if not _is_balanced(stream.data, work):
             return False
     return True
 
 
-def _balanced(content: bytes, left: int) -> int:
-    """How many operators are left to be read; below 0: there are too many, or what is saved is not what is restored."""
+def _is_balanced(content: bytes, work: Work) -> bool:
+    """
+    Whether what is saved is what is restored, by operators that there are.
+
+    :raises TooMuch: it would take too long to know.
+    """
     saved = 0
     # White space to Python, and none in a PDF.
     if b"\x0b" in content:
-        return -1
-    for operator, _ in operators(content):
-        left -= 1
+        return False
+    for operator, _ in operators(content, work):
         saved += (operator == b"q") - (operator == b"Q")
-        if saved < 0 or left < 0 or operator not in _OPERATORS:
-            return -1
-    return left if saved == 0 else -1
+        if saved < 0 or operator not in _OPERATORS:
+            return False
+    return saved == 0
 
 
 def _streams(value: generic.PdfObject) -> Iterator[generic.StreamObject]:

@@ -14,24 +14,40 @@ _TOKEN = re.compile(
 _IMAGE_END = re.compile(rb"[\s\0]EI(?=[\s\0]|$)")
 _STRING_PART = re.compile(rb"[^()\\]+|\\(?:[0-7]{1,3}|\r\n|[\s\S])|[()]")
 _OPERANDS_MAX = 4_096
+_BYTES = 16
+"""That are passed over, as white space or a string, in the time of one token."""
 
 
 class TooMuch(Exception):
     """Content that would take too long to read."""
 
 
-def operators(content: bytes) -> Iterator[tuple[bytes, list[object]]]:
+class Work:
+    """What is left of the work that some content may make: tokens, or what takes as long."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, count: int = 1) -> None:
+        """:raises TooMuch: there is no more."""
+        self.left -= count
+        if self.left < 0:
+            raise TooMuch
+
+
+def operators(content: bytes, work: Work) -> Iterator[tuple[bytes, list[object]]]:
     """
     Operators with their operands: floats, names with their slash, strings as bytes, arrays of these.
 
     Dictionaries among the operands are left out, and the data of inline images is passed over.
 
     :raises ValueError: it is no content.
-    :raises TooMuch: an operator has too many operands.
+    :raises TooMuch: an operator has too many operands, or all together are too much work.
     """
+    work.take(1 + len(content) // _BYTES)
     operands: list[object] = []
     array: list[object] | None = None
-    for kind, value in _tokens(content):
+    for kind, value in _tokens(content, work):
         if kind == "operator":
             assert isinstance(value, bytes)  # as the tokens are made
             yield value, operands
@@ -43,13 +59,14 @@ def operators(content: bytes) -> Iterator[tuple[bytes, list[object]]]:
             array = None
         else:
             (operands if array is None else array).append(value)
-            if len(operands) > _OPERANDS_MAX:
+            if max(len(operands), len(array or ())) > _OPERANDS_MAX:
                 raise TooMuch
 
 
-def _tokens(content: bytes) -> Iterator[tuple[str, object]]:
+def _tokens(content: bytes, work: Work) -> Iterator[tuple[str, object]]:
     at = 0
     while True:
+        work.take()
         token = _TOKEN.match(content, at)
         if token is None:
             raise ValueError("The content of a page is none.")

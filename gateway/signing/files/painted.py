@@ -15,12 +15,12 @@ from typing import Any
 
 from pyhanko.pdf_utils import generic
 
-from gateway.signing.files.content import TooMuch, operators
+from gateway.signing.files.content import TooMuch, Work, operators
 from gateway.signing.files.leaks import LEAKS
 from gateway.signing.files.objects import dictionary, inherited, resolved
 
-_OPERATORS_MAX = 300_000
-"""Of one page; a page full of small print has about 20,000."""
+_WORK_MAX = 1_000_000
+"""Tokens of one page, and what takes as long; a page full of small print has about 100,000."""
 _AREAS_MAX = 50_000
 _FORMS_DEEP = 8
 _STACK_MAX = 64
@@ -32,6 +32,8 @@ _ABOVE, _BELOW = 0.85, 0.2
 """Of the font's size: how far letters reach above and below their line; Vietnamese capitals have two marks."""
 _WIDTH_UNKNOWN = 0.7
 """Of the font's size, for the fonts that every viewer has and files need not describe; none is much wider."""
+_WIDTHS_MAX = 0x20000
+"""Told of the characters of one font, of which there are half as many."""
 _BLANK = frozenset(b" \t\r\n\f\0")
 
 Matrix = tuple[float, float, float, float, float, float]
@@ -196,7 +198,7 @@ def _cid_widths(listed: generic.PdfObject | None) -> dict[int, float]:
     """Widths of a CID font: ``c [w …]`` or ``first last w`` (ISO 32000-2 §9.7.4.3)."""
     found: dict[int, float] = {}
     entries = list(listed) if isinstance(listed, generic.ArrayObject) else []
-    at = 0
+    at = told = 0
     while at + 1 < len(entries):
         first, second = int(entries[at]), resolved(entries[at + 1])
         if isinstance(second, generic.ArrayObject):
@@ -204,7 +206,8 @@ def _cid_widths(listed: generic.PdfObject | None) -> dict[int, float]:
             at += 2
             continue
         last = int(entries[at + 1])
-        if not 0 <= first <= last <= 0xFFFF or at + 2 >= len(entries):
+        told += last - first
+        if not 0 <= first <= last <= 0xFFFF or at + 2 >= len(entries) or told > _WIDTHS_MAX:
             raise ValueError("The widths of a font are none.")
         found |= dict.fromkeys(range(first, last + 1), float(entries[at + 2]))
         at += 3
@@ -233,7 +236,7 @@ class _Layout:
     """The areas painted by a page's content and by the forms in it."""
 
     areas: list[Rectangle] = field(default_factory=list)
-    left: int = _OPERATORS_MAX
+    work: Work = field(default_factory=lambda: Work(_WORK_MAX))
 
     def run(self, content: bytes, resources: generic.DictionaryObject, ctm: Matrix, *, depth: int) -> None:
         """Lay out one content stream."""
@@ -283,10 +286,7 @@ class _Run:
 
     def through(self, content: bytes) -> None:
         """Every operator in its order."""
-        for operator, operands in operators(content):
-            self._layout.left -= 1
-            if self._layout.left < 0:
-                raise TooMuch
+        for operator, operands in operators(content, self._layout.work):
             act = _ACTS.get(operator)
             if act is not None:
                 act(self, operands)
@@ -311,6 +311,7 @@ class _Run:
         if name not in self._fonts:
             described = dictionary(dictionary(self._resources.get("/Font")).get(name))
             self._fonts[name] = _font(described) if described else _FONT_UNKNOWN
+            self._layout.work.take(len(self._fonts[name].widths))
         self._state = replace(self._state, font=self._fonts[name], size=size)
 
     def move(self, operands: list[object]) -> None:

@@ -29,13 +29,13 @@ def with_page(entries: bytes, objects: Mapping[int, bytes]) -> bytes:
     return written({**PAGE, 3: PAGE[3].replace(b"/MediaBox", entries + b"/MediaBox"), **objects})
 
 
-def stamped(pdf: bytes) -> bytes:
+def stamped(pdf: bytes, *, looks: bytes = LOOKS) -> bytes:
     """The same, signed, and with a stamp that somebody added."""
     signed = pdfs.signed(pdf, pki.person())
     page = signed[signed.rindex(b"\n3 0 obj") :].split(b"endobj")[0].partition(b"obj")[2].strip()
     before, between, annotations = page.partition(b"/Annots [")
     assert between
-    return revised(signed, {3: before + between + b"9000 0 R " + annotations, 9000: STAMP, 9001: LOOKS})
+    return revised(signed, {3: before + between + b"9000 0 R " + annotations, 9000: STAMP, 9001: looks})
 
 
 def doubled(levels: int, node: bytes, end: bytes) -> dict[int, bytes]:
@@ -143,3 +143,43 @@ def test_a_large_tagged_file_takes_a_small_share_of_the_steps() -> None:
 def signed_by_both(pdf: bytes) -> bytes:
     """Signed twice: what the second signer added is compared with what the first one signed."""
     return pdfs.signed(pdfs.signed(pdf, pki.person()), pki.agency_seal())
+
+
+FORM = b"/Type/XObject/Subtype/Form/BBox[0 0 1 1]"
+NAMES_FONT = FORM + b"/Resources<</Font<</F 11 0 R>>>>"
+WIDE = b"<</Type/Font/Subtype/TrueType/FirstChar 0/Widths[%s]>>" % (b"500 " * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "objects"),
+    [
+        (200, {10: stream(b" " * 200_000, FORM)}),
+        (300, {10: stream(b"1 " * 4_000, FORM)}),
+        (300, {10: stream(b"[%s]0 d" % (b"1 " * 4_000), FORM)}),
+        (100, {10: stream(b"/F 1 Tf", NAMES_FONT), 11: WIDE}),
+    ],
+    ids=["white space", "numbers", "lists", "a font"],
+)
+def test_a_page_that_is_too_much_work_to_lay_out_takes_no_stamp(drawn: int, objects: Mapping[int, bytes]) -> None:
+    """Little is drawn, over and over: what the page shows is not known then, so nothing may be put over it."""
+    page = PAGE[3].replace(b"/Font<<", b"/XObject<</X 10 0 R>>/Font<<")
+    few, many = (
+        judged(stamped(written({**PAGE, 3: page, 4: stream(b"/X Do " * times), **objects}))) for times in (3, drawn)
+    )
+    assert (few.standing, few.signatures[0].added_after) == (FileStanding.VALID, ("stamp",))
+    assert (many.standing, many.reason) == (FileStanding.ALTERED, FileReason.ALTERED_AFTER)
+
+
+def test_a_font_that_tells_each_width_over_and_over_cannot_be_laid_out() -> None:
+    widths = b"0 65535 500 " * 3
+    font = b"<</Type/Font/Subtype/Type0/DescendantFonts[<</Type/Font/Subtype/CIDFontType2/W[%s]>>]>>"
+    told = judged(stamped(written({**PAGE, 5: font % widths[:12]})))
+    assert told.standing is FileStanding.VALID
+    assert judged(stamped(written({**PAGE, 5: font % widths}))).standing is FileStanding.ALTERED
+
+
+def test_an_appearance_that_is_too_much_work_to_read_is_no_stamp() -> None:
+    looks = b"0 0 10 10 re S " + b"[%s] 0 d " % (b"1 " * 4_000)
+    few, many = (stream(looks * times, b"/Type/XObject/Subtype/Form/BBox[0 0 10 10]") for times in (3, 150))
+    assert judged(stamped(written(PAGE), looks=few)).standing is FileStanding.VALID
+    assert judged(stamped(written(PAGE), looks=many)).standing is FileStanding.ALTERED
