@@ -146,5 +146,5 @@ def _page(
     return _pages[asked]
 
 
-YEARS_LATER = pki.NOW + timedelta(days=5 * 365)
+YEARS_LATER = pki.NOW + pki.LONG
 """All certificates of the tests have ended, and nobody knows any of these keys any more."""

@@ -48,12 +48,12 @@ def root_of(year: int) -> SigningKey:
 
 @functools.cache
 def tsa_of(year: int) -> SigningKey:
-    """An authority that begins under such a root a month before a year, and lasts for three."""
+    """An authority that begins under such a root a month before a year, and lasts longer than the first one."""
     return pki.certify(
         keys.subject_name(f"Dấu thời gian {year}"),
         issuer=root_of(year),
         at=pki.NOW + year * YEAR - timedelta(days=30),
-        valid_for=3 * YEAR,
+        valid_for=pki.LONG,
         usages=frozenset({"digital_signature"}),
         purposes=(ExtendedKeyUsageOID.TIME_STAMPING,),
         purposes_critical=True,
@@ -169,7 +169,7 @@ def test_a_stamp_that_nobody_renewed_is_believed_and_told_to_have_ended(
 def test_a_stamp_by_an_authority_whose_key_was_stolen_later_proves_nothing_any_more(
     made: bytes, tmp_path: Path
 ) -> None:
-    findings = judged(made, tmp_path, given(pki.NOW + 5 * YEAR, stolen(pki.NOW + timedelta(days=200))))
+    findings = judged(made, tmp_path, given(pki.NOW + pki.LONG, stolen(pki.NOW + timedelta(days=200))))
     assert not findings.proven
     assert found(findings, "broken") == []
     assert ("META-INF/signatures.xml", "stamp.revoked") in found(findings, "unproven")
@@ -181,7 +181,7 @@ def test_a_stamp_by_an_authority_whose_key_was_stolen_later_proves_nothing_any_m
 
 def test_a_renewed_file_is_proven_long_after_its_first_authority(made: bytes, tmp_path: Path) -> None:
     raw = renewed(made, at=TSA_ENDS - timedelta(days=90), by=tsa_of(0), years=(0,))
-    findings = judged(raw, tmp_path, given(pki.NOW + 2 * YEAR, years=(0,)))
+    findings = judged(raw, tmp_path, given(TSA_ENDS + timedelta(days=30), years=(0,)))
     assert findings.proven
     assert ("META-INF/timestamp001.tst", "renewal.holds") in found(findings, "holds")
     assert "stamp.ended" not in {p.code for p in findings.points}
@@ -193,7 +193,7 @@ def test_a_key_stolen_after_the_renewal_takes_nothing_back(
 ) -> None:
     at = pki.NOW + timedelta(days=100)
     raw = renewed(made, at=at, by=tsa_of(0), years=(0,))
-    known = given(pki.NOW + 5 * YEAR, stolen(at + timedelta(days=1), reason), years=(0,))
+    known = given(pki.NOW + pki.LONG, stolen(at + timedelta(days=1), reason), years=(0,))
     assert judged(raw, tmp_path, known).proven
     assert not judged(made, tmp_path, known).proven
 
@@ -201,7 +201,7 @@ def test_a_key_stolen_after_the_renewal_takes_nothing_back(
 def test_a_renewal_after_the_key_was_stolen_is_too_late_and_said_to_be(made: bytes, tmp_path: Path) -> None:
     theft = pki.NOW + timedelta(days=100)
     raw = renewed(made, at=theft + timedelta(days=1), by=tsa_of(0), years=(0,))
-    findings = judged(raw, tmp_path, given(pki.NOW + 5 * YEAR, stolen(theft), years=(0,)))
+    findings = judged(raw, tmp_path, given(pki.NOW + pki.LONG, stolen(theft), years=(0,)))
     assert not findings.proven
     late = [p for p in findings.points if p.code == "stamp.renewed_late"]
     assert {p.part for p in late} == {"META-INF/signatures.xml", "log/statement-1.tsr", "seal.xml"}
@@ -213,7 +213,7 @@ def test_a_renewal_after_the_key_was_stolen_is_too_late_and_said_to_be(made: byt
 def test_a_renewal_in_the_second_of_the_theft_is_too_late(made: bytes, tmp_path: Path) -> None:
     theft = pki.NOW + timedelta(days=100)
     raw = renewed(made, at=theft, by=tsa_of(0), years=(0,))
-    assert not judged(raw, tmp_path, given(pki.NOW + 5 * YEAR, stolen(theft), years=(0,))).proven
+    assert not judged(raw, tmp_path, given(pki.NOW + pki.LONG, stolen(theft), years=(0,))).proven
 
 
 def test_when_the_key_was_stolen_earlier_than_it_was_revoked_that_earlier_day_counts(
@@ -233,7 +233,7 @@ def test_when_the_key_was_stolen_earlier_than_it_was_revoked_that_earlier_day_co
         next_update=at + timedelta(days=9),
     ).add_revoked_certificate(entry)
     made_list = builder.sign(pki.intermediate().private, pki.hashes.SHA256()).public_bytes(Encoding.DER)
-    known = given(pki.NOW + 5 * YEAR, read_item(made_list, source="test.crl"), years=(0,))
+    known = given(pki.NOW + pki.LONG, read_item(made_list, source="test.crl"), years=(0,))
     assert "stamp.renewed_late" in {p.code for p in judged(raw, tmp_path, known).points}
 
 
@@ -243,10 +243,10 @@ def test_an_ocsp_answer_says_of_a_theft_as_well_as_a_list(made: bytes, tmp_path:
         pki.tsa().certificate, revoked=(theft, COMPROMISED), this_update=theft + timedelta(days=1), next_update=None
     )
     item = read_item(answer, source="test.ors")
-    findings = judged(made, tmp_path, given(pki.NOW + 5 * YEAR, item))
+    findings = judged(made, tmp_path, given(pki.NOW + pki.LONG, item))
     assert "stamp.revoked" in {p.code for p in findings.points}
     raw = renewed(made, at=theft - timedelta(days=1), by=tsa_of(0), years=(0,))
-    assert judged(raw, tmp_path, given(pki.NOW + 5 * YEAR, item, years=(0,))).proven
+    assert judged(raw, tmp_path, given(pki.NOW + pki.LONG, item, years=(0,))).proven
 
 
 def test_an_authority_of_authorities_whose_key_was_stolen_is_believed_no_more_either(
@@ -262,7 +262,7 @@ def test_an_authority_of_authorities_whose_key_was_stolen_is_believed_no_more_ei
 
 def test_an_authority_that_was_closed_keeps_what_it_stamped(made: bytes, tmp_path: Path) -> None:
     item = stolen(pki.NOW + timedelta(days=100), SUPERSEDED)
-    assert judged(made, tmp_path, given(pki.NOW + 5 * YEAR, item)).proven
+    assert judged(made, tmp_path, given(pki.NOW + pki.LONG, item)).proven
 
 
 def test_renewals_follow_each_other_and_each_proves_the_ones_before(thrice: bytes, tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_a_file_without_any_stamp_has_its_first_by_a_renewal(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
     bare = an_evidence_file(tmp_path_factory.mktemp("gateway"), log=False, stamp=nobody)
-    later = given(pki.NOW + 5 * YEAR, years=(0,))
+    later = given(pki.NOW + pki.LONG, years=(0,))
     assert not judged(bare, tmp_path, later).proven
     assert judged(renewed(bare, at=pki.NOW + timedelta(days=60), by=tsa_of(0), years=(0,)), tmp_path, later).proven
     gateway_ended = pki.gateway().certificate.not_valid_after_utc + timedelta(days=1)
@@ -353,14 +353,14 @@ def test_the_root_alone_proves_it_with_what_the_renewal_brought(
 
     first, second = io.BytesIO(), io.BytesIO()
     renew(io.BytesIO(bare), first, dataclasses.replace(given(at), anchors=chain), ask=ask)
-    assert not judged(first.getvalue(), tmp_path, given(pki.NOW + 5 * YEAR)).proven
+    assert not judged(first.getvalue(), tmp_path, given(pki.NOW + pki.LONG)).proven
     moment = at + timedelta(days=30)
 
     def ask_another(digest: bytes, name: HashName) -> bytes:
         return pki.timestamp_token(digest, at=moment, hash_name=name)
 
     renew(first, second, dataclasses.replace(given(moment), anchors=chain), ask=ask_another)
-    assert judged(second.getvalue(), tmp_path, given(pki.NOW + 5 * YEAR)).proven
+    assert judged(second.getvalue(), tmp_path, given(pki.NOW + pki.LONG)).proven
 
 
 @pytest.mark.parametrize("hash_name", ["sha256", "sha384", "sha512"])
@@ -465,7 +465,7 @@ def test_a_file_is_due_when_its_newest_stamp_ends_soon(made: bytes) -> None:
 
 
 def test_a_byte_changed_in_any_part_of_a_renewed_file_names_that_part(thrice: bytes, tmp_path: Path) -> None:
-    known = given(pki.NOW + 6 * YEAR, years=(0, 2, 4))
+    known = given(pki.NOW + pki.LONG, years=(0, 2, 4))
     drawn = random.Random(9)
     parts = parts_of(thrice)
     for name, content in parts.items():
@@ -525,7 +525,7 @@ LAST = "META-INF/ASiCArchiveManifest.xml"
 def test_renewals_removed_moved_or_added_are_refused(
     thrice: bytes, change: Any, part: str | None, tmp_path: Path
 ) -> None:
-    findings = judged(packed(change(parts_of(thrice))), tmp_path, given(pki.NOW + 6 * YEAR, years=(0, 2, 4)))
+    findings = judged(packed(change(parts_of(thrice))), tmp_path, given(pki.NOW + pki.LONG, years=(0, 2, 4)))
     named = {name for name, _ in found(findings, "broken")}
     assert named
     assert all(name.startswith("META-INF/") or name == "more.xml" for name in named)

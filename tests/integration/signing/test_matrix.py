@@ -146,7 +146,7 @@ STATES: dict[str, State] = {
         seal=(Outcome.UNPROVEN, Reason.CERTIFICATE_EXPIRED),
     ),
     "not yet valid": bad(
-        lambda: made(at=NOW + HOUR, valid_for=pki.YEAR - HOUR),
+        lambda: made(at=NOW + HOUR, valid_for=pki.LONG - pki.YEAR - HOUR),
         Reason.CERTIFICATE_NOT_YET_VALID,
         FileReason.CERTIFICATE_NOT_YET_VALID,
     ),
