@@ -139,7 +139,7 @@ def test_a_form_that_draws_itself_is_painted_everywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"BT (AB", b"BT /F1 Tf (A) Tj", b"x " * 300_001, b"q " * 100, b"1 " * 5_000 + b"m"], ids=len
+    "content", [b"BT (AB", b"BT /F1 Tf (A) Tj", b"x " * 1_000_001, b"q " * 100, b"1 " * 5_000 + b"m"], ids=len
 )
 def test_what_cannot_be_laid_out_is_painted_everywhere(content: bytes) -> None:
     assert painted(page(content)).areas is None
