@@ -42,6 +42,7 @@ NUMBERS: Mapping[type[errors.GatewayError], int | None] = {
     errors.SessionEnded: None,
     errors.NotAuthenticated: 15,
     errors.TooManyRequests: 20,
+    errors.SigningBusy: 20,
     # Wrong words of the client: the protocol has no number for them.
     errors.RequestError: None,
     # Of the helper on a clerk's machine; a gateway never answers with it.
