@@ -67,7 +67,7 @@ def _each_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """An evidence file with every stamp, by the authority whose certificate ends within a year."""
+    """An evidence file with every stamp, by the authority whose certificate ends first."""
     return an_evidence_file(tmp_path_factory.mktemp("gateway"))
 
 
