@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select, update
 
 from gateway.errors import DocumentKeptBack
 from gateway.ledger import concerns
@@ -198,33 +198,27 @@ def claim(
     return claims
 
 
+def _held_by(claim: ExaminationClaim) -> tuple[ColumnElement[bool], ...]:
+    """The examination that was claimed, as long as nobody else has taken it or ended it."""
+    return (
+        examinations.c.document == claim.document,
+        examinations.c.kind == claim.kind,
+        examinations.c.state == ExaminationState.PENDING,
+        examinations.c.token == claim.token,
+    )
+
+
 def postpone(connection: Connection, claim: ExaminationClaim, *, reason: str, due_at: datetime, now: datetime) -> bool:
     """As ``Ledger.postpone_examination``, inside a transaction."""
     done = connection.execute(
-        update(examinations)
-        .where(
-            examinations.c.document == claim.document,
-            examinations.c.kind == claim.kind,
-            examinations.c.state == ExaminationState.PENDING,
-            examinations.c.token == claim.token,
-        )
-        .values(due_at=due_at, token=None, reason=reason, changed_at=now)
+        update(examinations).where(*_held_by(claim)).values(due_at=due_at, token=None, reason=reason, changed_at=now)
     )
     return bool(done.rowcount)
 
 
 def extend(connection: Connection, claim: ExaminationClaim, *, until: datetime, now: datetime) -> bool:
     """As ``Ledger.extend_examination``, inside a transaction."""
-    done = connection.execute(
-        update(examinations)
-        .where(
-            examinations.c.document == claim.document,
-            examinations.c.kind == claim.kind,
-            examinations.c.state == ExaminationState.PENDING,
-            examinations.c.token == claim.token,
-        )
-        .values(due_at=until, changed_at=now)
-    )
+    done = connection.execute(update(examinations).where(*_held_by(claim)).values(due_at=until, changed_at=now))
     return bool(done.rowcount)
 
 
