@@ -6,7 +6,7 @@ import contextlib
 import errno
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from gateway.cli.misuse import CODE, Misuse
 from gateway.cli.opened import actor
 from gateway.cli.output import written
 from gateway.cli.shell import Shell, moment
+from gateway.cli.trusted import A_FILE, anchor_option, certificates_of, revocation_of, tsa_anchor_option
 from gateway.cli.words import Text
 from gateway.clock import utc_now
 from gateway.delivery.http import HttpClient, HttpSettings
@@ -29,9 +30,8 @@ from gateway.errors import DeliveryError, EvidenceInvalid, EvidenceTooLarge, Not
 from gateway.evidence.given import Given
 from gateway.evidence.renewing import Renewed, is_due, renew
 from gateway.exchange.stamping import Timestamps
-from gateway.signing.keys import load_certificates
 from gateway.signing.timestamp import HashName
-from gateway.signing.trust import RevocationFacts, read_item
+from gateway.signing.trust import RevocationFacts
 
 evidence = Group(
     "evidence",
@@ -93,9 +93,6 @@ def export(shell: Shell, *, document: str, output: Path | None, force: bool) -> 
     )
 
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
 @evidence.command_of(
     "renew",
     Text(
@@ -110,34 +107,19 @@ Without --tsa the authorities of this gateway's settings (timestamps.urls) are a
 gateway evidence renew van-ban.asice --tsa http://tsa.example.vn --anchor root.crt --out van-ban-2031.asice
 gateway evidence renew luu-tru/*.asice --replace --due 365""",
 )
-@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.argument("files", nargs=-1, required=True, type=A_FILE)
 @option(
     "--tsa",
     "urls",
     multiple=True,
     words=Text("Máy chủ cấp dấu thời gian (RFC 3161).", "Time-stamp authority (RFC 3161)."),
 )
-@option(
-    "--anchor",
-    "anchors",
-    type=_FILE,
-    multiple=True,
-    words=Text("Chứng thư gốc tin cậy (PEM); có thể lặp lại.", "Trust anchor (PEM); may be repeated."),
-)
-@option(
-    "--tsa-anchor",
-    "authorities",
-    type=_FILE,
-    multiple=True,
-    words=Text(
-        "Chứng thư gốc của bên cấp dấu thời gian, cũ và mới (PEM); mặc định là --anchor.",
-        "Trust anchor of the time-stamp authorities, old and new (PEM); by default those of --anchor.",
-    ),
-)
+@anchor_option
+@tsa_anchor_option
 @option(
     "--revocation",
     "lists",
-    type=_FILE,
+    type=A_FILE,
     multiple=True,
     words=Text(
         "Danh sách thu hồi (CRL) hoặc trả lời OCSP, đưa vào tệp; có thể lặp lại.",
@@ -186,9 +168,9 @@ def renew_files(
     with contextlib.ExitStack() as closing:
         site = closing.enter_context(_authority(shell, urls))
         given = Given(
-            anchors=_all(anchors),
-            authorities=_all(authorities) or (() if anchors else site.anchors),
-            revocation=tuple(read_item(path.read_bytes(), source=path.name) for path in lists),
+            anchors=certificates_of(anchors),
+            authorities=certificates_of(authorities) or (() if anchors else site.anchors),
+            revocation=revocation_of(lists),
             at=utc_now(),
         )
         if not given.stamp_anchors:
@@ -223,10 +205,6 @@ class _Wishes:
     due: int | None
     """Days; ``None``: whether they need it or not."""
     hash_name: HashName
-
-
-def _all(files: Sequence[Path]) -> tuple[x509.Certificate, ...]:
-    return tuple(certificate for file in files for certificate in load_certificates(file))
 
 
 @contextlib.contextmanager

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from cryptography import x509
 
 from gateway.cli import exits
 from gateway.cli.command import command, for_programs, option
 from gateway.cli.misuse import Misuse
 from gateway.cli.packages import opened_package, package_facts
 from gateway.cli.shell import Shell, moment, plain
+from gateway.cli.trusted import A_FILE, anchor_option, certificates_of, revocation_of, tsa_anchor_option
 from gateway.cli.words import Text
 from gateway.clock import utc_now
 from gateway.console.verdicts import FILE_STANDINGS, SIGNER_ROLES, verdict_sentence
@@ -26,12 +25,10 @@ from gateway.evidence.points import Findings, Outcome, Words
 from gateway.model import FileStanding, FileVerdict, PackageKind, Severity, Standing, Verdict
 from gateway.signing.files import Inspector
 from gateway.signing.files.wire import to_json
-from gateway.signing.keys import load_certificates
 from gateway.signing.policy import SignaturePolicy
-from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors, read_item
+from gateway.signing.trust import RevocationFacts, RevocationMode, TrustAnchors
 from gateway.signing.verify import judge
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SMALL_BYTES = 1024 * 1024
 """Of a receipt or a seal."""
 
@@ -53,35 +50,20 @@ gateway verify bien-nhan.json --gateway-certificate truc.crt
 gateway verify van-ban.edxml --certificate so-khcn.crt --anchor root.crt
 gateway verify van-ban.edxml --json""",
 )
-@click.argument("file", type=_FILE)
-@option(
-    "--anchor",
-    "anchors",
-    type=_FILE,
-    multiple=True,
-    words=Text("Chứng thư gốc tin cậy (PEM); có thể lặp lại.", "Trust anchor (PEM); may be repeated."),
-)
-@option(
-    "--tsa-anchor",
-    "authorities",
-    type=_FILE,
-    multiple=True,
-    words=Text(
-        "Chứng thư gốc của bên cấp dấu thời gian (PEM); mặc định là --anchor.",
-        "Trust anchor of time-stamp authorities (PEM); by default those of --anchor.",
-    ),
-)
+@click.argument("file", type=A_FILE)
+@anchor_option
+@tsa_anchor_option
 @option(
     "--certificate",
     "certificates",
-    type=_FILE,
+    type=A_FILE,
     multiple=True,
     words=Text("Chứng thư của cơ quan gửi (PEM); có thể lặp lại.", "The sender's certificate (PEM); may be repeated."),
 )
 @option(
     "--gateway-certificate",
     "gateway_certificates",
-    type=_FILE,
+    type=A_FILE,
     multiple=True,
     words=Text(
         "Chứng thư của trục (PEM): tin như chứng thư gốc, và chỉ trục này được coi là trục.",
@@ -91,7 +73,7 @@ gateway verify van-ban.edxml --json""",
 @option(
     "--revocation",
     "lists",
-    type=_FILE,
+    type=A_FILE,
     multiple=True,
     words=Text("Danh sách thu hồi (CRL) hoặc trả lời OCSP.", "Revocation list (CRL) or OCSP answer."),
 )
@@ -125,11 +107,11 @@ def verify(
 ) -> int:
     """Say what a file proves."""
     given = Given(
-        anchors=_all(anchors),
-        authorities=_all(authorities),
-        gateways=_all(gateway_certificates),
-        senders=_all(certificates),
-        revocation=tuple(read_item(path.read_bytes(), source=path.name) for path in lists),
+        anchors=certificates_of(anchors),
+        authorities=certificates_of(authorities),
+        gateways=certificates_of(gateway_certificates),
+        senders=certificates_of(certificates),
+        revocation=revocation_of(lists),
         require_revocation=require_revocation,
         at=utc_now() if at is None else at.replace(tzinfo=UTC),
     )
@@ -143,10 +125,6 @@ def verify(
                 return _tell(shell, _evidence(file, kind, given))
     except OSError as e:
         raise Misuse(Text("{file}: {reason}", "{file}: {reason}"), file=file, reason=e.strerror or e) from e
-
-
-def _all(files: Sequence[Path]) -> tuple[x509.Certificate, ...]:
-    return tuple(certificate for file in files for certificate in load_certificates(file))
 
 
 def _small(file: Path) -> bytes:
